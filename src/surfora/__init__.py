@@ -1,0 +1,1 @@
+"""SurfORA: from voxel masks of membranes to oriented surfaces and numbers with units."""

@@ -1,0 +1,1 @@
+"""The floor that both tools stand on: volumes, files, settings, provenance and the console."""

@@ -1,0 +1,145 @@
+"""Progress, messages, and what becomes of an error: one clear line and an exit status."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+Progress = Callable[[int, int], None]
+"""Called by long functions as ``progress(done, total)``; raising in it stops the work."""
+
+Item = TypeVar("Item")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+log = logging.getLogger(__name__)
+
+
+class InputError(ValueError):
+    """A user's input that cannot be used: one line saying what, where, and the remedy."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Progress for nobody."""
+
+
+def log_to_console(verbose: bool = False) -> None:
+    """Send warnings (and, if verbose, notes) of all four packages to standard error."""
+    handler = RichHandler(console=err, show_time=False, show_path=False, markup=False)
+    for package in ("tomocore", "tomorois", "surfora", "tomosurf"):
+        logger = logging.getLogger(package)
+        logger.handlers = [handler]
+        logger.setLevel(logging.INFO if verbose else logging.WARNING)
+        logger.propagate = False
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """Yield a progress callback that draws a bar on a terminal and stays silent in a pipe."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with RichProgress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
+
+
+@dataclass
+class Batch:
+    """What became of each item of a command that takes many: done, skipped, failed."""
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def each(
+        self, items: Iterable[Item], work: Callable[[Item], object], name: Callable[[Item], str] = str
+    ) -> None:
+        """Do ``work`` on every item; a failed item is told and kept, and the rest go on."""
+        for item in items:
+            try:
+                work(item)
+            except (InputError, OSError, MemoryError) as error:
+                self.fail(name(item), error)
+            else:
+                self.done.append(name(item))
+
+    def fail(self, name: str, error: BaseException) -> None:
+        """Keep one failure and print its line."""
+        self.failed[name] = one_line(error)
+        err.print(f"[red]failed[/red] {self.failed[name]}", markup=True)
+
+    def skip(self, name: str, reason: str) -> None:
+        """Keep and print why an item was left alone."""
+        self.skipped.append(name)
+        out.print(f"skipped {name}: {reason}", markup=False)
+
+    def exit_status(self) -> int:
+        """Print the summary; 0 if nothing failed, else 1."""
+        total = len(self.done) + len(self.skipped) + len(self.failed)
+        if total > 1 or self.failed:
+            out.print(
+                f"{len(self.done)} done, {len(self.skipped)} skipped, {len(self.failed)} failed", markup=False
+            )
+        return 1 if self.failed else 0
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error on one line, with the file where the system names one."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror.lower()}; check the path, its permissions and the space on the disk"
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}); crop or bin the volume, or use a machine with more"
+    return " ".join(str(error).split())
+
+
+def require_writable_folder(folder: Path) -> Path:
+    """Return ``folder``, made if missing; InputError where nothing can be written in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".write-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"{folder}: cannot write there ({reason}); choose another output folder with -o"
+        ) from error
+    return folder
+
+
+def exit_status_of(command: Callable[[], int | None]) -> int:
+    """Run a whole command: 0 done, 1 a user's input failed (one line), 130 interrupted."""
+    try:
+        return command() or 0
+    except (InputError, OSError, MemoryError) as error:
+        err.print(f"[red]error[/red] {one_line(error)}", markup=True)
+        return 1
+    except KeyboardInterrupt:
+        err.print("interrupted; run the same command again to continue")
+        return 130
+
+
+def leave(command: Callable[[], int | None]) -> None:
+    """Exit the process with the status of ``command``."""
+    log_to_console()
+    sys.exit(exit_status_of(command))

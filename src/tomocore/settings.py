@@ -1,0 +1,108 @@
+"""Settings: typed, with units in their names, read from TOML; the template is written from the types."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticUndefined
+
+from tomocore.console import InputError
+
+
+class Settings(BaseModel):
+    """Base of every settings type: frozen, unknown keys refused, every default stated once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_settings(kind: type[S], path: Path | None = None, overrides: dict[str, Any] | None = None) -> S:
+    """Settings of one kind: the defaults, then a TOML file, then overrides (dotted names).
+
+    Overrides whose value is None are left out, so that an option not given changes nothing.
+    Raises InputError listing *all* errors at once.
+    """
+    values = _toml_values(path) if path else {}
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            _put(values, name.split("."), value)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        where = f"{path}: " if path else "settings: "
+        raise InputError(where + "; ".join(_problem(kind, item) for item in error.errors())) from error
+
+
+def settings_template(kind: type[Settings]) -> str:
+    """A TOML file of every setting with its default, its meaning and its range."""
+    return "\n".join(_template_lines(kind, ())).strip() + "\n"
+
+
+def _toml_values(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such settings file; check the name given with -s") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML settings file ({error}); mend that line") from error
+
+
+def _put(values: dict[str, Any], names: list[str], value: Any) -> None:
+    for name in names[:-1]:
+        values = values.setdefault(name, {})
+    values[names[-1]] = value
+
+
+def _problem(kind: type[Settings], item: Any) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"unknown setting '{name}'; known here: {', '.join(_siblings(kind, item['loc']))}"
+    return f"setting '{name}' = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+def _siblings(kind: type[Settings], place: tuple[Any, ...]) -> list[str]:
+    for name in place[:-1]:
+        field = kind.model_fields.get(name)
+        if field is None or not _is_section(field.annotation):
+            break
+        kind = field.annotation  # type: ignore[assignment]
+    return list(kind.model_fields)
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Settings)
+
+
+def _template_lines(kind: type[Settings], place: tuple[str, ...]) -> list[str]:
+    plain = [(n, f) for n, f in kind.model_fields.items() if not _is_section(f.annotation)]
+    sections = [(n, f) for n, f in kind.model_fields.items() if _is_section(f.annotation)]
+    lines = []
+    for name, field in plain:
+        default = field.get_default(call_default_factory=True)
+        bounds = ", ".join(str(rule) for rule in field.metadata)
+        lines.append(f"# {field.description or name}" + (f"  [{bounds}]" if bounds else ""))
+        unset = default is None or default is PydanticUndefined
+        lines.append(f"# {name} =" if unset else f"{name} = {_toml(default)}")
+    for name, field in sections:
+        inner = field.annotation
+        assert isinstance(inner, type)
+        lines += ["", f"# {field.description or (inner.__doc__ or name).splitlines()[0]}"]
+        lines += ["[" + ".".join((*place, name)) + "]", *_template_lines(inner, (*place, name))]
+    return lines
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | Path):
+        return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    return repr(value)

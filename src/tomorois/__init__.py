@@ -1,0 +1,1 @@
+"""TomoROIS: regions of interest found directly in tomograms."""
