@@ -430,7 +430,8 @@ class _ZarrVolume:
         self.ndim = 3
 
     def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
-        return np.asarray(self.array[(0,) * (len(self.array.shape) - 3)][key])
+        inner = key if isinstance(key, tuple) else (key,)
+        return np.asarray(self.array[(0,) * (len(self.array.shape) - 3) + inner])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.asarray(self[...], dtype=dtype)

@@ -1,4 +1,4 @@
-"""The run record: what was run on what, with which settings and versions, how long it took, what it warned of."""
+"""The run record: what ran on what, with which settings and versions, how long, and what it warned of."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 from tomocore.formats import written_beside
 from tomocore.settings import Settings
 
-VERSIONED = ("tomorois-surfora", "numpy", "scipy", "numba", "scikit-image", "open3d-cpu", "open3d", "torch", "vtk")
+VERSIONED = ("tomorois-surfora", "numpy", "scipy", "numba", "open3d-cpu", "open3d", "vtk", "torch")
 PACKAGES = ("tomocore", "tomorois", "surfora", "tomosurf")
 
 
