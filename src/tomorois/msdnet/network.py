@@ -1,0 +1,115 @@
+"""The mixed-scale dense network (Pelt & Sethian, PNAS 2018, doi:10.1073/pnas.1715832114).
+
+Every layer is one dilated 3×3×3 convolution, one channel wide, over the input and all earlier
+layers; the output is a 1×1×1 convolution over everything. There is no pooling, so every layer sees
+the full resolution, and the number of layers is the only size to choose.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from tomocore.settings import Settings
+
+
+class MSDNetConfig(Settings):
+    """The shape of the network; with the weights it is the whole model."""
+
+    layers: int = Field(default=20, ge=1, le=500, description="Number of dilated layers, one channel each.")
+    dilations: tuple[int, ...] = Field(
+        default=(1, 2, 4, 8), description="Dilations in voxels, cycled through by the layers."
+    )
+    input_channels: int = Field(
+        default=1, ge=1, le=64, description="Channels of the input: the tomogram, then any extra maps."
+    )
+    padding: Literal["zero", "reflect"] = Field(
+        default="zero", description="What layers see beyond the volume: zeros or the mirrored volume."
+    )
+    output_prior: float = Field(
+        default=0.05, gt=0, lt=1, description="Confidence that the untrained network gives every voxel."
+    )
+
+    @field_validator("dilations")
+    @classmethod
+    def _at_least_one(cls, dilations: tuple[int, ...]) -> tuple[int, ...]:
+        if not dilations or min(dilations) < 1:
+            raise ValueError("give at least one dilation, each 1 voxel or more")
+        return dilations
+
+    @property
+    def layer_dilations(self) -> tuple[int, ...]:
+        """The dilation of every layer."""
+        return tuple(self.dilations[i % len(self.dilations)] for i in range(self.layers))
+
+    @property
+    def halo(self) -> int:
+        """Voxels of context that one output voxel depends on, a side: the sum of all dilations."""
+        return sum(self.layer_dilations)
+
+    @property
+    def channels(self) -> int:
+        """Channels that the output layer sees: the input's and one of every layer."""
+        return self.input_channels + self.layers
+
+
+class MSDNet(nn.Module):
+    """Mixed-scale dense network on float32 patches (batch, channel, z, y, x), giving logits.
+
+    All convolution kernels live in one parameter ``weight`` (pairs, 3, 3, 3): the block of layer i,
+    ``layer_weight(i)``, has one kernel for each input channel and each earlier layer.
+    Initial values depend on ``seed`` only.
+    """
+
+    def __init__(self, config: MSDNetConfig | None = None, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config or MSDNetConfig()
+        widths = [self.config.input_channels + i for i in range(self.config.layers)]
+        self.block_starts = tuple(int(n) for n in np.cumsum([0, *widths]))
+        self.weight = nn.Parameter(torch.empty(self.block_starts[-1], 3, 3, 3))
+        self.bias = nn.Parameter(torch.empty(self.config.layers))
+        self.output_weight = nn.Parameter(torch.empty(self.config.channels))
+        self.output_bias = nn.Parameter(torch.empty(1))
+        self.initialise(seed)
+
+    def initialise(self, seed: int) -> None:
+        """Draw the weights anew: He's normal over the inputs of the whole net, the output at its prior."""
+        config = self.config
+        draw = np.random.default_rng(seed).standard_normal(tuple(self.weight.shape))
+        spread = np.sqrt(2.0 / (27 * (config.input_channels + config.layers - 1) + 1))
+        prior = config.output_prior
+        with torch.no_grad():
+            self.weight.copy_(torch.from_numpy(spread * draw))
+            self.bias.zero_()
+            self.output_weight.zero_()
+            self.output_bias.fill_(float(np.log(prior / (1 - prior))))
+
+    def layer_weight(self, layer: int) -> Tensor:
+        """Kernels of one layer: (input channels + layer, 3, 3, 3)."""
+        return self.weight[self.block_starts[layer] : self.block_starts[layer + 1]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, 1, Z, Y, X) of patches (B, C, Z, Y, X), differentiable in weights and patches."""
+        mode = "constant" if self.config.padding == "zero" else "reflect"
+        features = x
+        for layer, dilation in enumerate(self.config.layer_dilations):
+            padded = F.pad(features, (dilation,) * 6, mode=mode)
+            out = F.conv3d(
+                padded, self.layer_weight(layer)[None], self.bias[layer : layer + 1], dilation=dilation
+            )
+            features = torch.cat([features, torch.relu(out)], dim=1)
+        return F.conv3d(features, self.output_weight.view(1, -1, 1, 1, 1), self.output_bias)
+
+
+@torch.no_grad()
+def infer(model: MSDNet, array: np.ndarray, *, logits: bool = False) -> np.ndarray:
+    """Confidences 0–1 (or logits), float32 [z, y, x], of one volume [z, y, x] or [channel, z, y, x]."""
+    patch = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    patch = patch[None] if patch.ndim == 3 else patch
+    out = model(patch[None])[0, 0]
+    return (out if logits else torch.sigmoid(out)).numpy()
