@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import cyclopts
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
@@ -85,7 +87,7 @@ class Batch:
     def fail(self, name: str, error: BaseException) -> None:
         """Keep one failure and print its line."""
         self.failed[name] = one_line(error)
-        err.print(f"[red]failed[/red] {self.failed[name]}", markup=True)
+        err.print(f"[red]failed[/red] {escape(self.failed[name])}", markup=True)
 
     def skip(self, name: str, reason: str) -> None:
         """Keep and print why an item was left alone."""
@@ -128,18 +130,20 @@ def require_writable_folder(folder: Path) -> Path:
 
 
 def exit_status_of(command: Callable[[], int | None]) -> int:
-    """Run a whole command: 0 done, 1 a user's input failed (one line), 130 interrupted."""
+    """Run a whole command: 0 done, 1 a user's input failed (one line), 2 wrong usage, 130 interrupted."""
     try:
         return command() or 0
+    except cyclopts.CycloptsError:  # cyclopts has printed what is wrong
+        return 2
     except (InputError, OSError, MemoryError) as error:
-        err.print(f"[red]error[/red] {one_line(error)}", markup=True)
+        err.print(f"[red]error[/red] {escape(one_line(error))}", markup=True)
         return 1
     except KeyboardInterrupt:
         err.print("interrupted; run the same command again to continue")
         return 130
 
 
-def leave(command: Callable[[], int | None]) -> None:
-    """Exit the process with the status of ``command``."""
+def leave(app: cyclopts.App) -> None:
+    """Run an app on the command line's arguments and exit the process with its status."""
     log_to_console()
-    sys.exit(exit_status_of(command))
+    sys.exit(exit_status_of(lambda: app(exit_on_error=False, print_error=True, result_action="return_value")))

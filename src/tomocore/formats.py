@@ -14,7 +14,7 @@ import shutil
 import warnings
 import xml.etree.ElementTree as ElementTree
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +158,35 @@ def volume_stem(path: Path) -> str:
         if name.lower().endswith(ending):
             name = name[: -len(ending)]
     return name
+
+
+def volume_files(paths: Sequence[Path], what: str = "") -> list[Path]:
+    """The volume files among ``paths``, each folder replaced by its ``<stem>__<what>`` volumes, in order of name.
+
+    ``what`` = "" means tomograms: volumes without ``__`` in their stem. Files named outright are
+    kept whatever they are called. Raises InputError for a folder without any such volume.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir() or path.suffix.lower() == ".zarr":
+            files.append(path)
+            continue
+        inside = [file for file in sorted(path.iterdir()) if _is_volume_name(file) and _is_what(file, what)]
+        if not inside:
+            wanted = f"<name>__{what}.mrc files" if what else f"tomograms: {READABLE}"
+            raise InputError(f"{path}: this folder holds no {wanted}; name the files themselves")
+        files += inside
+    return files
+
+
+def _is_volume_name(path: Path) -> bool:
+    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return not path.name.startswith(".") and bare.suffix.lower() in (*MRC_ENDINGS, *TIFF_ENDINGS, ".zarr")
+
+
+def _is_what(path: Path, what: str) -> bool:
+    stem = volume_stem(path)
+    return stem.endswith(f"__{what}") if what else "__" not in stem
 
 
 def available_memory_bytes() -> int:
