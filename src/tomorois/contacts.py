@@ -1,0 +1,233 @@
+"""Contacts as pairs of membranes: one ROI a pair and connected place, overlaps kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import find_objects
+from scipy.spatial import cKDTree
+
+from tomocore.settings import Settings
+from tomocore.volume import Volume
+from tomorois.roiset import Bools, Box
+
+log = logging.getLogger(__name__)
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class ContactSettings(Settings):
+    """Which voxels of an ROI belong to which pair of membranes."""
+
+    reach_nm: float = Field(
+        40.0,
+        gt=0,
+        le=500,
+        description="A voxel belongs to a pair if its distances in nm to the two add up to at most this.",
+    )
+    slack_nm: float = Field(
+        10.0,
+        ge=0,
+        le=500,
+        description="…and to at most this much in nm more than they do for the pair nearest to the voxel.",
+    )
+    join_nm: float = Field(
+        6.0, ge=0, le=100, description="Places on a membrane that come this close in nm are one place."
+    )
+    touch_nm: float = Field(
+        4.0, ge=0, le=100, description="An ROI of a pair comes at least this close in nm to both membranes."
+    )
+    labels: Literal["auto", "instances", "classes"] = Field(
+        "auto",
+        description="What membrane labels number: instances (single membranes), or classes whose connected "
+        "pieces are the membranes; auto takes a single label for a class.",
+    )
+    min_membrane_nm3: float = Field(
+        2000.0, ge=0, description="Connected pieces of a class below this volume in nm³ are no membranes."
+    )
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One membrane as the ROI voxels see it: which rows reach it, how far it is, and where they land."""
+
+    name: str
+    label: int
+    rows: Ints
+    distance_nm: Floats
+    landing: Ints
+    voxels: Ints
+
+
+def contact_pairs(
+    places: Volume, membranes: Volume, settings: ContactSettings = ContactSettings()
+) -> tuple[list[tuple[Box, Bools]], list[str]]:
+    """Boxes and masks of the contacts in a mask of places, and the pair of each as "1:3".
+
+    A contact is an unordered pair of different membranes at one connected place: each voxel sees the
+    membranes within reach, keeps the pairs whose sight lines cross no third membrane, and joins the
+    voxels that land on the same connected place of both. So connectivity runs along the membranes, not
+    across the gap; a voxel may belong to several contacts, and contacts that ran into each other come
+    apart. Voxels that see no pair are dropped; how many is logged.
+    """
+    labels, names = membrane_instances(membranes, settings)
+    voxels = np.argwhere(places.data)
+    sights = _sights(voxels, labels, names, places.voxel_size_nm, settings.reach_nm)
+    found, titles = [], []
+    unpaired = np.ones(len(voxels), dtype=bool)
+    for first, second in _pairs(voxels, sights, labels, settings):
+        for rows in _connected_places(first, second, places.voxel_size_nm, settings):
+            found.append(_boxed(voxels[rows]))
+            titles.append(f"{first.name}:{second.name}")
+            unpaired[rows] = False
+    if unpaired.any():
+        share = 100 * unpaired.mean()
+        level = logging.WARNING if share > 5 else logging.INFO
+        log.log(level, "%.0f %% of the ROI voxels see no pair of membranes and are dropped", share)
+    return found, titles
+
+
+def membrane_instances(
+    membranes: Volume, settings: ContactSettings
+) -> tuple[NDArray[np.int32], dict[int, str]]:
+    """A label a membrane (int32 z, y, x), and the name of each: its label, or "class.piece"."""
+    labels = np.maximum(np.asarray(membranes.data), 0).astype(np.int32)
+    values = np.unique(labels)
+    values = values[values > 0]
+    if settings.labels == "instances" or (settings.labels == "auto" and len(values) > 1):
+        return labels, {int(value): str(value) for value in values}
+    found, count = cc3d.connected_components(labels, connectivity=26, return_N=True)
+    pieces = found.astype(np.int32)
+    large = np.bincount(pieces.ravel(), minlength=count + 1) * membranes.voxel_size_nm**3
+    keep = np.flatnonzero(large >= settings.min_membrane_nm3)
+    keep = keep[keep > 0]
+    renumber = np.zeros(count + 1, np.int32)
+    renumber[keep] = np.arange(1, len(keep) + 1)
+    return renumber[pieces], _piece_names(labels, pieces, keep, single=len(values) == 1)
+
+
+def _piece_names(
+    labels: NDArray[np.int32], pieces: NDArray[np.int32], keep: Ints, single: bool
+) -> dict[int, str]:
+    owner = np.zeros(int(pieces.max(initial=0)) + 1, np.int64)
+    owner[pieces.ravel()] = labels.ravel()
+    names: dict[int, str] = {}
+    seen: dict[int, int] = {}
+    for number, piece in enumerate(keep, start=1):
+        kind = int(owner[piece])
+        seen[kind] = seen.get(kind, 0) + 1
+        names[number] = str(number) if single else f"{kind}.{seen[kind]}"
+    return names
+
+
+def _sights(
+    voxels: Ints, labels: NDArray[np.int32], names: dict[int, str], voxel_size_nm: float, reach_nm: float
+) -> list[Sight]:
+    """What each membrane within reach of any voxel looks like from there, by ascending label."""
+    reach = reach_nm / voxel_size_nm
+    boxes = find_objects(labels)
+    sights = []
+    for label, name in sorted(names.items()):
+        box = boxes[label - 1]
+        start = np.array([axis.start for axis in box])
+        stop = np.array([axis.stop for axis in box])
+        near = np.flatnonzero(((voxels >= start - reach) & (voxels < stop + reach)).all(axis=1))
+        if len(near) == 0:
+            continue
+        membrane = np.argwhere(labels[box] == label) + start
+        distance, landing = cKDTree(membrane).query(
+            voxels[near], distance_upper_bound=reach + 1e-6, workers=-1
+        )
+        hit = np.isfinite(distance)
+        if hit.any():
+            sights.append(
+                Sight(name, label, near[hit], distance[hit] * voxel_size_nm, landing[hit], membrane)
+            )
+    return sights
+
+
+def _pairs(
+    voxels: Ints, sights: list[Sight], labels: NDArray[np.int32], settings: ContactSettings
+) -> Iterator[tuple[Sight, Sight]]:
+    """Both sights of each pair, cut down to the rows that belong to it, in the same order."""
+    nearest, second_nearest = _two_nearest(sights, len(voxels))
+    limit = np.minimum(settings.reach_nm, nearest + second_nearest + settings.slack_nm)
+    for first, second in combinations(sights, 2):
+        rows, a, b = np.intersect1d(first.rows, second.rows, assume_unique=True, return_indices=True)
+        near = first.distance_nm[a] + second.distance_nm[b] <= limit[rows] + 1e-6
+        rows, a, b = rows[near], a[near], b[near]
+        clear = np.ones(len(rows), dtype=bool)
+        for sight, index in ((first, a), (second, b)):
+            ends = sight.voxels[sight.landing[index]]
+            clear &= _sees_only(voxels[rows], ends, labels, (first.label, second.label))
+        if clear.any():
+            yield _cut(first, a[clear]), _cut(second, b[clear])
+
+
+def _two_nearest(sights: list[Sight], count: int) -> tuple[Floats, Floats]:
+    nearest, second = np.full(count, np.inf), np.full(count, np.inf)
+    for sight in sights:
+        closer = np.minimum(nearest[sight.rows], sight.distance_nm)
+        further = np.maximum(nearest[sight.rows], sight.distance_nm)
+        nearest[sight.rows] = closer
+        second[sight.rows] = np.minimum(second[sight.rows], further)
+    return nearest, second
+
+
+def _sees_only(starts: Ints, ends: Ints, labels: NDArray[np.int32], pair: tuple[int, int]) -> Bools:
+    """Whether the straight way from each start to its end meets no membrane outside the pair."""
+    clear = np.ones(len(starts), dtype=bool)
+    steps = int(np.abs(ends - starts).max(initial=0))
+    for step in range(steps + 1):
+        at = np.rint(starts + (ends - starts) * (step / max(steps, 1))).astype(np.int64)
+        met = labels[at[:, 0], at[:, 1], at[:, 2]]
+        clear &= (met == 0) | (met == pair[0]) | (met == pair[1])
+    return clear
+
+
+def _cut(sight: Sight, index: Ints) -> Sight:
+    rows, distance, landing = sight.rows[index], sight.distance_nm[index], sight.landing[index]
+    return Sight(sight.name, sight.label, rows, distance, landing, sight.voxels)
+
+
+def _connected_places(
+    first: Sight, second: Sight, voxel_size_nm: float, settings: ContactSettings
+) -> Iterator[Ints]:
+    """Rows of each place of one pair: they land on one connected place of either membrane, and touch both."""
+    join = settings.join_nm / voxel_size_nm
+    keys = np.stack([_landing_places(first, join), _landing_places(second, join)], axis=1)
+    found, group = np.unique(keys, axis=0, return_inverse=True)
+    for number in range(len(found)):
+        mine = group.ravel() == number
+        gaps = first.distance_nm[mine].min(), second.distance_nm[mine].min()
+        if max(gaps) <= settings.touch_nm:
+            yield first.rows[mine]
+
+
+def _landing_places(sight: Sight, join: float) -> Ints:
+    """For each row, the connected place of the membrane (numbered from 1) on which it lands."""
+    targets = np.unique(sight.landing)
+    tree = cKDTree(sight.voxels[targets])
+    distance, _ = tree.query(sight.voxels, distance_upper_bound=join / 2 + 1e-6, workers=-1)
+    around = sight.voxels[np.isfinite(distance)]
+    start = around.min(axis=0)
+    patch = np.zeros(np.ptp(around, axis=0) + 1, dtype=bool)
+    patch[tuple((around - start).T)] = True
+    places = cc3d.connected_components(patch, connectivity=26)
+    return places[tuple((sight.voxels[sight.landing] - start).T)].astype(np.int64)
+
+
+def _boxed(voxels: Ints) -> tuple[Box, Bools]:
+    start, stop = voxels.min(axis=0), voxels.max(axis=0) + 1
+    mask = np.zeros(stop - start, dtype=bool)
+    mask[tuple((voxels - start).T)] = True
+    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True)), mask  # type: ignore[return-value]

@@ -1,0 +1,299 @@
+"""From a confidence map to ROIs: threshold, clean in nm, split what fused, number by confidence."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+import cc3d
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import find_objects, gaussian_filter
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from skimage.morphology import local_maxima, reconstruction
+from skimage.segmentation import watershed
+
+from tomocore.console import InputError, Progress, no_progress
+from tomocore.settings import Settings
+from tomocore.volume import Volume
+from tomorois.contacts import ContactSettings, contact_pairs
+from tomorois.roiset import Bools, Box, RoiSet, rois_from_masks
+
+log = logging.getLogger(__name__)
+
+Piece = tuple[Box, Bools]
+"""An ROI on its way: a box of the tomogram and the voxels within it."""
+
+
+class InstanceSettings(Settings):
+    """How a confidence map becomes ROIs."""
+
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="Voxels of at least this confidence (0 to 1) are kept."
+    )
+    min_peak: float = Field(
+        0.0, ge=0, le=1, description="ROIs whose highest confidence (0 to 1) is below this are dropped."
+    )
+    smoothing_nm: float = Field(
+        0.0, ge=0, le=50, description="Gaussian sigma in nm that smooths the confidence before the threshold."
+    )
+    opening_nm: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Radius in nm of the opening that removes specks and thin bridges; 0: none.",
+    )
+    closing_nm: float = Field(
+        3.0,
+        ge=0,
+        le=100,
+        description="Radius in nm of the closing that joins what dropouts cut apart; 0: none.",
+    )
+    max_hole_nm3: float = Field(
+        5000.0, ge=0, description="Holes closed on all sides are filled up to this volume in nm³; 0: none."
+    )
+    min_volume_nm3: float = Field(2000.0, ge=0, description="ROIs below this volume in nm³ are dropped.")
+    split: Literal["watershed", "contacts", "none"] = Field(
+        "watershed",
+        description="How fused places are told apart: by necks in their shape, by membrane pairs, or not.",
+    )
+    neck: float = Field(
+        0.7,
+        gt=0,
+        lt=1,
+        description="Watershed cuts where the width falls below this share of the narrower part's width.",
+    )
+    seed_distance_nm: float = Field(
+        15.0, ge=0, description="Watershed parts whose centres are closer than this in nm stay together."
+    )
+    contacts: ContactSettings = Field(ContactSettings(), description="Contacts as pairs of membranes.")
+
+
+def find_instances(
+    confidence: Volume,
+    settings: InstanceSettings = InstanceSettings(),
+    membranes: Volume | None = None,
+    progress: Progress = no_progress,
+) -> RoiSet:
+    """The ROIs of one confidence map (0 to 1), the most confident first, numbered from 1.
+
+    ``membranes`` (labels on the same grid) are needed for ``split = "contacts"``, where ROIs may overlap.
+    Where nothing is left, the cause is logged as a warning. Raises InputError for a map that is not a
+    confidence, or membranes that are missing or of another shape.
+    """
+    _refuse_unusable(confidence, settings, membranes)
+    mask, corner = _confident_mask(confidence, settings)
+    progress(1, 3)
+    if settings.split == "contacts" and membranes is not None:
+        places = membranes.crop(_shifted(corner, mask.shape))
+        pieces, names = contact_pairs(Volume(mask, confidence.voxel_size_nm), places, settings.contacts)
+    else:
+        pieces = split_mask(mask, confidence.voxel_size_nm, settings)
+        names = [""] * len(pieces)
+    progress(2, 3)
+    rois = _numbered(confidence, pieces, names, corner, settings)
+    progress(3, 3)
+    return rois
+
+
+def clean_places(mask: Bools, voxel_size_nm: float, settings: InstanceSettings) -> Bools:
+    """The mask opened, closed, its small holes filled; all by distances and volumes in nm."""
+    for radius_nm, first, second in (
+        (settings.opening_nm, _eroded, _dilated),
+        (settings.closing_nm, _dilated, _eroded),
+    ):
+        if radius_nm >= voxel_size_nm and mask.any():
+            mask = second(first(mask, voxel_size_nm, radius_nm), voxel_size_nm, radius_nm)
+    return _without_holes(mask, settings.max_hole_nm3 / voxel_size_nm**3) if settings.max_hole_nm3 else mask
+
+
+def split_mask(mask: Bools, voxel_size_nm: float, settings: InstanceSettings) -> list[Piece]:
+    """Connected places (26 neighbours), each cut at its necks where the settings ask for watershed."""
+    places, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    voxels = np.bincount(places.ravel(), minlength=count + 1)
+    pieces: list[Piece] = []
+    for label, box in enumerate(find_objects(places.astype(np.int32, copy=False)), start=1):
+        place = places[box] == label
+        cut = settings.split == "watershed" and voxels[label] * voxel_size_nm**3 >= settings.min_volume_nm3
+        parts: NDArray[Any] = split_at_necks(place, voxel_size_nm, settings) if cut else place
+        pieces += [(box, parts == part) for part in range(1, int(parts.max()) + 1)]
+    return pieces
+
+
+def split_at_necks(place: Bools, voxel_size_nm: float, settings: InstanceSettings) -> NDArray[np.int32]:
+    """One connected place as parts 1, 2, … by watershed on its distance map; one part if it has no neck.
+
+    A part is a maximum of the distance map whose way to a higher one leads through a saddle below
+    ``neck`` times its own height (and at least a voxel lower): h-maxima with a height that grows with
+    the part (Soille 2003, ch. 6). So a blob of any size stays whole however rough its outline.
+    """
+    # the border of a crop is no border of the place: without a frame it would read as deep inside
+    depth = edt.edt(np.pad(place, 1), anisotropy=(voxel_size_nm,) * 3)[1:-1, 1:-1, 1:-1]
+    lowered = np.minimum(settings.neck * depth, np.maximum(depth - voxel_size_nm, 0))
+    hills = reconstruction(lowered, depth, footprint=np.ones((3, 3, 3)))
+    seeds = cc3d.connected_components(local_maxima(hills, connectivity=3) & place, connectivity=26)
+    seeds = _merged_seeds(seeds.astype(np.int32), depth, voxel_size_nm, settings.seed_distance_nm)
+    parts: NDArray[Any] = watershed(-depth, seeds, mask=place)
+    voxels = np.bincount(parts.ravel())[1:]
+    large = voxels * voxel_size_nm**3 >= settings.min_volume_nm3
+    if large.any() and not large.all():
+        # a part too small to stand alone goes to its neighbours, not to nothing
+        renumbered = np.concatenate([[0], np.where(large, np.cumsum(large), 0)]).astype(np.int32)
+        parts = watershed(-depth, renumbered[seeds], mask=place)
+    return parts.astype(np.int32) if parts.any() else place.astype(np.int32)
+
+
+def _merged_seeds(
+    seeds: NDArray[np.int32], depth: NDArray[np.floating[Any]], voxel_size_nm: float, distance_nm: float
+) -> NDArray[np.int32]:
+    """Seeds renumbered so that those with centres closer than a distance share a number."""
+    count = int(seeds.max())
+    if count < 2:
+        return seeds
+    voxels = np.argwhere(seeds)
+    owner = seeds[seeds > 0] - 1
+    weight = np.bincount(owner, minlength=count)[:, None]
+    centres = np.stack([np.bincount(owner, voxels[:, k], count) for k in range(3)], axis=1) / weight
+    near = cKDTree(centres * voxel_size_nm).query_pairs(distance_nm, output_type="ndarray")
+    graph = coo_array((np.ones(len(near)), (near[:, 0], near[:, 1])), shape=(count, count))
+    _, group = connected_components(graph, directed=False)
+    return np.concatenate([[0], group + 1]).astype(np.int32)[seeds]
+
+
+def _refuse_unusable(confidence: Volume, settings: InstanceSettings, membranes: Volume | None) -> None:
+    lowest, highest = float(np.min(confidence.data)), float(np.max(confidence.data))
+    if not np.isfinite([lowest, highest]).all():
+        raise InputError("the confidence map holds NaN or infinite values; predict it again")
+    if lowest < -1e-3 or highest > 1 + 1e-3:
+        raise InputError(
+            f"a confidence map lies in 0 to 1, this one in {lowest:.3g} to {highest:.3g}; is it a tomogram, "
+            "or logits that still need a sigmoid?"
+        )
+    if settings.split == "contacts" and membranes is None:
+        raise InputError("splitting by contacts needs the membranes; give their labels with --membranes")
+    if membranes is not None and membranes.shape != confidence.shape:
+        raise InputError(
+            f"membranes of shape {membranes.shape} do not fit a confidence map of shape {confidence.shape}; "
+            "give labels of the same tomogram at the same binning"
+        )
+
+
+def _confident_mask(confidence: Volume, settings: InstanceSettings) -> tuple[Bools, NDArray[np.int64]]:
+    """The clean mask above the threshold, cropped to what it holds, and the crop's first voxel."""
+    values = confidence.data
+    spacing = confidence.voxel_size_nm
+    if settings.smoothing_nm:
+        values = gaussian_filter(values, settings.smoothing_nm / spacing, output=np.float32, truncate=3)
+    mask = np.asarray(values >= settings.threshold)
+    margin_nm = max(settings.closing_nm, settings.contacts.reach_nm if settings.split == "contacts" else 0)
+    margin = int(np.ceil(margin_nm / spacing)) + 1
+    first, last = _extent(mask, margin)
+    cropped = mask[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
+    clean = clean_places(cropped, spacing, settings)
+    if not cropped.any():
+        log.warning(
+            "no ROI: the highest confidence is %.3g, below the threshold %.3g; lower the threshold, or check "
+            "polarity and voxel size of the tomogram",
+            float(np.max(values)),
+            settings.threshold,
+        )
+    elif not clean.any():
+        log.warning("no ROI: opening by %.3g nm removed everything; open by less", settings.opening_nm)
+    return clean, first
+
+
+def _numbered(
+    confidence: Volume,
+    pieces: list[Piece],
+    names: list[str],
+    corner: NDArray[np.int64],
+    settings: InstanceSettings,
+) -> RoiSet:
+    """The pieces that are large and sure enough, in the order of their mean confidence."""
+    spacing = confidence.voxel_size_nm
+    starts = [corner + [axis.start for axis in box] for box, _ in pieces]
+    inside = [
+        np.asarray(confidence.data[_shifted(start, mask.shape)])[mask]
+        for start, (_, mask) in zip(starts, pieces, strict=True)
+    ]
+    mean = np.array([values.mean(dtype=np.float64) for values in inside])
+    peak = np.array([values.max() for values in inside], dtype=np.float64)
+    volume = np.array([len(values) for values in inside]) * spacing**3
+    keep = np.flatnonzero((volume >= settings.min_volume_nm3) & (peak >= settings.min_peak))
+    _tell_if_empty(keep, volume, peak, settings)
+    order = keep[np.lexsort((keep, -volume[keep], -mean[keep]))]
+    columns = {
+        "confidence_mean": mean[order],
+        "confidence_max": peak[order],
+        "membranes": np.array([names[k] for k in order], dtype=object),
+    }
+    masks = [pieces[k][1] for k in order]
+    return rois_from_masks(
+        [starts[k] for k in order], masks, confidence.shape, spacing, confidence.origin_nm, columns
+    )
+
+
+def _tell_if_empty(
+    keep: NDArray[np.int64],
+    volume: NDArray[np.float64],
+    peak: NDArray[np.float64],
+    settings: InstanceSettings,
+) -> None:
+    if len(keep) or len(volume) == 0:
+        return
+    if (volume < settings.min_volume_nm3).all():
+        log.warning(
+            "no ROI: the largest of %d places has %.4g nm³, below min_volume_nm3 = %.4g; lower it",
+            len(volume),
+            volume.max(),
+            settings.min_volume_nm3,
+        )
+    else:
+        log.warning(
+            "no ROI: the surest place reaches a confidence of %.3g, below min_peak = %.3g; lower it",
+            peak.max(),
+            settings.min_peak,
+        )
+
+
+def _extent(mask: Bools, margin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and one-past-last voxel of what a mask holds, with a margin; nothing where it is empty."""
+    first, last = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for axis in range(3):
+        others = tuple(k for k in range(3) if k != axis)
+        used = np.flatnonzero(mask.any(axis=others))
+        if len(used):
+            first[axis] = max(used[0] - margin, 0)
+            last[axis] = min(used[-1] + 1 + margin, mask.shape[axis])
+    return first, last
+
+
+def _eroded(mask: Bools, voxel_size_nm: float, radius_nm: float) -> Bools:
+    return edt.edt(mask, anisotropy=(voxel_size_nm,) * 3) > radius_nm * (1 + 1e-6)
+
+
+def _dilated(mask: Bools, voxel_size_nm: float, radius_nm: float) -> Bools:
+    if not mask.any():
+        return mask
+    return edt.edt(~mask, anisotropy=(voxel_size_nm,) * 3) <= radius_nm * (1 + 1e-6)
+
+
+def _without_holes(mask: Bools, max_voxels: float) -> Bools:
+    """The mask with its enclosed background of at most so many voxels each filled."""
+    if mask.size == 0:
+        return mask
+    outside, count = cc3d.connected_components(~mask, connectivity=6, return_N=True)
+    hole = np.bincount(outside.ravel(), minlength=count + 1) <= max_voxels
+    hole[0] = False
+    for axis in range(3):
+        for end in (0, -1):
+            hole[np.unique(np.take(outside, end, axis=axis))] = False
+    return mask | hole[outside]
+
+
+def _shifted(corner: NDArray[np.int64], shape: tuple[int, ...]) -> Box:
+    return tuple(slice(int(a), int(a) + n) for a, n in zip(corner, shape, strict=True))  # type: ignore[return-value]
