@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from tomocore.settings import Settings
 from tomocore.volume import Volume
-from tomorois.roiset import Bools, Box
+from tomocore.roiset import Bools, Box
 
 log = logging.getLogger(__name__)
 

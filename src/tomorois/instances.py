@@ -21,7 +21,7 @@ from tomocore.console import InputError, Progress, no_progress
 from tomocore.settings import Settings
 from tomocore.volume import Volume
 from tomorois.contacts import ContactSettings, contact_pairs
-from tomorois.roiset import Bools, Box, RoiSet, rois_from_masks
+from tomocore.roiset import Bools, Box, RoiSet, rois_from_masks
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+../tomorois/roiset.py
