@@ -161,7 +161,7 @@ def volume_stem(path: Path) -> str:
 
 
 def volume_files(paths: Sequence[Path], what: str = "") -> list[Path]:
-    """The volume files among ``paths``, each folder replaced by its ``<stem>__<what>`` volumes, in order of name.
+    """The volume files among ``paths``, each folder replaced by its ``<stem>__<what>`` volumes.
 
     ``what`` = "" means tomograms: volumes without ``__`` in their stem. Files named outright are
     kept whatever they are called. Raises InputError for a folder without any such volume.
@@ -287,6 +287,9 @@ def _open_mrc(path: Path) -> tuple[VolumeHeader, Opener]:
                 head = file.header.copy()
         except (ValueError, OSError, EOFError, zlib.error) as error:
             raise InputError(f"{path}: not an MRC file ({error}); check what wrote it") from error
+    other_order = head.view(head.dtype.newbyteorder())
+    if not _is_plausible(head) and _is_plausible(other_order):
+        head = other_order  # mode 0 reads the same either way, so only the lengths tell
     shape = (int(head.nz), int(head.ny), int(head.nx))
     dtype = _mrc_dtype(path, head, shape)
     offset = 1024 + int(head.nsymbt)
@@ -309,9 +312,14 @@ def _open_mrc(path: Path) -> tuple[VolumeHeader, Opener]:
     return _header(path, "MRC", blank, *in_nm, notes, why), load
 
 
+def _is_plausible(head: Any) -> bool:
+    lengths = [int(head[f"n{axis}"]) for axis in "xyz"]
+    return min(lengths) >= 1 and max(lengths) <= 2**20 and int(head.nsymbt) >= 0
+
+
 def _mrc_dtype(path: Path, head: Any, shape: tuple[int, int, int]) -> np.dtype[Any]:
     mode = int(head.mode)
-    if min(shape) < 1 or max(shape) > 2**20 or int(head.nsymbt) < 0:
+    if not _is_plausible(head):
         stamp = "" if bytes(head.map)[:3] == b"MAP" else f", and it {UNSTAMPED}"
         raise InputError(
             f"{path}: not an MRC file (its header says {shape} voxels along z, y, x{stamp}); "
@@ -329,9 +337,9 @@ def _mrc_dtype(path: Path, head: Any, shape: tuple[int, int, int]) -> np.dtype[A
 
 
 def _imod_unsigned(head: Any) -> bool:
-    """Whether IMOD says that mode 0 holds unsigned bytes (stamp at word 39, flags at word 40)."""
+    """Whether IMOD says that mode 0 holds unsigned bytes (its stamp, then bit 0 of its flags unset)."""
     extra = np.frombuffer(bytes(head.extra2), head.mode.dtype)
-    stamp_at, flags_at = 14, 15  # words 39 and 40 of the header, counted from the start of extra2
+    stamp_at, flags_at = 10, 11  # bytes 152 and 156 of the header; extra2 starts at 112
     return int(extra[stamp_at]) == IMOD_STAMP and not int(extra[flags_at]) & 1
 
 
