@@ -6,7 +6,7 @@ set -u
 
 declare -A package_of=(
   [libEGL.so.1]=libegl1 [libGL.so.1]=libgl1 [libOpenGL.so.0]=libopengl0
-  [libgomp.so.1]=libgomp1 [libX11.so.6]=libx11-6
+  [libgomp.so.1]=libgomp1 [libX11.so.6]=libx11-6 [libidn2.so.0]=libidn2-0 [libudev.so.1]=libudev1
 )
 libraries=$(/sbin/ldconfig -p 2>/dev/null || ldconfig -p)
 missing=()
