@@ -15,7 +15,7 @@ REMEDY = "install it with `pip install open3d-cpu libusb-package` (`open3d` outs
 
 @functools.cache
 def import_open3d() -> ModuleType:
-    """The module ``open3d``, with its printing limited to errors. Raises InputError where it cannot be loaded.
+    """The module ``open3d``, its printing limited to errors. Raises InputError where it cannot be loaded.
 
     Open3D's shared library asks for ``libusb-1.0.so.0`` (for depth cameras). The copy inside
     ``libusb-package``, loaded globally first, answers that on machines without the system's.
