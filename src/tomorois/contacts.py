@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,11 +14,9 @@ from pydantic import Field
 from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 
+from tomocore.roiset import Bools, Box
 from tomocore.settings import Settings
 from tomocore.volume import Volume
-from tomocore.roiset import Bools, Box
-
-log = logging.getLogger(__name__)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -70,14 +67,14 @@ class Sight:
 
 def contact_pairs(
     places: Volume, membranes: Volume, settings: ContactSettings = ContactSettings()
-) -> tuple[list[tuple[Box, Bools]], list[str]]:
-    """Boxes and masks of the contacts in a mask of places, and the pair of each as "1:3".
+) -> tuple[list[tuple[Box, Bools]], list[str], float]:
+    """Boxes and masks of the contacts in a mask of places, the pair of each as "1:3", the share left out.
 
     A contact is an unordered pair of different membranes at one connected place: each voxel sees the
     membranes within reach, keeps the pairs whose sight lines cross no third membrane, and joins the
     voxels that land on the same connected place of both. So connectivity runs along the membranes, not
     across the gap; a voxel may belong to several contacts, and contacts that ran into each other come
-    apart. Voxels that see no pair are dropped; how many is logged.
+    apart. Voxels that see no pair are left out. A membrane's contact with itself is none.
     """
     labels, names = membrane_instances(membranes, settings)
     voxels = np.argwhere(places.data)
@@ -89,11 +86,7 @@ def contact_pairs(
             found.append(_boxed(voxels[rows]))
             titles.append(f"{first.name}:{second.name}")
             unpaired[rows] = False
-    if unpaired.any():
-        share = 100 * unpaired.mean()
-        level = logging.WARNING if share > 5 else logging.INFO
-        log.log(level, "%.0f %% of the ROI voxels see no pair of membranes and are dropped", share)
-    return found, titles
+    return found, titles, float(unpaired.mean()) if len(unpaired) else 0.0
 
 
 def membrane_instances(

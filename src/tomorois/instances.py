@@ -8,6 +8,7 @@ from typing import Any, Literal
 import cc3d
 import edt
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import find_objects, gaussian_filter
@@ -18,12 +19,15 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 from tomocore.console import InputError, Progress, no_progress
+from tomocore.roiset import Bools, Box, RoiSet, rois_from_masks
 from tomocore.settings import Settings
 from tomocore.volume import Volume
 from tomorois.contacts import ContactSettings, contact_pairs
-from tomocore.roiset import Bools, Box, RoiSet, rois_from_masks
 
 log = logging.getLogger(__name__)
+
+TOLD_UNPAIRED = 0.05
+"""Share of ROI voxels without a pair of membranes from which it is worth a warning."""
 
 Piece = tuple[Box, Bools]
 """An ROI on its way: a box of the tomogram and the voxels within it."""
@@ -85,19 +89,39 @@ def find_instances(
     Where nothing is left, the cause is logged as a warning. Raises InputError for a map that is not a
     confidence, or membranes that are missing or of another shape.
     """
+    rois, remarks = instances_and_remarks(confidence, settings, membranes, progress)
+    for remark in remarks:
+        log.warning(remark)
+    return rois
+
+
+def instances_and_remarks(
+    confidence: Volume,
+    settings: InstanceSettings = InstanceSettings(),
+    membranes: Volume | None = None,
+    progress: Progress = no_progress,
+) -> tuple[RoiSet, list[str]]:
+    """What `find_instances` returns, and what it warns of: why nothing was found, what was left out."""
     _refuse_unusable(confidence, settings, membranes)
     mask, corner = _confident_mask(confidence, settings)
     progress(1, 3)
-    if settings.split == "contacts" and membranes is not None:
-        places = membranes.crop(_shifted(corner, mask.shape))
-        pieces, names = contact_pairs(Volume(mask, confidence.voxel_size_nm), places, settings.contacts)
-    else:
-        pieces = split_mask(mask, confidence.voxel_size_nm, settings)
-        names = [""] * len(pieces)
+    pieces, names, remarks = _pieces(mask, confidence.voxel_size_nm, membranes, corner, settings)
     progress(2, 3)
-    rois = _numbered(confidence, pieces, names, corner, settings)
+    found = _measured(confidence, pieces, names, corner)
+    keep = (found["volume_nm3"] >= settings.min_volume_nm3) & (found["confidence_max"] >= settings.min_peak)
+    if not keep.any():
+        remarks = [f"no ROI: {_cause(confidence, mask, found, settings)}"]
+    order = found[keep].sort_values(["confidence_mean", "volume_nm3"], ascending=False, kind="stable").index
+    rois = rois_from_masks(
+        [corner + [axis.start for axis in pieces[k][0]] for k in order],
+        [pieces[k][1] for k in order],
+        confidence.shape,
+        confidence.voxel_size_nm,
+        confidence.origin_nm,
+        {name: found.loc[order, name].to_numpy() for name in found if name != "volume_nm3"},
+    )
     progress(3, 3)
-    return rois
+    return rois, remarks
 
 
 def clean_places(mask: Bools, voxel_size_nm: float, settings: InstanceSettings) -> Bools:
@@ -113,14 +137,16 @@ def clean_places(mask: Bools, voxel_size_nm: float, settings: InstanceSettings) 
 
 def split_mask(mask: Bools, voxel_size_nm: float, settings: InstanceSettings) -> list[Piece]:
     """Connected places (26 neighbours), each cut at its necks where the settings ask for watershed."""
-    places, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
-    voxels = np.bincount(places.ravel(), minlength=count + 1)
+    places = cc3d.connected_components(mask, connectivity=26).astype(np.int32)
+    voxels = np.bincount(places.ravel())
     pieces: list[Piece] = []
-    for label, box in enumerate(find_objects(places.astype(np.int32, copy=False)), start=1):
+    for label, box in enumerate(find_objects(places), start=1):
         place = places[box] == label
-        cut = settings.split == "watershed" and voxels[label] * voxel_size_nm**3 >= settings.min_volume_nm3
-        parts: NDArray[Any] = split_at_necks(place, voxel_size_nm, settings) if cut else place
-        pieces += [(box, parts == part) for part in range(1, int(parts.max()) + 1)]
+        if settings.split == "watershed" and voxels[label] * voxel_size_nm**3 >= settings.min_volume_nm3:
+            parts = split_at_necks(place, voxel_size_nm, settings)
+            pieces += [(box, parts == part) for part in range(1, int(parts.max()) + 1)]
+        else:
+            pieces.append((box, place))
     return pieces
 
 
@@ -137,14 +163,15 @@ def split_at_necks(place: Bools, voxel_size_nm: float, settings: InstanceSetting
     hills = reconstruction(lowered, depth, footprint=np.ones((3, 3, 3)))
     seeds = cc3d.connected_components(local_maxima(hills, connectivity=3) & place, connectivity=26)
     seeds = _merged_seeds(seeds.astype(np.int32), depth, voxel_size_nm, settings.seed_distance_nm)
-    parts: NDArray[Any] = watershed(-depth, seeds, mask=place)
-    voxels = np.bincount(parts.ravel())[1:]
-    large = voxels * voxel_size_nm**3 >= settings.min_volume_nm3
-    if large.any() and not large.all():
+    parts = watershed(-depth, seeds, mask=place).astype(np.int32)
+    large = np.bincount(parts.ravel())[1:] * voxel_size_nm**3 >= settings.min_volume_nm3
+    if not large.any():
+        return place.astype(np.int32)
+    if not large.all():
         # a part too small to stand alone goes to its neighbours, not to nothing
         renumbered = np.concatenate([[0], np.where(large, np.cumsum(large), 0)]).astype(np.int32)
-        parts = watershed(-depth, renumbered[seeds], mask=place)
-    return parts.astype(np.int32) if parts.any() else place.astype(np.int32)
+        parts = watershed(-depth, renumbered[seeds], mask=place).astype(np.int32)
+    return parts
 
 
 def _merged_seeds(
@@ -184,80 +211,70 @@ def _refuse_unusable(confidence: Volume, settings: InstanceSettings, membranes: 
 
 def _confident_mask(confidence: Volume, settings: InstanceSettings) -> tuple[Bools, NDArray[np.int64]]:
     """The clean mask above the threshold, cropped to what it holds, and the crop's first voxel."""
-    values = confidence.data
+    values = np.asarray(confidence.data)
     spacing = confidence.voxel_size_nm
     if settings.smoothing_nm:
         values = gaussian_filter(values, settings.smoothing_nm / spacing, output=np.float32, truncate=3)
-    mask = np.asarray(values >= settings.threshold)
+    mask = values >= settings.threshold
     margin_nm = max(settings.closing_nm, settings.contacts.reach_nm if settings.split == "contacts" else 0)
-    margin = int(np.ceil(margin_nm / spacing)) + 1
-    first, last = _extent(mask, margin)
+    first, last = _extent(mask, int(np.ceil(margin_nm / spacing)) + 1)
     cropped = mask[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
-    clean = clean_places(cropped, spacing, settings)
-    if not cropped.any():
-        log.warning(
-            "no ROI: the highest confidence is %.3g, below the threshold %.3g; lower the threshold, or check "
-            "polarity and voxel size of the tomogram",
-            float(np.max(values)),
-            settings.threshold,
-        )
-    elif not clean.any():
-        log.warning("no ROI: opening by %.3g nm removed everything; open by less", settings.opening_nm)
-    return clean, first
+    return clean_places(cropped, spacing, settings), first
 
 
-def _numbered(
-    confidence: Volume,
-    pieces: list[Piece],
-    names: list[str],
+def _pieces(
+    mask: Bools,
+    voxel_size_nm: float,
+    membranes: Volume | None,
     corner: NDArray[np.int64],
     settings: InstanceSettings,
-) -> RoiSet:
-    """The pieces that are large and sure enough, in the order of their mean confidence."""
-    spacing = confidence.voxel_size_nm
-    starts = [corner + [axis.start for axis in box] for box, _ in pieces]
-    inside = [
-        np.asarray(confidence.data[_shifted(start, mask.shape)])[mask]
-        for start, (_, mask) in zip(starts, pieces, strict=True)
-    ]
-    mean = np.array([values.mean(dtype=np.float64) for values in inside])
-    peak = np.array([values.max() for values in inside], dtype=np.float64)
-    volume = np.array([len(values) for values in inside]) * spacing**3
-    keep = np.flatnonzero((volume >= settings.min_volume_nm3) & (peak >= settings.min_peak))
-    _tell_if_empty(keep, volume, peak, settings)
-    order = keep[np.lexsort((keep, -volume[keep], -mean[keep]))]
-    columns = {
-        "confidence_mean": mean[order],
-        "confidence_max": peak[order],
-        "membranes": np.array([names[k] for k in order], dtype=object),
-    }
-    masks = [pieces[k][1] for k in order]
-    return rois_from_masks(
-        [starts[k] for k in order], masks, confidence.shape, spacing, confidence.origin_nm, columns
-    )
+) -> tuple[list[Piece], list[str], list[str]]:
+    """The mask's pieces, the membranes of each, and remarks."""
+    if settings.split != "contacts" or membranes is None:
+        pieces = split_mask(mask, voxel_size_nm, settings)
+        return pieces, [""] * len(pieces), []
+    around = membranes.crop(_shifted(corner, mask.shape))
+    pieces, names, unpaired = contact_pairs(Volume(mask, voxel_size_nm), around, settings.contacts)
+    left_out = f"{unpaired:.0%} of the ROI voxels lie between no pair of membranes and are left out"
+    return pieces, names, [left_out] if unpaired > TOLD_UNPAIRED else []
 
 
-def _tell_if_empty(
-    keep: NDArray[np.int64],
-    volume: NDArray[np.float64],
-    peak: NDArray[np.float64],
-    settings: InstanceSettings,
-) -> None:
-    if len(keep) or len(volume) == 0:
-        return
-    if (volume < settings.min_volume_nm3).all():
-        log.warning(
-            "no ROI: the largest of %d places has %.4g nm³, below min_volume_nm3 = %.4g; lower it",
-            len(volume),
-            volume.max(),
-            settings.min_volume_nm3,
+def _measured(
+    confidence: Volume, pieces: list[Piece], names: list[str], corner: NDArray[np.int64]
+) -> pd.DataFrame:
+    """Volume, mean and highest confidence, and membranes of each piece."""
+    rows = []
+    for (box, mask), name in zip(pieces, names, strict=True):
+        place = _shifted(corner + [axis.start for axis in box], mask.shape)
+        inside = np.asarray(confidence.data[place])[mask]
+        rows.append(
+            (len(inside) * confidence.voxel_size_nm**3, inside.mean(dtype=np.float64), inside.max(), name)
         )
-    else:
-        log.warning(
-            "no ROI: the surest place reaches a confidence of %.3g, below min_peak = %.3g; lower it",
-            peak.max(),
-            settings.min_peak,
+    return pd.DataFrame(rows, columns=["volume_nm3", "confidence_mean", "confidence_max", "membranes"])
+
+
+def _cause(confidence: Volume, mask: Bools, found: pd.DataFrame, settings: InstanceSettings) -> str:
+    """Why no ROI was found, and what would change that."""
+    highest = float(np.max(confidence.data))
+    if highest < settings.threshold:
+        return (
+            f"the highest confidence is {highest:.3g}, below the threshold {settings.threshold:.3g}; lower "
+            "it, or check the tomogram's polarity and voxel size"
         )
+    if not mask.any():
+        return "smoothing and opening removed every voxel above the threshold; smooth and open by fewer nm"
+    if len(found) == 0:
+        return (
+            "no voxel above the threshold lies between two membranes; check the membrane labels, or raise "
+            f"contacts.reach_nm ({settings.contacts.reach_nm:.3g})"
+        )
+    largest = float(found["volume_nm3"].max())
+    if largest < settings.min_volume_nm3:
+        return (
+            f"the largest of {len(found)} places has {largest:.4g} nm³, below min_volume_nm3 = "
+            f"{settings.min_volume_nm3:.4g}; lower it"
+        )
+    return f"none of {len(found)} places is large enough and reaches min_peak = {settings.min_peak:.3g}"
 
 
 def _extent(mask: Bools, margin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
