@@ -161,8 +161,8 @@ def split_at_necks(place: Bools, voxel_size_nm: float, settings: InstanceSetting
     depth = edt.edt(np.pad(place, 1), anisotropy=(voxel_size_nm,) * 3)[1:-1, 1:-1, 1:-1]
     lowered = np.minimum(settings.neck * depth, np.maximum(depth - voxel_size_nm, 0))
     hills = reconstruction(lowered, depth, footprint=np.ones((3, 3, 3)))
-    seeds = cc3d.connected_components(local_maxima(hills, connectivity=3) & place, connectivity=26)
-    seeds = _merged_seeds(seeds.astype(np.int32), depth, voxel_size_nm, settings.seed_distance_nm)
+    peaks = cc3d.connected_components(local_maxima(hills, connectivity=3) & place, connectivity=26)
+    seeds = _merged_seeds(peaks.astype(np.int32), depth, voxel_size_nm, settings.seed_distance_nm)
     parts = watershed(-depth, seeds, mask=place).astype(np.int32)
     large = np.bincount(parts.ravel())[1:] * voxel_size_nm**3 >= settings.min_volume_nm3
     if not large.any():
