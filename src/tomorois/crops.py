@@ -37,7 +37,7 @@ def crop_rois(volume: Volume, rois: RoiSet, margin_nm: float) -> list[tuple[int,
 
 
 def paste_masks(crops: Sequence[tuple[int, Volume]], like: Volume) -> Volume:
-    """A volume on the grid of ``like`` with the crops' values at their places, the highest where they overlap.
+    """The crops' values at their places on the grid of ``like``, the highest where they overlap.
 
     Ids are for messages only. Raises InputError where a crop has another voxel size, lies between the
     grid's voxels, or reaches outside.
@@ -52,7 +52,7 @@ def paste_masks(crops: Sequence[tuple[int, Volume]], like: Volume) -> Volume:
 
 
 def write_crops(folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm: float) -> list[Path]:
-    """Write ``<stem>__roi007.mrc`` for each ROI and ``<stem>__crops.csv`` with their places; return the paths.
+    """The paths of ``<stem>__roi007.mrc``, one an ROI, and of ``<stem>__crops.csv`` with their places.
 
     The table serves `read_crops` where an outside tool loses the origin from the header.
     """
