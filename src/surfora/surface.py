@@ -40,7 +40,7 @@ class PointCloud:
 
 @dataclass(frozen=True)
 class SurfaceMesh:
-    """Vertices (n, 3) x, y, z in nm, triangles (m, 3), unit vertex normals (n, 3) or None, named vertex arrays.
+    """Vertices (n, 3) x, y, z in nm, triangles (m, 3), unit normals (n, 3) or None, named vertex arrays.
 
     Triangles wind counter-clockwise seen from the side their normals point to.
     """
@@ -192,6 +192,13 @@ def read_surface(path: Path) -> PointCloud | SurfaceMesh:
     if path.suffix.lower() == ".obj":
         poly.points = poly.points / 10.0
     return from_polydata(poly)
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The texts in the field data of a VTP: units, sign convention and what `write_surface` was given."""
+    poly = pv.read(path)
+    fields = poly.field_data if isinstance(poly, pv.PolyData) else {}
+    return {str(name): str(fields[name][0]) for name in fields if len(fields[name])}
 
 
 def read_mesh(path: Path) -> SurfaceMesh:

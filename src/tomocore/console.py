@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -38,11 +39,35 @@ def no_progress(done: int, total: int) -> None:
 def log_to_console(verbose: bool = False) -> None:
     """Send warnings (and, if verbose, notes) of all four packages to standard error."""
     handler = RichHandler(console=err, show_time=False, show_path=False, markup=False)
+    handler.addFilter(with_subject)
     for package in ("tomocore", "tomorois", "surfora", "tomosurf"):
         logger = logging.getLogger(package)
         logger.handlers = [handler]
         logger.setLevel(logging.INFO if verbose else logging.WARNING)
         logger.propagate = False
+
+
+_subject: ContextVar[str] = ContextVar("subject", default="")
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Warnings logged inside begin with what they are about (the name of a file or a surface)."""
+    token = _subject.set(subject)
+    try:
+        yield
+    finally:
+        _subject.reset(token)
+
+
+def with_subject(record: logging.LogRecord) -> bool:
+    """Logging filter that puts the subject of `about` before a message, once."""
+    subject = _subject.get()
+    if subject and not getattr(record, "has_subject", False):
+        record.msg = f"{subject}: {record.getMessage()}"
+        record.args = None
+        record.has_subject = True
+    return True
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tomocore.console import with_subject
 from tomocore.formats import written_beside
 from tomocore.settings import Settings
 
@@ -56,6 +57,12 @@ class RunRecord:
             entry["seconds"] = round(time.perf_counter() - start, 3)
             self.stages.append(entry)
 
+    def take_in(self, part: RunRecord) -> None:
+        """Add the stages, warnings and failures of a part of the run that another process did."""
+        self.stages += part.stages
+        self.warnings += [text for text in part.warnings if text not in self.warnings]
+        self.failures |= part.failures
+
     def write(self, path: Path) -> None:
         """Write the record as JSON, beside its name and renamed."""
         with written_beside(path) as beside:
@@ -67,6 +74,7 @@ class _WarningKeeper(logging.Handler):
 
     def __init__(self, kept: list[str]) -> None:
         super().__init__(logging.WARNING)
+        self.addFilter(with_subject)
         self.kept = kept
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,19 +29,40 @@ def load_settings(kind: type[S], path: Path | None = None, overrides: dict[str, 
     Raises InputError listing *all* errors at once.
     """
     values = _toml_values(path) if path else {}
-    for name, value in (overrides or {}).items():
+    return _validated(kind, values, overrides or {}, f"{path}: " if path else "settings: ")
+
+
+def load_section(
+    kind: type[S], section: str, sections: Sequence[str], path: Path | None = None, **overrides: Any
+) -> S:
+    """Settings of one section of a tool's TOML file, so that a command need not load its siblings' types.
+
+    Raises InputError for a section that is not one of ``sections``, and for all errors in this one.
+    """
+    values = _toml_values(path) if path else {}
+    unknown = sorted(set(values) - set(sections))
+    if unknown:
+        raise InputError(f"{path}: unknown section {', '.join(unknown)}; known: {', '.join(sections)}")
+    own = values.get(section, {})
+    if not isinstance(own, dict):
+        raise InputError(f"{path}: '{section}' is not a section; write [{section}] and its settings below")
+    return _validated(kind, own, overrides, f"{path}: [{section}] " if path else f"{section}: ")
+
+
+def settings_template(kind: type[Settings], section: str = "") -> str:
+    """TOML of every setting with its default, its meaning and its range, as a whole file or one section."""
+    head = [f"# {(kind.__doc__ or section).splitlines()[0]}", f"[{section}]"] if section else []
+    return "\n".join(head + _template_lines(kind, (section,) if section else ())).strip() + "\n"
+
+
+def _validated(kind: type[S], values: dict[str, Any], overrides: Mapping[str, Any], where: str) -> S:
+    for name, value in overrides.items():
         if value is not None:
             _put(values, name.split("."), value)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        where = f"{path}: " if path else "settings: "
         raise InputError(where + "; ".join(_problem(kind, item) for item in error.errors())) from error
-
-
-def settings_template(kind: type[Settings]) -> str:
-    """A TOML file of every setting with its default, its meaning and its range."""
-    return "\n".join(_template_lines(kind, ())).strip() + "\n"
 
 
 def _toml_values(path: Path) -> dict[str, Any]:
