@@ -32,7 +32,7 @@ class ContactSettings(Settings):
         description="A voxel belongs to a pair if its distances in nm to the two add up to at most this.",
     )
     slack_nm: float = Field(
-        10.0,
+        4.0,
         ge=0,
         le=500,
         description="…and to at most this much in nm more than they do for the pair nearest to the voxel.",
