@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Literal
 
 import cc3d
+import edt
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -207,16 +208,14 @@ def _connected_places(
 
 
 def _landing_places(sight: Sight, join: float) -> Ints:
-    """For each row, the connected place of the membrane (numbered from 1) on which it lands."""
-    targets = np.unique(sight.landing)
-    tree = cKDTree(sight.voxels[targets])
-    distance, _ = tree.query(sight.voxels, distance_upper_bound=join / 2 + 1e-6, workers=-1)
-    around = sight.voxels[np.isfinite(distance)]
-    start = around.min(axis=0)
-    patch = np.zeros(np.ptp(around, axis=0) + 1, dtype=bool)
-    patch[tuple((around - start).T)] = True
-    places = cc3d.connected_components(patch, connectivity=26)
-    return places[tuple((sight.voxels[sight.landing] - start).T)].astype(np.int64)
+    """For each row, the place on the membrane (numbered from 1) on which it lands."""
+    landed = sight.voxels[sight.landing]
+    margin = int(np.ceil(join / 2)) + 1
+    at = tuple((landed - landed.min(axis=0) + margin).T)
+    free = np.ones(np.ptp(landed, axis=0) + 1 + 2 * margin, dtype=bool)
+    free[at] = False
+    places = cc3d.connected_components(edt.edt(free) <= join / 2 + 1e-6, connectivity=26)
+    return places[at].astype(np.int64)
 
 
 def _boxed(voxels: Ints) -> tuple[Box, Bools]:

@@ -230,6 +230,8 @@ def _pieces(
     settings: InstanceSettings,
 ) -> tuple[list[Piece], list[str], list[str]]:
     """The mask's pieces, the membranes of each, and remarks."""
+    if not mask.any():
+        return [], [], []
     if settings.split != "contacts" or membranes is None:
         pieces = split_mask(mask, voxel_size_nm, settings)
         return pieces, [""] * len(pieces), []
