@@ -55,7 +55,7 @@ def vesicle_scene(
 
 
 def three_around_one(voxel_size_nm: float = 2.0, gap_nm: float = 10.0) -> VesicleScene:
-    """A vesicle with three others in contact; two of these nearly touch each other, the third stands apart."""
+    """A vesicle with three others in contact, two of which nearly touch each other."""
     reach = 40 + 28 + gap_nm + THICKNESS_NM
     around = [(110 + reach * np.cos(a), 110 + reach * np.sin(a), 55.0) for a in (0.0, 0.82, 3.3)]
     return vesicle_scene([(110.0, 110.0, 55.0), *around], [40, 28, 28, 28], (225, 215, 110), voxel_size_nm)
