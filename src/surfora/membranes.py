@@ -61,6 +61,11 @@ class Membrane:
     roi: int | None = None
     kept: Bools | None = None
 
+    @property
+    def support(self) -> Volume:
+        """The mask at its place in the world."""
+        return Volume(self.mask, self.voxel_size_nm, self.origin_nm)
+
     def trimmed(self, mesh: SurfaceMesh) -> SurfaceMesh:
         """The part of a mesh within the ROI, or all of it where there is no ROI."""
         if self.kept is None or len(mesh.faces) == 0:

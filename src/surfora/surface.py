@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tomocore.console import InputError
 from tomocore.formats import written_beside
@@ -116,6 +118,18 @@ def boundary_vertices(faces: Ints, vertex_count: int) -> NDArray[np.bool_]:
     on_boundary = np.zeros(vertex_count, dtype=bool)
     on_boundary[boundary_edges(faces).ravel()] = True
     return on_boundary
+
+
+def component_of_vertices(faces: Ints, vertex_count: int) -> Ints:
+    """Number (n,) of the connected piece that each vertex lies in; a vertex without triangles is a piece."""
+    edges, _ = edges_and_counts(faces)
+    graph = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(vertex_count, vertex_count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def component_count(faces: Ints, vertex_count: int) -> int:
+    """How many connected pieces the triangles make."""
+    return len(np.unique(component_of_vertices(faces, vertex_count)[faces.ravel()])) if len(faces) else 0
 
 
 def enclosed_volume_nm3(vertices: Floats, faces: Ints) -> float:
