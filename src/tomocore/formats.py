@@ -86,6 +86,26 @@ def written_beside(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what processes that are no more left half-written in a folder (see `written_beside`)."""
+    for path in folder.glob(".*-*"):
+        owner = path.name[1:].split("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where signal 0 would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def storable(data: np.ndarray[Any, Any], path: Path) -> np.ndarray[Any, Any]:
     """The voxels in a type that an MRC file holds (int8, int16, uint16, float32)."""
     if data.dtype == bool:
