@@ -1,0 +1,157 @@
+"""Cleaning of membrane masks by physical size, and what the later stages ask of a mask."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import cc3d
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tomocore.console import InputError
+from tomocore.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+
+FEWEST_VOXELS = 20
+
+
+class CleanSettings(Settings):
+    """Cleaning of a mask before a surface is made of it."""
+
+    opening_nm: float = Field(
+        0.0, ge=0, le=50, description="Radius in nm of the opening that removes thin spurs; 0: none."
+    )
+    closing_nm: float = Field(
+        0.0, ge=0, le=50, description="Radius in nm of the closing that fills narrow gaps; 0: none."
+    )
+    min_volume_nm3: float = Field(
+        500.0, ge=0, description="Connected pieces below this volume in nm³ are removed."
+    )
+    fill_holes_nm3: float = Field(
+        50.0, ge=0, description="Enclosed cavities below this volume in nm³ are filled; 0: none."
+    )
+
+
+def clean_mask(mask: Mask, voxel_size_nm: float, settings: CleanSettings = CleanSettings()) -> Mask:
+    """The mask opened, closed, its small cavities filled and its small pieces removed.
+
+    mask: bool [z, y, x]; work is done in the box that holds the membrane. Voxels at the array's border stay
+    as they are under opening and closing: the membrane goes on beyond it. Raises InputError where nothing
+    is left to make a surface of.
+    """
+    mask = np.asarray(mask, dtype=bool)
+    require_membrane(mask)
+    reach = int(np.ceil(max(settings.opening_nm, settings.closing_nm) / voxel_size_nm)) + 2
+    box = mask_box(mask, reach)
+    part = np.ascontiguousarray(mask[box])
+    part = opened(part, settings.opening_nm / voxel_size_nm)
+    part = ~opened(~part, settings.closing_nm / voxel_size_nm)
+    part = without_cavities(part, settings.fill_holes_nm3 / voxel_size_nm**3)
+    part = without_small_pieces(part, settings.min_volume_nm3 / voxel_size_nm**3)
+    if not part.any():
+        raise InputError(
+            f"mask: no piece of {settings.min_volume_nm3:g} nm³ is left of {int(mask.sum())} voxels of "
+            f"{voxel_size_nm:g} nm after cleaning; lower clean.min_volume_nm3 or clean.opening_nm"
+        )
+    cleaned = np.zeros_like(mask)
+    cleaned[box] = part
+    return cleaned
+
+
+def clean_labels(
+    labels: NDArray[Any], voxel_size_nm: float, settings: CleanSettings = CleanSettings()
+) -> NDArray[Any]:
+    """A label volume [z, y, x] cleaned label by label; where two labels grow together the lower one stays.
+
+    A label of which nothing is left is dropped with a warning; InputError where none is left.
+    """
+    cleaned = np.zeros_like(labels)
+    for label in np.unique(labels):
+        if label == 0:
+            continue
+        try:
+            piece = clean_mask(labels == label, voxel_size_nm, settings)
+        except InputError as error:
+            log.warning("label %g: %s", label, error)
+            continue
+        cleaned[piece & (cleaned == 0)] = label
+    if not cleaned.any():
+        raise InputError("mask: no label is left after cleaning; lower clean.min_volume_nm3")
+    return cleaned
+
+
+def require_membrane(mask: Mask) -> None:
+    """InputError where a mask is empty, or too small to carry a surface."""
+    count = int(np.count_nonzero(mask))
+    if count == 0:
+        raise InputError("mask: empty, no voxel is set; check the label and the threshold it was made with")
+    if count < FEWEST_VOXELS:
+        raise InputError(
+            f"mask: only {count} voxel{'s' * (count > 1)} set, a surface needs {FEWEST_VOXELS}; "
+            "check the label"
+        )
+
+
+def mask_box(mask: Mask, margin: int = 0) -> Box:
+    """Slices (z, y, x) of the box that holds all voxels set, grown by ``margin`` voxels within the array."""
+    spans = []
+    for axis in range(3):
+        others = tuple(k for k in range(3) if k != axis)
+        there = np.flatnonzero(mask.any(axis=others))
+        if len(there) == 0:
+            raise InputError("mask: empty, no voxel is set; check the label it was made with")
+        spans.append(
+            slice(max(0, int(there[0]) - margin), min(mask.shape[axis], int(there[-1]) + 1 + margin))
+        )
+    return spans[0], spans[1], spans[2]
+
+
+def opened(mask: Mask, radius_voxels: float) -> Mask:
+    """What a ball of this radius sweeps while it stays inside the mask."""
+    if radius_voxels <= 0:
+        return mask
+    core = edt.edt(np.ascontiguousarray(mask)) > radius_voxels
+    if not core.any():
+        return np.zeros_like(mask)
+    return mask & (edt.edt(np.ascontiguousarray(~core)) <= radius_voxels)
+
+
+def without_cavities(mask: Mask, largest_voxels: float) -> Mask:
+    """The mask with the enclosed cavities of fewer voxels than this filled."""
+    if largest_voxels <= 0:
+        return mask
+    return ~without_small_pieces(~mask, largest_voxels, connectivity=6)
+
+
+def without_small_pieces(mask: Mask, fewest_voxels: float, connectivity: int = 26) -> Mask:
+    """The mask without connected pieces of fewer voxels than this."""
+    if fewest_voxels <= 1:
+        return mask
+    pieces = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=connectivity)
+    keep = np.bincount(pieces.ravel()) >= fewest_voxels
+    keep[0] = False
+    return keep[pieces]
+
+
+def mask_thickness_nm(mask: Mask, voxel_size_nm: float) -> float:
+    """Thickness in nm of the sheet that a mask [z, y, x] depicts, to about 15 %.
+
+    The smaller of two estimates, each of which errs upwards where the other is good. From the distance
+    transform: its mean over a slab is a quarter of the thickness, plus half a voxel to the nearest centre
+    outside; too large below three voxels. From the faces: twice the volume over the surface, by the mean
+    projection of the voxel faces (Crofton); too large where the sheet lies along the voxel planes.
+    """
+    require_membrane(mask)
+    part = np.pad(mask[mask_box(mask)], 1)
+    distance = edt.edt(part)[part]
+    from_distance = 4 * (float(distance.mean()) - 0.5)
+    faces = sum(int(np.count_nonzero(np.diff(part.view(np.int8), axis=axis))) for axis in range(3))
+    from_faces = 2 * len(distance) / (2 / 3 * faces)
+    return min(from_distance, from_faces) * voxel_size_nm
