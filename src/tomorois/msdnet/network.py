@@ -7,15 +7,18 @@ the full resolution, and the number of layers is the only size to choose.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from tomocore.settings import Settings
+from tomorois.msdnet import cpu
 
 
 class MSDNetConfig(Settings):
@@ -94,22 +97,62 @@ class MSDNet(nn.Module):
         return self.weight[self.block_starts[layer] : self.block_starts[layer + 1]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, 1, Z, Y, X) of patches (B, C, Z, Y, X), differentiable in weights and patches."""
+        """Logits (B, 1, Z, Y, X) of patches (B, C, Z, Y, X), differentiable in weights and patches.
+
+        On the CPU by the kernels of `cpu`; elsewhere, and for gradients with reflect padding, by torch.
+        """
+        mirror = self.config.padding == "reflect"
+        by_torch = x.device.type != "cpu" or x.dtype != torch.float32
+        if by_torch or (mirror and torch.is_grad_enabled()):
+            return self._forward_by_torch(x)
+        weights = (self.weight, self.bias, self.output_weight, self.output_bias)
+        logits: Tensor = _Engine.apply(x, *weights, self.config.layer_dilations, mirror)
+        return logits
+
+    def _forward_by_torch(self, x: Tensor) -> Tensor:
         mode = "constant" if self.config.padding == "zero" else "reflect"
         features = x
         for layer, dilation in enumerate(self.config.layer_dilations):
             padded = F.pad(features, (dilation,) * 6, mode=mode)
-            out = F.conv3d(
-                padded, self.layer_weight(layer)[None], self.bias[layer : layer + 1], dilation=dilation
-            )
+            weight, bias = self.layer_weight(layer)[None], self.bias[layer : layer + 1]
+            out = F.conv3d(padded, weight, bias, dilation=dilation)
             features = torch.cat([features, torch.relu(out)], dim=1)
         return F.conv3d(features, self.output_weight.view(1, -1, 1, 1, 1), self.output_bias)
 
 
-@torch.no_grad()
-def infer(model: MSDNet, array: np.ndarray, *, logits: bool = False) -> np.ndarray:
-    """Confidences 0–1 (or logits), float32 [z, y, x], of one volume [z, y, x] or [channel, z, y, x]."""
-    patch = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    patch = patch[None] if patch.ndim == 3 else patch
-    out = model(patch[None])[0, 0]
-    return (out if logits else torch.sigmoid(out)).numpy()
+class _Engine(torch.autograd.Function):
+    """The CPU kernels as one differentiable step; keeps one buffer of all channels for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        *tensors, dilations, mirror = arguments
+        x, weight, bias, output_weight, output_bias = (t.detach().contiguous().numpy() for t in tensors)
+        logits, ctx.buffer, ctx.grid = cpu.forward(
+            x, dilations, weight, bias, output_weight, output_bias, mirror
+        )
+        ctx.save_for_backward(*tensors[1:])
+        ctx.inputs, ctx.dilations = x.shape[1], dilations
+        return torch.from_numpy(logits)[:, None]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        weight, _, output_weight, _ = (w.numpy() for w in ctx.saved_tensors)
+        out = grad[:, 0].contiguous().numpy()
+        wanted = ctx.needs_input_grad[0]
+        gradients = cpu.backward(
+            out, ctx.buffer, ctx.grid, ctx.inputs, ctx.dilations, weight, output_weight, wanted
+        )
+        return (*(None if g is None else torch.from_numpy(g) for g in gradients), None, None)
+
+
+def infer(model: MSDNet, array: NDArray[Any], *, logits: bool = False) -> NDArray[np.float32]:
+    """Confidences 0–1 (or logits), float32 [z, y, x], of one volume [z, y, x] or [channel, z, y, x].
+
+    Needs 4 bytes a voxel for every channel of the network (`cpu.buffer_bytes`), and nothing for gradients.
+    """
+    volume = np.ascontiguousarray(array, dtype=np.float32)
+    patch = torch.from_numpy(volume[None] if volume.ndim == 3 else volume)[None]
+    with torch.no_grad():
+        out = model(patch.to(model.weight.device))[0, 0].cpu()
+    return out.numpy() if logits else torch.sigmoid_(out).numpy()

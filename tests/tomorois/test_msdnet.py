@@ -1,0 +1,166 @@
+"""The mixed-scale dense network against a plain module of torch, and its promises: same bits, same start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tomorois.msdnet import cpu
+from tomorois.msdnet.network import MSDNet, MSDNetConfig, infer
+
+CASES = {
+    "default-cycle, odd sizes": (9, (1, 2, 4, 8), 1, (9, 13, 33), 2, "zero"),
+    "one voxel": (2, (1,), 1, (1, 1, 1), 1, "zero"),
+    "published cycle, three channels": (12, tuple(range(1, 11)), 3, (20, 12, 40), 1, "zero"),
+    "dilations beyond the patch": (5, (20, 3), 1, (6, 30, 17), 1, "zero"),
+    "one layer": (1, (2,), 2, (5, 4, 16), 3, "zero"),
+    "planes of several tasks": (4, (1, 3), 1, (35, 5, 15), 1, "zero"),
+    "wide rows": (4, (5, 1), 1, (3, 4, 130), 1, "zero"),
+    "reflect": (6, (1, 2, 3), 2, (5, 7, 19), 2, "reflect"),
+    "reflect at its limit": (4, (4, 1), 1, (5, 6, 33), 1, "reflect"),
+}
+
+
+def plain(model: MSDNet, x: Tensor) -> Tensor:
+    """The twin: concatenate and convolve, as on paper."""
+    mode = "constant" if model.config.padding == "zero" else "reflect"
+    features = [x]
+    for layer, dilation in enumerate(model.config.layer_dilations):
+        everything = F.pad(torch.cat(features, dim=1), (dilation,) * 6, mode=mode)
+        kernels = model.layer_weight(layer).unsqueeze(0)
+        features.append(torch.relu(F.conv3d(everything, kernels, model.bias[[layer]], dilation=dilation)))
+    everything = torch.cat(features, dim=1)
+    return torch.einsum("bczyx,c->bzyx", everything, model.output_weight)[:, None] + model.output_bias
+
+
+def random_model(layers: int, dilations: tuple[int, ...], channels: int, padding: str) -> MSDNet:
+    """A network whose every weight matters."""
+    config = MSDNetConfig(layers=layers, dilations=dilations, input_channels=channels, padding=padding)
+    model = MSDNet(config, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        model.output_weight.normal_(generator=generator)
+        model.bias.normal_(0, 0.1, generator=generator)
+    return model
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    """Largest difference over the largest value."""
+    found, expected = found.detach(), expected.detach()
+    return float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-20))
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_outputs_and_all_gradients_equal_the_plain_module(case: tuple) -> None:
+    layers, dilations, channels, shape, batch, padding = case
+    model = random_model(layers, dilations, channels, padding)
+    x = torch.randn(batch, channels, *shape, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    out = torch.randn(batch, 1, *shape, generator=torch.Generator().manual_seed(4))
+    wanted = [x, *model.parameters()]
+    logits, expected = model(x), plain(model, x)
+    assert relative(logits, expected) < 1e-5
+    gradients = torch.autograd.grad(logits, wanted, out)
+    for found, right in zip(gradients, torch.autograd.grad(expected, wanted, out), strict=True):
+        assert found.shape == right.shape
+        assert relative(found, right) < 1e-5
+
+
+def test_patches_that_are_views_and_need_no_gradient() -> None:
+    model = random_model(4, (1, 2), 1, "zero")
+    x = torch.randn(2, 1, 12, 10, 18).transpose(2, 4)
+    loss = model(x).square().mean()
+    loss.backward()
+    found = model.weight.grad.clone()
+    model.zero_grad()
+    plain(model, x.contiguous()).square().mean().backward()
+    assert relative(found, model.weight.grad) < 1e-5
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+def test_inference_equals_the_plain_module(padding: str) -> None:
+    model = random_model(8, (1, 2, 4), 2, padding)
+    volume = np.random.default_rng(5).normal(size=(2, 9, 11, 37)).astype(np.float32)
+    with torch.no_grad():
+        expected = plain(model, torch.from_numpy(volume)[None])[0, 0]
+    assert relative(torch.from_numpy(infer(model, volume, logits=True)), expected) < 1e-5
+    assert relative(torch.from_numpy(infer(model, volume)), torch.sigmoid(expected)) < 1e-5
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread on this machine")
+def test_same_bits_with_one_thread_and_with_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "WORTH_THREADS", 0)
+    model = random_model(7, (1, 2, 4, 8), 1, "zero")
+    x = torch.randn(2, 1, 21, 18, 33, generator=torch.Generator().manual_seed(6), requires_grad=True)
+
+    def bits() -> list[Tensor]:
+        logits = model(x)
+        return [logits.detach(), *torch.autograd.grad(logits.square().sum(), [x, *model.parameters()])]
+
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        one = bits()
+        numba.set_num_threads(2)
+        two = bits()
+    finally:
+        numba.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_untrained_network_gives_its_prior_everywhere_and_depends_on_the_seed_only() -> None:
+    config = MSDNetConfig(layers=3, output_prior=0.2)
+    confidence = infer(MSDNet(config), np.random.default_rng(7).normal(size=(5, 6, 7)))
+    np.testing.assert_allclose(confidence, 0.2, rtol=1e-6)
+    assert torch.equal(MSDNet(config, seed=3).weight, MSDNet(config, seed=3).weight)
+    assert not torch.equal(MSDNet(config, seed=3).weight, MSDNet(config, seed=4).weight)
+
+
+def test_dark_blobs_are_learnt_in_a_few_steps() -> None:
+    rng = np.random.default_rng(8)
+    truth = np.zeros((12, 24, 24), dtype=np.float32)
+    truth[3:9, 5:12, 8:18] = 1
+    volume = rng.normal(size=truth.shape).astype(np.float32) - 2 * truth
+    model = MSDNet(MSDNetConfig(layers=6, dilations=(1, 2)))
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-2)
+    x, y = torch.from_numpy(volume)[None, None], torch.from_numpy(truth)[None, None]
+    for _ in range(60):
+        optimiser.zero_grad()
+        F.binary_cross_entropy_with_logits(model(x), y).backward()
+        optimiser.step()
+    overlap = (infer(model, volume) > 0.5) & (truth > 0.5)
+    assert 2 * overlap.sum() / ((infer(model, volume) > 0.5).sum() + truth.sum()) > 0.8
+
+
+def test_receptive_field_is_the_halo() -> None:
+    model = random_model(4, (1, 3), 1, "zero")
+    volume = np.random.default_rng(9).normal(size=(5, 5, 41)).astype(np.float32)
+    changed = volume.copy()
+    changed[2, 2, 0] += 5
+    different = np.flatnonzero((infer(model, volume) != infer(model, changed)).any(axis=(0, 1)))
+    assert model.config.halo == 8
+    assert different.max() == 8
+
+
+def test_reflect_padding_refuses_a_patch_smaller_than_its_dilation() -> None:
+    model = random_model(2, (4,), 1, "reflect")
+    with pytest.raises(ValueError, match="reflect padding"):
+        infer(model, np.zeros((4, 9, 9), dtype=np.float32))
+
+
+def test_row_groups_cover_every_row_once() -> None:
+    for size, dilation in [(32, 8), (40, 8), (7, 1), (5, 9), (1, 1), (33, 4)]:
+        schedule = cpu.schedule_of((dilation,), 3, size)
+        rows = [y + k * dilation for y, count in schedule.groups for k in range(count)]
+        assert sorted(rows) == list(range(size))
+
+
+def test_the_package_imports_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; import tomorois, tomorois.msdnet, tomorois.intensity"
+    subprocess.run([sys.executable, "-c", code], check=True)
