@@ -35,16 +35,25 @@ def vesicle_scene(
     radii_nm: list[float],
     size_xyz_nm: tuple[float, float, float],
     voxel_size_nm: float = 2.0,
+    open_deg: float = 0.0,
 ) -> VesicleScene:
-    """The scene of some spheres; radii are to the middle of the membrane."""
+    """The scene of some spheres; radii are to the middle of the membrane.
+
+    ``open_deg`` leaves out the caps within this angle of the z axis, as the missing wedge does. Voxels
+    of several membranes get the label of the nearest.
+    """
     shape = tuple(round(edge / voxel_size_nm) for edge in size_xyz_nm[::-1])
     z, y, x = np.indices(shape) * voxel_size_nm
-    labels = np.zeros(shape, np.int16)
-    distance = []
-    for label, ((cx, cy, cz), radius) in enumerate(zip(centres_xyz_nm, radii_nm, strict=True), start=1):
-        to_middle = np.abs(np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2) - radius)
-        distance.append(np.maximum(to_middle - THICKNESS_NM / 2, 0))
-        labels[to_middle <= THICKNESS_NM / 2] = label
+    to_middle = np.full((len(radii_nm), *shape), np.inf)
+    for row, ((cx, cy, cz), radius) in enumerate(zip(centres_xyz_nm, radii_nm, strict=True)):
+        there = np.abs(z - cz) <= radius * np.cos(np.radians(open_deg)) + (
+            THICKNESS_NM if open_deg == 0 else 0
+        )
+        away = np.abs(np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2) - radius)
+        to_middle[row] = np.where(there, away, np.inf)
+    nearest = to_middle.argmin(axis=0) + 1
+    labels = np.where(to_middle.min(axis=0) <= THICKNESS_NM / 2, nearest, 0).astype(np.int16)
+    distance = np.maximum(to_middle - THICKNESS_NM / 2, 0)
     contacts = {}
     for first, second in combinations(range(len(radii_nm)), 2):
         free = (labels == 0) | (labels == first + 1) | (labels == second + 1)
@@ -61,20 +70,27 @@ def three_around_one(voxel_size_nm: float = 2.0, gap_nm: float = 10.0) -> Vesicl
     return vesicle_scene([(110.0, 110.0, 55.0), *around], [40, 28, 28, 28], (225, 215, 110), voxel_size_nm)
 
 
-def random_cluster(seed: int, count: int = 7, voxel_size_nm: float = 2.0) -> VesicleScene:
-    """Vesicles packed at gaps of 6 to 16 nm, so that most contacts run into others."""
+def random_cluster(
+    seed: int,
+    count: int = 7,
+    voxel_size_nm: float = 2.0,
+    gaps_nm: tuple[float, float] = (6.0, 16.0),
+    open_deg: float = 0.0,
+) -> VesicleScene:
+    """Vesicles packed at some gaps, so that most contacts run into others; negative gaps fuse membranes."""
+    least = min(gaps_nm[0], 5.0)
     rng = np.random.default_rng(seed)
     size = np.array([220.0, 220.0, 130.0])
     centres, radii = [size / 2], [rng.uniform(30, 40)]
     for _ in range(3000):
         host = rng.integers(len(radii))
-        radius, gap = rng.uniform(20, 36), rng.uniform(6, 16)
+        radius, gap = rng.uniform(20, 36), rng.uniform(*gaps_nm)
         away = rng.normal(size=3) * [1, 1, 0.5]
         away /= np.linalg.norm(away)
         centre = centres[host] + away * (radii[host] + radius + gap + THICKNESS_NM)
         apart = np.linalg.norm(centre - np.array(centres), axis=1) - radius - THICKNESS_NM
-        clear = (apart - radii >= 5).all() and (centre > 5).all() and (centre < size - 5).all()
+        clear = (apart - radii >= least - 1e-9).all() and (centre > 5).all() and (centre < size - 5).all()
         if clear and len(radii) < count:
             centres.append(centre)
             radii.append(radius)
-    return vesicle_scene([tuple(c) for c in centres], radii, tuple(size), voxel_size_nm)
+    return vesicle_scene([tuple(c) for c in centres], radii, tuple(size), voxel_size_nm, open_deg)

@@ -18,9 +18,11 @@ from scipy.spatial import cKDTree
 from tomocore.roiset import Bools, Box
 from tomocore.settings import Settings
 from tomocore.volume import Volume
+from tomorois.fused import FusedSettings, separate_fused
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int32]
 
 
 class ContactSettings(Settings):
@@ -52,6 +54,21 @@ class ContactSettings(Settings):
     min_membrane_nm3: float = Field(
         2000.0, ge=0, description="Connected pieces of a class below this volume in nm³ are no membranes."
     )
+    fused: FusedSettings = Field(
+        FusedSettings(), description="Membranes of one class that touch in the mask."
+    )
+
+
+@dataclass(frozen=True)
+class Membranes:
+    """Single membranes on a grid: ``labels`` (int32, 0 for none), and the name of each label in pairs."""
+
+    labels: Volume
+    names: dict[int, str]
+
+    def crop(self, box: Box) -> Membranes:
+        """The part inside a box of slices, with the same labels and names."""
+        return Membranes(self.labels.crop(box), self.names)
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ class Sight:
 
 
 def contact_pairs(
-    places: Volume, membranes: Volume, settings: ContactSettings = ContactSettings()
+    places: Bools, membranes: Membranes, settings: ContactSettings = ContactSettings()
 ) -> tuple[list[tuple[Box, Bools]], list[str], float]:
     """Boxes and masks of the contacts in a mask of places, the pair of each as "1:3", the share left out.
 
@@ -77,54 +94,41 @@ def contact_pairs(
     across the gap; a voxel may belong to several contacts, and contacts that ran into each other come
     apart. Voxels that see no pair are left out. A membrane's contact with itself is none.
     """
-    labels, names = membrane_instances(membranes, settings)
-    voxels = np.argwhere(places.data)
-    sights = _sights(voxels, labels, names, places.voxel_size_nm, settings.reach_nm)
+    labels, voxel_size_nm = np.asarray(membranes.labels.data), membranes.labels.voxel_size_nm
+    voxels = np.argwhere(places)
+    sights = _sights(voxels, labels, membranes.names, voxel_size_nm, settings.reach_nm)
     found, titles = [], []
     unpaired = np.ones(len(voxels), dtype=bool)
     for first, second in _pairs(voxels, sights, labels, settings):
-        for rows in _connected_places(first, second, places.voxel_size_nm, settings):
+        for rows in _connected_places(first, second, voxel_size_nm, settings):
             found.append(_boxed(voxels[rows]))
             titles.append(f"{first.name}:{second.name}")
             unpaired[rows] = False
     return found, titles, float(unpaired.mean()) if len(unpaired) else 0.0
 
 
-def membrane_instances(
-    membranes: Volume, settings: ContactSettings
-) -> tuple[NDArray[np.int32], dict[int, str]]:
-    """A label a membrane (int32 z, y, x), and the name of each: its label, or "class.piece"."""
+def membrane_instances(membranes: Volume, settings: ContactSettings = ContactSettings()) -> Membranes:
+    """The single membranes in a mask or in labels; a class's pieces are named "1", "2", … or "class.piece"."""
     labels = np.maximum(np.asarray(membranes.data), 0).astype(np.int32)
     values = np.unique(labels)
     values = values[values > 0]
     if settings.labels == "instances" or (settings.labels == "auto" and len(values) > 1):
-        return labels, {int(value): str(value) for value in values}
-    found, count = cc3d.connected_components(labels, connectivity=26, return_N=True)
-    pieces = found.astype(np.int32)
-    large = np.bincount(pieces.ravel(), minlength=count + 1) * membranes.voxel_size_nm**3
-    keep = np.flatnonzero(large >= settings.min_membrane_nm3)
-    keep = keep[keep > 0]
-    renumber = np.zeros(count + 1, np.int32)
-    renumber[keep] = np.arange(1, len(keep) + 1)
-    return renumber[pieces], _piece_names(labels, pieces, keep, single=len(values) == 1)
-
-
-def _piece_names(
-    labels: NDArray[np.int32], pieces: NDArray[np.int32], keep: Ints, single: bool
-) -> dict[int, str]:
-    owner = np.zeros(int(pieces.max(initial=0)) + 1, np.int64)
-    owner[pieces.ravel()] = labels.ravel()
+        return Membranes(membranes.with_data(labels), {int(value): str(value) for value in values})
+    single = np.zeros_like(labels)
     names: dict[int, str] = {}
-    seen: dict[int, int] = {}
-    for number, piece in enumerate(keep, start=1):
-        kind = int(owner[piece])
-        seen[kind] = seen.get(kind, 0) + 1
-        names[number] = str(number) if single else f"{kind}.{seen[kind]}"
-    return names
+    for value in values:
+        pieces = separate_fused(
+            labels == value, membranes.voxel_size_nm, settings.min_membrane_nm3, settings.fused
+        )
+        numbers = range(1, int(pieces.max()) + 1)
+        shifted = len(names)
+        single += np.where(pieces > 0, pieces + shifted, 0).astype(np.int32)
+        names |= {shifted + k: str(k) if len(values) == 1 else f"{value}.{k}" for k in numbers}
+    return Membranes(membranes.with_data(single), names)
 
 
 def _sights(
-    voxels: Ints, labels: NDArray[np.int32], names: dict[int, str], voxel_size_nm: float, reach_nm: float
+    voxels: Ints, labels: Labels, names: dict[int, str], voxel_size_nm: float, reach_nm: float
 ) -> list[Sight]:
     """What each membrane within reach of any voxel looks like from there, by ascending label."""
     reach = reach_nm / voxel_size_nm
@@ -150,7 +154,7 @@ def _sights(
 
 
 def _pairs(
-    voxels: Ints, sights: list[Sight], labels: NDArray[np.int32], settings: ContactSettings
+    voxels: Ints, sights: list[Sight], labels: Labels, settings: ContactSettings
 ) -> Iterator[tuple[Sight, Sight]]:
     """Both sights of each pair, cut down to the rows that belong to it, in the same order."""
     nearest, second_nearest = _two_nearest(sights, len(voxels))
@@ -177,7 +181,7 @@ def _two_nearest(sights: list[Sight], count: int) -> tuple[Floats, Floats]:
     return nearest, second
 
 
-def _sees_only(starts: Ints, ends: Ints, labels: NDArray[np.int32], pair: tuple[int, int]) -> Bools:
+def _sees_only(starts: Ints, ends: Ints, labels: Labels, pair: tuple[int, int]) -> Bools:
     """Whether the straight way from each start to its end meets no membrane outside the pair."""
     clear = np.ones(len(starts), dtype=bool)
     steps = int(np.abs(ends - starts).max(initial=0))

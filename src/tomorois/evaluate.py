@@ -16,6 +16,7 @@ from tomocore.console import InputError, Progress, no_progress
 from tomocore.formats import read_volume, volume_stem, written_beside
 from tomocore.roiset import RoiSet, read_rois
 from tomocore.volume import Volume
+from tomorois.contacts import Membranes, membrane_instances
 from tomorois.curves import curve_row, ranked_curve
 from tomorois.instances import InstanceSettings, find_instances, instances_and_remarks
 from tomorois.matching import Comparison, compare
@@ -45,7 +46,7 @@ class ScoredTomogram:
     predicted: RoiSet
     truth: RoiSet
     confidence: Volume | None = None
-    membranes: Volume | None = None
+    membranes: Membranes | None = None
     ignored: Volume | None = None
     marks: tuple[str, ...] = ()
 
@@ -200,7 +201,9 @@ def _read_tomogram(
 ) -> ScoredTomogram:
     ignore = () if settings.ignore_value is None else (settings.ignore_value,)
     truth = read_rois(truth_path, voxel_size_nm, ignore)
-    membranes = read_volume(membrane_path, voxel_size_nm) if membrane_path else None
+    membranes = None
+    if membrane_path:
+        membranes = membrane_instances(read_volume(membrane_path, voxel_size_nm), instances.contacts)
     confidence = _read_confidence(path, voxel_size_nm)
     predicted = (
         find_instances(confidence, instances, membranes) if confidence else read_rois(path, voxel_size_nm)

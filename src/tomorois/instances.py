@@ -22,7 +22,7 @@ from tomocore.console import InputError, Progress, no_progress
 from tomocore.roiset import Bools, Box, RoiSet, rois_from_masks
 from tomocore.settings import Settings
 from tomocore.volume import Volume
-from tomorois.contacts import ContactSettings, contact_pairs
+from tomorois.contacts import ContactSettings, Membranes, contact_pairs, membrane_instances
 
 log = logging.getLogger(__name__)
 
@@ -80,12 +80,13 @@ class InstanceSettings(Settings):
 def find_instances(
     confidence: Volume,
     settings: InstanceSettings = InstanceSettings(),
-    membranes: Volume | None = None,
+    membranes: Volume | Membranes | None = None,
     progress: Progress = no_progress,
 ) -> RoiSet:
     """The ROIs of one confidence map (0 to 1), the most confident first, numbered from 1.
 
-    ``membranes`` (labels on the same grid) are needed for ``split = "contacts"``, where ROIs may overlap.
+    ``membranes`` (a mask or labels on the same grid) are needed for ``split = "contacts"``, where ROIs may
+    overlap; what their pairs refer to is `tomorois.contacts.membrane_instances` of them.
     Where nothing is left, the cause is logged as a warning. Raises InputError for a map that is not a
     confidence, or membranes that are missing or of another shape.
     """
@@ -98,7 +99,7 @@ def find_instances(
 def instances_and_remarks(
     confidence: Volume,
     settings: InstanceSettings = InstanceSettings(),
-    membranes: Volume | None = None,
+    membranes: Volume | Membranes | None = None,
     progress: Progress = no_progress,
 ) -> tuple[RoiSet, list[str]]:
     """What `find_instances` returns, and what it warns of: why nothing was found, what was left out."""
@@ -191,7 +192,9 @@ def _merged_seeds(
     return np.concatenate([[0], group + 1]).astype(np.int32)[seeds]
 
 
-def _refuse_unusable(confidence: Volume, settings: InstanceSettings, membranes: Volume | None) -> None:
+def _refuse_unusable(
+    confidence: Volume, settings: InstanceSettings, membranes: Volume | Membranes | None
+) -> None:
     lowest, highest = float(np.min(confidence.data)), float(np.max(confidence.data))
     if not np.isfinite([lowest, highest]).all():
         raise InputError("the confidence map holds NaN or infinite values; predict it again")
@@ -202,9 +205,10 @@ def _refuse_unusable(confidence: Volume, settings: InstanceSettings, membranes: 
         )
     if settings.split == "contacts" and membranes is None:
         raise InputError("splitting by contacts needs the membranes; give their labels with --membranes")
-    if membranes is not None and membranes.shape != confidence.shape:
+    labels = membranes.labels if isinstance(membranes, Membranes) else membranes
+    if labels is not None and labels.shape != confidence.shape:
         raise InputError(
-            f"membranes of shape {membranes.shape} do not fit a confidence map of shape {confidence.shape}; "
+            f"membranes of shape {labels.shape} do not fit a confidence map of shape {confidence.shape}; "
             "give labels of the same tomogram at the same binning"
         )
 
@@ -225,7 +229,7 @@ def _confident_mask(confidence: Volume, settings: InstanceSettings) -> tuple[Boo
 def _pieces(
     mask: Bools,
     voxel_size_nm: float,
-    membranes: Volume | None,
+    membranes: Volume | Membranes | None,
     corner: NDArray[np.int64],
     settings: InstanceSettings,
 ) -> tuple[list[Piece], list[str], list[str]]:
@@ -235,8 +239,10 @@ def _pieces(
     if settings.split != "contacts" or membranes is None:
         pieces = split_mask(mask, voxel_size_nm, settings)
         return pieces, [""] * len(pieces), []
+    if isinstance(membranes, Volume):
+        membranes = membrane_instances(membranes, settings.contacts)
     around = membranes.crop(_shifted(corner, mask.shape))
-    pieces, names, unpaired = contact_pairs(Volume(mask, voxel_size_nm), around, settings.contacts)
+    pieces, names, unpaired = contact_pairs(mask, around, settings.contacts)
     left_out = f"{unpaired:.0%} of the ROI voxels lie between no pair of membranes and are left out"
     return pieces, names, [left_out] if unpaired > TOLD_UNPAIRED else []
 

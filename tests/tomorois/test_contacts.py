@@ -86,8 +86,8 @@ def slabs(*heights: tuple[int, int, int], shape=(40, 40, 80)) -> np.ndarray:
 
 
 def pairs_of(labels, places, **settings):
-    volume = Volume(places, 1.0)
-    return contact_pairs(volume, Volume(labels, 1.0), ContactSettings(**settings))
+    chosen = ContactSettings(**settings)
+    return contact_pairs(places, membrane_instances(Volume(labels, 1.0), chosen), chosen)
 
 
 def test_a_membrane_between_two_others_keeps_them_apart():
@@ -142,17 +142,17 @@ def test_holes_in_a_membrane_do_not_shatter_its_contact():
 
 
 def test_membranes_are_told_by_label_or_by_connected_piece():
-    binary = slabs((1, 5, 8), (1, 14, 17))
-    labels, names = membrane_instances(Volume(binary, 1.0), ContactSettings())
-    assert names == {1: "1", 2: "2"}
-    assert sorted(np.unique(labels[:, 0, 0])) == [0, 1, 2]
-    classes = slabs((1, 5, 8), (2, 14, 17), (1, 24, 27))
-    assert membrane_instances(Volume(classes, 1.0), ContactSettings())[1] == {1: "1", 2: "2"}
-    split = membrane_instances(Volume(classes, 1.0), ContactSettings(labels="classes"))[1]
-    assert sorted(split.values()) == ["1.1", "1.2", "2.1"]
+    binary = membrane_instances(Volume(slabs((1, 5, 8), (1, 14, 17)), 1.0))
+    assert binary.names == {1: "1", 2: "2"}
+    assert binary.labels.data[6, 0, 0] == 1
+    assert binary.labels.data[15, 0, 0] == 2
+    classes = Volume(slabs((1, 5, 8), (2, 14, 17), (1, 24, 27)), 1.0)
+    assert membrane_instances(classes).names == {1: "1", 2: "2"}
+    split = membrane_instances(classes, ContactSettings(labels="classes"))
+    assert [split.names[split.labels.data[z, 0, 0]] for z in (6, 15, 25)] == ["1.1", "2.1", "1.2"]
     dust = np.zeros((40, 40, 80), np.int16)
     dust[5:8, 5:8, 5:8] = 1
-    assert membrane_instances(Volume(dust, 1.0), ContactSettings())[1] == {}
+    assert membrane_instances(Volume(dust, 1.0)).names == {}
 
 
 def test_no_places_and_no_membranes_give_nothing():
