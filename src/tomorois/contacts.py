@@ -108,7 +108,7 @@ def contact_pairs(
 
 
 def membrane_instances(membranes: Volume, settings: ContactSettings = ContactSettings()) -> Membranes:
-    """The single membranes in a mask or in labels; a class's pieces are named "1", "2", … or "class.piece"."""
+    """The single membranes in a mask or in labels; pieces of a class are named "1", "2" or "class.piece"."""
     labels = np.maximum(np.asarray(membranes.data), 0).astype(np.int32)
     values = np.unique(labels)
     values = values[values > 0]
