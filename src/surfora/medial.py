@@ -1,0 +1,284 @@
+"""The middle of a membrane mask as an even, single layer of points: projection onto local quadrics."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import map_coordinates
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from surfora.mask import mask_box, mask_thickness_nm, require_membrane
+from surfora.projection import (
+    Lattice,
+    Patches,
+    centre_lattice,
+    chosen_patches,
+    face_lattice,
+    joined_patches,
+    new_patches,
+    on_patches,
+    principal_bending,
+    project_points,
+    sheet_normals,
+)
+from surfora.sampling import poisson_disc
+from surfora.surface import PointCloud
+from tomocore.console import InputError, Progress, no_progress
+from tomocore.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MODES = {"faces": 0, "cylinder": 1, "ball": 2}
+RIM_LEAN = 0.17  # of the radius: how far a point lies off the middle of its support at an open rim
+
+
+class MedialSettings(Settings):
+    """Points on the middle of a membrane."""
+
+    spacing_nm: float | None = Field(
+        None, gt=0, description="Widest spacing of the points in nm; unset: 1.25 voxels."
+    )
+    min_spacing_nm: float | None = Field(
+        None, gt=0, description="Narrowest spacing in nm, where the membrane bends most; unset: 0.8 voxels."
+    )
+    turn_deg: float = Field(
+        12.0, gt=0, le=60, description="Angle in degrees the membrane may turn between neighbouring points."
+    )
+    radius_thicknesses: float = Field(
+        1.75, ge=1, le=5, description="Radius of the neighbourhood of a fit, in membrane thicknesses."
+    )
+    fit: Literal["faces", "cylinder", "ball"] = Field(
+        "faces",
+        description="Fit both faces of the mask, or its voxel centres with cylinder or ball weights.",
+    )
+    projections: int = Field(3, ge=1, le=20, description="How often each point is projected before thinning.")
+    min_area_nm2: float = Field(
+        100.0, ge=0, description="Pieces of the surface with less area than this in nm² are removed."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the order in which points are thinned.")
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The lengths of one run, in voxels."""
+
+    thickness: float
+    spacing: float
+    min_spacing: float
+    radius: float
+    radius_bounds: tuple[float, float]
+    mode: int
+
+
+def medial_points(
+    mask: Mask,
+    voxel_size_nm: float,
+    origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    settings: MedialSettings = MedialSettings(),
+    progress: Progress = no_progress,
+) -> PointCloud:
+    """Points (n, 3) x, y, z in nm on the middle of the membrane, with unit normals of undecided sign.
+
+    mask: bool [z, y, x]; origin_nm: world place x, y, z of voxel (0, 0, 0). Data: ``rim`` (bool, the point
+    lies at an open edge), ``spacing_nm`` (distance kept to the neighbours), ``thickness_nm`` (of the
+    membrane there). Raises InputError for a mask that is empty or too small to carry a surface.
+
+    Iterated projection onto local quadrics (moving least squares; Levin 2004) with curvature-adaptive
+    spacing. ``fit="faces"`` fits both faces of the mask at once; "cylinder" and "ball" fit the centres of
+    its voxels, the latter as published.
+    """
+    require_membrane(mask)
+    box = mask_box(mask, 2)
+    sheet = np.ascontiguousarray(mask[box])
+    scales = _scales(sheet, voxel_size_nm, settings)
+    lattice = face_lattice(sheet) if scales.mode == 0 else centre_lattice(sheet)
+    progress(0, 5)
+    patches = _settled(lattice, _seeds(sheet, lattice, scales, settings.seed), scales, settings.projections)
+    progress(1, 5)
+    patches = _supported(sheet, patches)
+    patches = _densified(sheet, lattice, patches, scales, settings)
+    progress(3, 5)
+    patches = _single_layer(patches, scales)
+    patches = _even(patches, scales, settings)
+    progress(4, 5)
+    project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode)
+    patches = _without_small_pieces(_supported(sheet, patches), scales, settings, voxel_size_nm)
+    progress(5, 5)
+    corner = np.array([span.start for span in box[::-1]])
+    return _cloud(patches, scales, settings, corner, voxel_size_nm, origin_nm)
+
+
+def _scales(sheet: Mask, voxel_size_nm: float, settings: MedialSettings) -> Scales:
+    """Lengths in voxels, from the measured thickness of the sheet and the settings."""
+    thickness = mask_thickness_nm(sheet, voxel_size_nm) / voxel_size_nm
+    spacing = (settings.spacing_nm or 1.25 * voxel_size_nm) / voxel_size_nm
+    narrow = (settings.min_spacing_nm or 0.8 * voxel_size_nm) / voxel_size_nm
+    if settings.min_spacing_nm and settings.spacing_nm and narrow > spacing:
+        raise InputError(
+            f"medial.min_spacing_nm = {settings.min_spacing_nm:g} exceeds medial.spacing_nm = "
+            f"{settings.spacing_nm:g}; lower it"
+        )
+    # Below 5 voxels a neighbourhood holds too few steps of the faces, above 9 it flattens real curvature.
+    radius = float(np.clip(settings.radius_thicknesses * thickness, 5.0, 9.0))
+    return Scales(thickness, spacing, min(narrow, spacing), radius, (4.0, 1.75 * radius), MODES[settings.fit])
+
+
+def _seeds(sheet: Mask, lattice: Lattice, scales: Scales, seed: int) -> Patches:
+    """Flat patches on thinned voxel centres, those deepest inside the sheet first."""
+    depth = edt.edt(sheet)
+    occupied = np.argwhere(sheet)
+    order = depth[tuple(occupied.T)]
+    points = occupied[:, ::-1].astype(np.float64)
+    points = points[poisson_disc(points, scales.spacing, order, seed)]
+    normals = sheet_normals(lattice, points, scales.radius)
+    return new_patches(points, normals, scales.thickness / 2, scales.radius)
+
+
+def _settled(lattice: Lattice, patches: Patches, scales: Scales, projections: int) -> Patches:
+    """The patches projected until they rest, each with a radius that suits its place."""
+    everyone = np.arange(len(patches.points))
+    for _ in range(projections):
+        project_points(lattice, patches, everyone, 2, scales.mode)
+    if scales.mode == 0:
+        _adapt_radii(lattice, patches, scales)
+    return chosen_patches(patches, np.isfinite(patches.error))
+
+
+def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
+    """Widen neighbourhoods that say too little, as on terraces along the voxel planes; narrow bent ones.
+
+    A quadric over radius r misses a sphere of radius R by up to r⁴ / (48 R³), so r stays below 0.7 R.
+    """
+    low, high = scales.radius_bounds
+    for _ in range(4):
+        tolerance = np.maximum(0.025, 0.1 * patches.noise)
+        wanted = np.where(patches.error > tolerance, np.minimum(1.25 * patches.radius, high), patches.radius)
+        bent = 0.7 / np.maximum(principal_bending(patches), 1e-6)
+        wanted = np.minimum(wanted, np.maximum(bent, low))
+        changed = np.flatnonzero(np.abs(wanted - patches.radius) > 0.02 * patches.radius)
+        if len(changed) == 0:
+            return
+        patches.radius[changed] = wanted[changed]
+        project_points(lattice, patches, changed, 2, scales.mode)
+
+
+def _supported(sheet: Mask, patches: Patches) -> Patches:
+    """The patches whose fit stands and whose point lies in the sheet."""
+    inside = _occupancy(sheet, patches.points) >= 0.35
+    return chosen_patches(patches, inside & np.isfinite(patches.error))
+
+
+def _occupancy(sheet: Mask, points: Floats) -> Floats:
+    """The mask (n,) at points x, y, z in voxels, between voxels by trilinear interpolation."""
+    return map_coordinates(
+        sheet.astype(np.float32), points[:, ::-1].T, order=1, mode="nearest", prefilter=False
+    )
+
+
+def _spacing(patches: Patches, scales: Scales, settings: MedialSettings) -> Floats:
+    """Spacing (n,) in voxels by the turn of the membrane, between its bounds."""
+    by_turn = np.deg2rad(settings.turn_deg) / np.maximum(principal_bending(patches), 1e-6)
+    return np.clip(by_turn, scales.min_spacing, scales.spacing)
+
+
+def _densified(
+    sheet: Mask, lattice: Lattice, patches: Patches, scales: Scales, settings: MedialSettings
+) -> Patches:
+    """More patches where neighbours are farther apart than the spacing asks, laid out on tangent patches."""
+    spacing = _spacing(patches, scales, settings)
+    laid = _laid_out(patches, spacing, scales.spacing)
+    laid = chosen_patches(laid, _occupancy(sheet, laid.points) >= 0.5)
+    both = joined_patches(patches, laid)
+    order = np.concatenate([np.ones(len(patches.points)), np.zeros(len(laid.points))])
+    kept = poisson_disc(both.points, _spacing(both, scales, settings), order, settings.seed)
+    added = chosen_patches(both, kept[kept >= len(patches.points)])
+    for _ in range(2):
+        project_points(lattice, added, np.arange(len(added.points)), 2, scales.mode)
+    return joined_patches(patches, _supported(sheet, added))
+
+
+def _laid_out(patches: Patches, spacing: Floats, reach: float) -> Patches:
+    """Hexagonal rings about each patch, on its quadric, out to the reach."""
+    parts = []
+    rings = np.ceil(reach / spacing).astype(int)
+    for ring in range(1, int(rings.max(initial=0)) + 1):
+        parents = np.flatnonzero(rings >= ring)
+        for turn in np.arange(6 * ring) * (2 * np.pi / (6 * ring)):
+            parent = chosen_patches(patches, parents)
+            away = 1.02 * ring * spacing[parents]
+            points, normals = on_patches(parent, away * np.cos(turn), away * np.sin(turn))
+            parts.append(parent._replace(points=points, normals=normals))
+    return Patches(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _single_layer(patches: Patches, scales: Scales) -> Patches:
+    """Without points that lie beside the patches of most of their neighbours."""
+    tree = cKDTree(patches.points)
+    reach = 2.0 * scales.spacing
+    near = tree.query(patches.points, k=9, distance_upper_bound=reach)[1][:, 1:]
+    there = near < len(patches.points)
+    other = np.where(there, near, 0)
+    offset = patches.points[:, None] - patches.points[other]
+    normal = patches.normals[other]
+    height = np.einsum("nki,nki->nk", offset, normal)
+    bend = principal_bending(patches)[other]
+    # Two sheets closer than the reach are a whole thickness apart; a stray point of one sheet is not.
+    flat = np.sum(offset**2, axis=2) - height**2
+    beside = np.abs(height) - 0.5 * bend * flat
+    same = there & (np.abs(height) < 0.75 * scales.thickness + 0.25)
+    stray = np.sum(same & (beside > 0.25), axis=1) > 0.5 * np.maximum(np.sum(same, axis=1), 1)
+    return chosen_patches(patches, ~stray)
+
+
+def _even(patches: Patches, scales: Scales, settings: MedialSettings) -> Patches:
+    """Thinned to the spacing asked, the best determined points first."""
+    kept = poisson_disc(
+        patches.points, _spacing(patches, scales, settings), -np.round(patches.error, 2), settings.seed
+    )
+    return chosen_patches(patches, kept)
+
+
+def _without_small_pieces(
+    patches: Patches, scales: Scales, settings: MedialSettings, voxel_size_nm: float
+) -> Patches:
+    """Without connected pieces of less area than asked; InputError where nothing is left."""
+    area = 0.9 * (_spacing(patches, scales, settings) * voxel_size_nm) ** 2
+    pairs = cKDTree(patches.points).query_pairs(2.0 * scales.spacing, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(area), len(area)))
+    _, piece = connected_components(links, directed=False)
+    large = np.bincount(piece, weights=area) >= settings.min_area_nm2
+    if not large.any():
+        raise InputError(
+            f"mask: no piece of {settings.min_area_nm2:g} nm² of membrane surface found; "
+            "lower medial.min_area_nm2 or check the mask"
+        )
+    return chosen_patches(patches, large[piece])
+
+
+def _cloud(
+    patches: Patches,
+    scales: Scales,
+    settings: MedialSettings,
+    corner: Ints,
+    voxel_size_nm: float,
+    origin_nm: tuple[float, float, float],
+) -> PointCloud:
+    """The patches as points in the world."""
+    points = (patches.points + corner) * voxel_size_nm + np.asarray(origin_nm)
+    return PointCloud(points, patches.normals.copy()).with_data(
+        rim=np.linalg.norm(patches.lean, axis=1) > RIM_LEAN,
+        spacing_nm=_spacing(patches, scales, settings) * voxel_size_nm,
+        thickness_nm=2 * patches.half_thickness * voxel_size_nm,
+    )
