@@ -155,6 +155,10 @@ class Draft:
         self.points.append(self.visible(surface.samples(PLACING_SPACING_NM)[0] if points is None else points))
         self.lone.append(lone)
 
+    def remove_last(self) -> None:
+        for known in (self.surfaces, self.roles, self.points, self.lone):
+            known.pop()  # type: ignore[attr-defined]
+
     def visible(self, points: Floats) -> Floats:
         return points[self.in_view(points, margin_nm=-12.0)]
 

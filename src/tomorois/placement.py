@@ -26,20 +26,18 @@ from tomorois.scene import Cisterna, Floats, Grid, Surface, Tube, Vesicle, two_a
 
 TOUCHING_SPACING_NM = 3.0
 BUDDED_CLEARANCE_NM = 14.0
+MOST_DRAFTS = 5
+"""How often a scene is begun anew that came out with too few contacts or buds."""
 
 
 def draw_contacts(view: Grid, settings: SceneSettings, rng: np.random.Generator) -> Scene:
     """A scene of membrane contacts, some side by side on one membrane, and distractors."""
-    draft = begun(view, settings, rng)
-    add_tubes(draft, settings.near_miss_nm)
-    wanted = int(rng.integers(settings.contacts[0], settings.contacts[1] + 1))
-    for _ in range(120):
-        if len(draft.contacts) >= wanted:
+    for _ in range(MOST_DRAFTS):
+        draft = begun(view, settings, rng)
+        add_tubes(draft, settings.near_miss_nm)
+        _add_contacts(draft, int(rng.integers(settings.contacts[0], settings.contacts[1] + 1)))
+        if len(draft.contacts) >= settings.contacts[0]:
             break
-        if draft.contacts and rng.random() < settings.neighbour_share:
-            _add_contact_beside(draft)
-        else:
-            _add_new_contact(draft)
     for _ in range(settings.near_misses if draft.contacts else 0):
         _add_near_miss(draft)
     add_nested(draft, settings.near_miss_nm)
@@ -48,16 +46,27 @@ def draw_contacts(view: Grid, settings: SceneSettings, rng: np.random.Generator)
 
 def draw_invaginations(view: Grid, settings: SceneSettings, rng: np.random.Generator) -> Scene:
     """A scene of budded vesicles, axes uniform over the sphere, and distractors without a neck."""
-    draft = begun(view, settings, rng)
-    add_tubes(draft, BUDDED_CLEARANCE_NM)
-    wanted = int(rng.integers(settings.buds[0], settings.buds[1] + 1))
-    placed = 0
-    for _ in range(20):
-        if placed >= wanted:
+    for _ in range(MOST_DRAFTS):
+        draft = begun(view, settings, rng)
+        add_tubes(draft, BUDDED_CLEARANCE_NM)
+        wanted, placed = int(rng.integers(settings.buds[0], settings.buds[1] + 1)), 0
+        for _ in range(20):
+            if placed < wanted:
+                placed += _add_budded(draft, wanted - placed)
+        if placed >= settings.buds[0]:
             break
-        placed += _add_budded(draft, wanted - placed)
     add_nested(draft, BUDDED_CLEARANCE_NM)
     return finished(draft)
+
+
+def _add_contacts(draft: Draft, wanted: int) -> None:
+    for _ in range(120):
+        if len(draft.contacts) >= wanted:
+            return
+        if draft.contacts and draft.rng.random() < draft.settings.neighbour_share:
+            _add_contact_beside(draft)
+        else:
+            _add_new_contact(draft)
 
 
 def _facing(draft: Draft) -> Floats:
@@ -69,15 +78,18 @@ def _facing(draft: Draft) -> Floats:
 
 
 def _add_new_contact(draft: Draft) -> None:
-    """Add a new membrane through a random place, and a partner of it there."""
+    """Add a new membrane through a random place and a partner of it there, or neither."""
     settings = draft.settings
     large = draft.rng.random() < settings.organelle_share
     direction, place = _facing(draft), draft.place(35.0)
     radius = draft.draw(settings.organelle_radius_nm if large else settings.vesicle_radius_nm)
     anchor = drawn_vesicle(draft, np.zeros(3), radius)
     anchor = anchor.moved(place - anchor.radii(direction[None])[0][0] * direction)
-    if _add_touching(draft, anchor, "vesicle", direction):
-        _add_partner(draft, len(draft.surfaces) - 1, direction)
+    known = len(draft.contacts)
+    if not _add_touching(draft, anchor, "vesicle", direction):
+        return
+    if not _add_partner(draft, len(draft.surfaces) - 1, direction) and len(draft.contacts) == known:
+        draft.remove_last()
 
 
 def _add_contact_beside(draft: Draft) -> None:
@@ -95,13 +107,14 @@ def _add_contact_beside(draft: Draft) -> None:
         _add_partner(draft, index, beside)
 
 
-def _add_partner(draft: Draft, index: int, direction: Floats) -> None:
+def _add_partner(draft: Draft, index: int, direction: Floats) -> bool:
     """Add a partner of membrane ``index`` in a direction at a drawn gap, if one fits in a few tries."""
     for _ in range(3):
         kind = str(draft.rng.choice(["vesicle", "sac", "tubule"], p=[0.35, 0.35, 0.3]))
         partner = _touching(draft, index, direction, draft.draw(draft.settings.gap_nm), kind)
         if _add_touching(draft, partner, kind, -direction):
-            return
+            return True
+    return False
 
 
 def _add_touching(draft: Draft, surface: Surface, role: str, direction: Floats) -> bool:
