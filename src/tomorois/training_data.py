@@ -1,0 +1,215 @@
+"""What a training is given: tomograms with their annotation and the regions that a user rejected."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomocore.console import InputError
+from tomocore.formats import read_volume, volume_stem
+from tomocore.provenance import file_hash
+from tomocore.roiset import RoiSet, read_rois, union_mask
+from tomocore.volume import Volume
+from tomorois.annotation import AnnotationSettings, roi_components, training_targets, with_rejected
+from tomorois.intensity import IntensitySettings, bin_volume, prepare_tomogram
+from tomorois.patches import TrainingVolume, group_voxels
+
+log = logging.getLogger(__name__)
+
+SAME_VOXEL_SIZE = 0.005  # relative; above it a warning, above DIFFERENT_VOXEL_SIZE a refusal
+DIFFERENT_VOXEL_SIZE = 0.05
+HASH_LETTERS = 12
+
+
+@dataclass(frozen=True)
+class TrainingTomogram:
+    """A tomogram and what is known of it.
+
+    ``labels`` (z, y, x) has the tomogram's shape, ``rejected`` marks voxels of ROIs that a user refused,
+    ``maps`` are further input channels on the same grid (a membrane map, say). ``files`` go into the
+    model's training record.
+    """
+
+    name: str
+    tomogram: Volume
+    labels: NDArray[Any]
+    rejected: NDArray[np.bool_] | None = None
+    maps: tuple[NDArray[Any], ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_training_tomograms(
+    tomograms: Sequence[Path],
+    labels: Sequence[Path],
+    penalties: Sequence[Path] = (),
+    voxel_size_nm: float | None = None,
+) -> list[TrainingTomogram]:
+    """Tomograms (read lazily where the format allows), each with its label volume and its rejected ROIs.
+
+    Label files are matched by name (``tomo_01.mrc`` with ``tomo_01__labels.mrc``) or, with a warning, by
+    order. Penalties are label volumes or ``.npz`` ROI files, matched alike; of an ROI file in which some
+    ROIs have status "rejected", only those count. Raises InputError where they cannot be matched.
+    """
+    label_of = matched_files(tomograms, labels, "label")
+    missing = [path.name for path in tomograms if path not in label_of]
+    if missing:
+        raise InputError(f"no labels for {', '.join(missing)}; give one label volume for each tomogram")
+    penalty_of = matched_files(tomograms, penalties, "penalty")
+    samples = []
+    for path in tomograms:
+        tomogram = read_volume(path, voxel_size_nm, lazy=True)
+        label_volume = read_volume(label_of[path], tomogram.voxel_size_nm)
+        rejected = _read_rejected(penalty_of[path], tomogram) if path in penalty_of else None
+        used = {"tomogram": path, "labels": label_of[path], "penalty": penalty_of.get(path)}
+        files = {what: f"{p.name} {file_hash(p)[:HASH_LETTERS]}" for what, p in used.items() if p}
+        samples.append(
+            TrainingTomogram(volume_stem(path), tomogram, label_volume.data, rejected, files=files)
+        )
+    return samples
+
+
+def matched_files(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dict[Path, Path]:
+    """Which of the other files belongs to which tomogram: by name where every one has one, else by order.
+
+    Raises InputError where two claim one tomogram, or names fail and the counts differ.
+    """
+    by_name: dict[Path, Path] = {}
+    for other in others:
+        owners = [path for path in tomograms if _belongs(volume_stem(other), volume_stem(path))]
+        owner = max(owners, key=lambda path: len(volume_stem(path)), default=None)
+        if owner is None:
+            break
+        if owner in by_name:
+            raise InputError(
+                f"{by_name[owner].name} and {other.name} both seem to be the {what} file of {owner.name}; "
+                "give one for each tomogram"
+            )
+        by_name[owner] = other
+    if len(by_name) == len(others):
+        return by_name
+    if len(others) != len(tomograms):
+        raise InputError(
+            f"{len(others)} {what} files for {len(tomograms)} tomograms, and their names do not tell which "
+            "belongs to which; give one each, in the same order"
+        )
+    pairs = ", ".join(f"{a.name} with {b.name}" for a, b in zip(tomograms, others, strict=True))
+    log.warning("%s files are matched to tomograms by their order, since names differ: %s", what, pairs)
+    return dict(zip(tomograms, others, strict=True))
+
+
+def _belongs(stem: str, tomogram_stem: str) -> bool:
+    rest = stem.removeprefix(tomogram_stem)
+    return stem.startswith(tomogram_stem) and not rest[:1].isalnum()
+
+
+def _read_rejected(path: Path, tomogram: Volume) -> NDArray[np.bool_]:
+    rejected = rejected_mask(read_rois(path, tomogram.voxel_size_nm))
+    if rejected.shape != tomogram.shape:
+        raise InputError(
+            f"{path}: has shape {rejected.shape}, its tomogram {tomogram.shape}; give the penalty file "
+            "made from this tomogram"
+        )
+    return rejected
+
+
+def rejected_mask(rois: RoiSet) -> NDArray[np.bool_]:
+    """The voxels of the ROIs with status "rejected", or of all where none has it."""
+    rejected = (rois.table["status"] == "rejected").to_numpy()
+    return np.asarray(union_mask(rois.at(rejected) if rejected.any() else rois).data, dtype=bool)
+
+
+def training_volume(
+    sample: TrainingTomogram,
+    bin_factor: int,
+    penalty_weight: float,
+    annotation: AnnotationSettings,
+    intensity: IntensitySettings,
+) -> TrainingVolume:
+    """The sample as the network sees it. Raises InputError for other shapes, NaN, or unusable labels."""
+    _require_same_shape(sample)
+    labels = np.asarray(sample.labels)
+    targets = training_targets(labels, annotation, f"labels of {sample.name}")
+    penalised = np.zeros(labels.shape, dtype=bool)
+    if sample.rejected is not None:
+        targets, penalised = with_rejected(targets, sample.rejected)
+    counted = bin_volume(targets.counted, bin_factor)
+    roi = bin_volume(targets.roi & targets.counted, bin_factor)
+    weight = np.where(counted >= 0.5, 1.0, 0.0)
+    weight[bin_volume(penalised, bin_factor) >= 0.5] = penalty_weight
+    image = [prepare_tomogram(sample.tomogram.data, bin_factor, intensity, sample.name)]
+    image += [bin_volume(channel, bin_factor) for channel in sample.maps]
+    return TrainingVolume(
+        name=sample.name,
+        image=np.stack(image).astype(np.float16),
+        target=(roi / np.maximum(counted, 1e-6)).astype(np.float16),
+        weight=weight.astype(np.float16),
+        rois=group_voxels(roi_components(labels, targets.roi), bin_factor),
+        penalties=group_voxels(roi_components(penalised.astype(np.uint8), penalised), bin_factor),
+    )
+
+
+def _require_same_shape(sample: TrainingTomogram) -> None:
+    arrays = {"labels": sample.labels, "rejected regions": sample.rejected}
+    arrays |= {f"map {k}": channel for k, channel in enumerate(sample.maps, start=1)}
+    for what, array in arrays.items():
+        if array is not None and array.shape != sample.tomogram.shape:
+            raise InputError(
+                f"{sample.name}: the tomogram has shape {sample.tomogram.shape} (z, y, x), its {what} "
+                f"{array.shape}; give the ones made on this tomogram, at the same binning"
+            )
+
+
+def common_voxel_size_nm(samples: Sequence[TrainingTomogram]) -> float:
+    """The voxel size of all tomograms; a warning where they differ a little, InputError where much."""
+    sizes = np.array([sample.tomogram.voxel_size_nm for sample in samples])
+    typical = float(np.median(sizes))
+    worst = samples[int(np.argmax(np.abs(sizes - typical)))]
+    difference = abs(worst.tomogram.voxel_size_nm / typical - 1)
+    told = f"{worst.name}: voxel size {worst.tomogram.voxel_size_nm:g} nm, the others have {typical:g} nm"
+    if difference > DIFFERENT_VOXEL_SIZE:
+        raise InputError(f"{told}; bring all to one voxel size, or say which is right with --voxel-size")
+    if difference > SAME_VOXEL_SIZE:
+        log.warning("%s; taken as the same", told)
+    return typical
+
+
+def require_rois(volumes: Sequence[TrainingVolume], samples: Sequence[TrainingTomogram]) -> None:
+    """InputError naming the files where not one voxel of all labels is an ROI; a note for single ones."""
+    without = [volume.name for volume in volumes if len(volume.rois) == 0]
+    if len(without) == len(volumes):
+        files = ", ".join(sample.files.get("labels", sample.name).split()[0] for sample in samples)
+        raise InputError(
+            f"no ROI in any of the labels ({files}): every voxel is background or ignored; "
+            "paint ROIs as 1, 2, … and check annotation.ignore_value"
+        )
+    if without:
+        log.warning("no ROI in %s: used as examples of background", ", ".join(without))
+    for volume in volumes:
+        if not volume.weight.any():
+            raise InputError(
+                f"{volume.name}: every voxel is to be ignored; paint background too, or leave it out"
+            )
+
+
+def training_marks(training: Mapping[str, Any]) -> list[str]:
+    """Names and short file hashes of the tomograms that a model's training record says were learned from."""
+    learned = [item for item in training.get("tomograms", []) if not item["held_out"]]
+    hashes = [item["tomogram"].split()[-1] for item in learned if "tomogram" in item]
+    return [item["name"] for item in learned] + hashes
+
+
+def content_hash(volumes: Sequence[TrainingVolume]) -> str:
+    """A short hash of all that the network is taught by, to tell whether two trainings have the same data."""
+    digest = hashlib.blake2b(digest_size=HASH_LETTERS // 2)
+    for volume in volumes:
+        for array in (volume.image, volume.target, volume.weight):
+            digest.update(str(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

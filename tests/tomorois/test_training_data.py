@@ -1,0 +1,161 @@
+"""Files are matched to tomograms, bad samples refused by name, targets binned with the tomogram."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blobs import blob_tomogram
+
+from tomocore.console import InputError
+from tomocore.formats import write_volume
+from tomocore.roiset import rois_from_labels, write_rois_archive
+from tomocore.volume import Volume
+from tomorois.annotation import AnnotationSettings
+from tomorois.intensity import IntensitySettings
+from tomorois.training_data import (
+    common_voxel_size_nm,
+    content_hash,
+    matched_files,
+    read_training_tomograms,
+    rejected_mask,
+    require_rois,
+    training_volume,
+)
+
+
+def made(sample, bin_factor=1, penalty_weight=4.0, **annotation):
+    return training_volume(
+        sample, bin_factor, penalty_weight, AnnotationSettings(**annotation), IntensitySettings()
+    )
+
+
+def paths(*names):
+    return [Path(name) for name in names]
+
+
+def test_labels_find_their_tomograms_by_name_whatever_the_order():
+    tomograms = paths("a/t_1.mrc", "a/t_10.mrc", "a/t_1_b.mrc")
+    labels = paths("l/t_10__labels.mrc", "l/t_1_b.mrc.gz", "l/t_1-labels.mrc")
+    found = matched_files(tomograms, labels, "label")
+    assert [found[tomogram].name for tomogram in tomograms] == [
+        "t_1-labels.mrc",
+        "t_10__labels.mrc",
+        "t_1_b.mrc.gz",
+    ]
+
+
+def test_other_names_are_matched_by_order_and_that_is_said(caplog):
+    found = matched_files(paths("x.mrc", "y.mrc"), paths("1.mrc", "2.mrc"), "label")
+    assert [found[p].name for p in paths("x.mrc", "y.mrc")] == ["1.mrc", "2.mrc"]
+    assert "x.mrc with 1.mrc" in caplog.text
+
+
+def test_labels_that_cannot_be_matched_are_refused():
+    with pytest.raises(InputError, match="1 label files for 2 tomograms"):
+        matched_files(paths("x.mrc", "y.mrc"), paths("1.mrc"), "label")
+    with pytest.raises(InputError, match=r"x_a.mrc and x_b.mrc.*x.mrc"):
+        matched_files(paths("x.mrc", "y.mrc"), paths("x_a.mrc", "x_b.mrc"), "label")
+
+
+def test_samples_are_read_with_their_penalties_and_hashes(tmp_path):
+    for k in (1, 2):
+        sample = blob_tomogram(k, voxel_size_nm=1.3)
+        write_volume(tmp_path / f"t{k}.mrc", sample.tomogram)
+        write_volume(tmp_path / f"t{k}__labels.mrc", Volume(sample.labels, 1.3))
+    rois = rois_from_labels(Volume(sample.labels, 1.3))
+    rois = rois.with_columns(status=["kept", "rejected", *["kept"] * (len(rois) - 2)])
+    write_rois_archive(tmp_path / "t2__rois.npz", rois)
+    samples = read_training_tomograms(
+        [tmp_path / "t1.mrc", tmp_path / "t2.mrc"],
+        [tmp_path / "t1__labels.mrc", tmp_path / "t2__labels.mrc"],
+        [tmp_path / "t2__rois.npz"],
+    )
+    assert [s.name for s in samples] == ["t1", "t2"]
+    assert samples[0].rejected is None
+    assert np.array_equal(samples[1].rejected, sample.labels == rois.ids[1])
+    assert samples[1].tomogram.voxel_size_nm == pytest.approx(1.3)
+    name, short_hash = samples[1].files["labels"].split()
+    assert name == "t2__labels.mrc"
+    assert len(short_hash) == 12
+    with pytest.raises(InputError, match=r"no labels for t1.mrc"):
+        read_training_tomograms([tmp_path / "t1.mrc", tmp_path / "t2.mrc"], [tmp_path / "t2__labels.mrc"])
+
+
+def test_of_curated_rois_only_the_rejected_count_else_all():
+    labels = np.zeros((4, 4, 4), np.int16)
+    labels[0], labels[2] = 1, 2
+    rois = rois_from_labels(Volume(labels, 1.0))
+    assert np.array_equal(rejected_mask(rois), labels > 0)
+    assert np.array_equal(rejected_mask(rois.with_columns(status=["kept", "rejected"])), labels == 2)
+
+
+def test_binning_shares_the_roi_and_drops_what_is_mostly_ignored():
+    labels = np.zeros((4, 4, 4), np.int16)
+    labels[:2, :2, :2] = [[[1, 1], [1, 0]], [[0, 0], [0, 0]]]
+    labels[:2, :2, 2:] = 255
+    labels[0, 2, :2] = [1, 255]
+    tomogram = Volume(np.random.default_rng(0).normal(size=(4, 4, 4)).astype(np.float32), 1.0)
+    volume = made(replace(blob_tomogram(0), tomogram=tomogram, labels=labels), bin_factor=2)
+    assert volume.target[0, 0, 0] == pytest.approx(3 / 8, abs=1e-3)
+    assert volume.target[0, 1, 0] == pytest.approx(1 / 7, abs=1e-3)
+    assert volume.weight[0, 0].tolist() == [1, 0]
+    assert volume.weight.sum() == 7
+    assert volume.image.shape == (1, 2, 2, 2)
+
+
+def test_a_rejected_region_weighs_more_and_is_background():
+    sample = blob_tomogram(1)
+    rejected = np.zeros(sample.labels.shape, bool)
+    rejected[:4, :6, :6] = True
+    sample = replace(sample, rejected=rejected)
+    volume = made(sample, penalty_weight=5.0)
+    assert (volume.weight == 5).sum() == (rejected & (sample.labels == 0)).sum()
+    assert len(volume.penalties) >= 1
+    assert np.array_equal(volume.target > 0, sample.labels > 0)
+
+
+def test_other_shapes_are_refused_with_both_shapes():
+    sample = blob_tomogram(1)
+    with pytest.raises(InputError, match=r"blobs_1.*\(18, 36, 36\).*labels.*\(18, 36, 35\)"):
+        made(replace(sample, labels=sample.labels[..., 1:]))
+
+
+def test_nan_is_refused_by_name():
+    sample = blob_tomogram(1)
+    data = sample.tomogram.data.copy()
+    data[3, 4, 5] = np.nan
+    with pytest.raises(InputError, match=r"blobs_1: 1 of .* NaN"):
+        made(replace(sample, tomogram=sample.tomogram.with_data(data)))
+
+
+def test_labels_without_any_roi_are_refused_naming_them():
+    samples = [
+        replace(blob_tomogram(k), labels=np.zeros((18, 36, 36), np.int8), files={"labels": f"l{k}.mrc 0abc"})
+        for k in (1, 2)
+    ]
+    with pytest.raises(InputError, match=r"no ROI.*l1.mrc, l2.mrc"):
+        require_rois([made(sample) for sample in samples], samples)
+
+
+def test_a_wholly_ignored_tomogram_is_refused():
+    samples = [blob_tomogram(1), replace(blob_tomogram(2), labels=np.full((18, 36, 36), 255, np.int16))]
+    with pytest.raises(InputError, match="blobs_2: every voxel is to be ignored"):
+        require_rois([made(sample) for sample in samples], samples)
+
+
+def test_voxel_sizes_must_agree(caplog):
+    same = [blob_tomogram(k, voxel_size_nm=1.3) for k in (1, 2)]
+    assert common_voxel_size_nm([*same, blob_tomogram(3, voxel_size_nm=1.301)]) == 1.3
+    assert not caplog.text
+    common_voxel_size_nm([*same, blob_tomogram(3, voxel_size_nm=1.32)])
+    assert "blobs_3: voxel size 1.32 nm" in caplog.text
+    with pytest.raises(InputError, match=r"blobs_3: voxel size 2.6 nm.*1.3 nm"):
+        common_voxel_size_nm([*same, blob_tomogram(3, voxel_size_nm=2.6)])
+
+
+def test_the_content_hash_tells_other_data_apart():
+    volumes = [made(blob_tomogram(k)) for k in (1, 2)]
+    assert content_hash(volumes) == content_hash([made(blob_tomogram(k)) for k in (1, 2)])
+    assert content_hash(volumes) != content_hash(volumes[::-1])
+    assert content_hash(volumes[:1]) != content_hash([made(blob_tomogram(1), ignore_value=1)])
