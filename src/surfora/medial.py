@@ -25,6 +25,7 @@ from surfora.projection import (
     joined_patches,
     new_patches,
     on_patches,
+    on_ridge,
     principal_bending,
     project_points,
     sheet_normals,
@@ -136,12 +137,16 @@ def _scales(sheet: Mask, voxel_size_nm: float, settings: MedialSettings) -> Scal
 
 
 def _seeds(sheet: Mask, lattice: Lattice, scales: Scales, seed: int) -> Patches:
-    """Flat patches on thinned voxel centres, those deepest inside the sheet first."""
+    """Flat patches on thinned voxel centres that lie deep in the sheet.
+
+    Only voxels that no neighbour out-deepens, so that no second layer of seeds starts beside the first.
+    """
     depth = edt.edt(sheet)
     occupied = np.argwhere(sheet)
-    order = depth[tuple(occupied.T)]
+    occupied = occupied[on_ridge(depth, occupied)]
     points = occupied[:, ::-1].astype(np.float64)
-    points = points[poisson_disc(points, scales.spacing, order, seed)]
+    apart = max(scales.spacing, 0.6 * scales.thickness)
+    points = points[poisson_disc(points, apart, depth[tuple(occupied.T)], seed)]
     normals = sheet_normals(lattice, points, scales.radius)
     return new_patches(points, normals, scales.thickness / 2, scales.radius)
 
@@ -198,7 +203,7 @@ def _densified(
 ) -> Patches:
     """More patches where neighbours are farther apart than the spacing asks, laid out on tangent patches."""
     spacing = _spacing(patches, scales, settings)
-    laid = _laid_out(patches, spacing, scales.spacing)
+    laid = _laid_out(patches, spacing, max(scales.spacing, 0.6 * scales.thickness))
     laid = chosen_patches(laid, _occupancy(sheet, laid.points) >= 0.5)
     both = joined_patches(patches, laid)
     order = np.concatenate([np.ones(len(patches.points)), np.zeros(len(laid.points))])

@@ -472,3 +472,18 @@ def _heights(normals, bending, along, across, frames):
         out[i, 0] = 0.5 * (a * x * x + 2 * b * x * y + c * y * y)
         out[i, 1], out[i, 2] = a * x + b * y, b * x + c * y
     return out
+
+
+@njit(cache=True, nogil=True)
+def on_ridge(depth, occupied):
+    """Mask (n,) of the voxels (n, 3) z, y, x that none of their 26 neighbours exceeds in depth by 1/4."""
+    ridge = np.ones(len(occupied), dtype=np.bool_)
+    for i in range(len(occupied)):
+        z, y, x = occupied[i]
+        limit = depth[z, y, x] + 0.25
+        for k in range(max(0, z - 1), min(depth.shape[0], z + 2)):
+            for j in range(max(0, y - 1), min(depth.shape[1], y + 2)):
+                for m in range(max(0, x - 1), min(depth.shape[2], x + 2)):
+                    if depth[k, j, m] > limit:
+                        ridge[i] = False
+    return ridge
