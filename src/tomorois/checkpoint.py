@@ -20,6 +20,7 @@ from tomorois.msdnet.network import MSDNet, MSDNetConfig
 MODEL_FORMAT = "tomorois-msdnet"
 STATE_FORMAT = "tomorois-training-state"
 FORMAT_VERSION = 1
+HEADER_KEY = "tomorois"
 
 
 class ModelRecord(Settings):
@@ -80,8 +81,8 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], kind: str, header: dict[str, Any]) -> None:
-    metadata = {name: json.dumps(value) for name, value in header.items()}
-    metadata |= {"format": kind, "format_version": str(FORMAT_VERSION)}
+    header = {"format": kind, "format_version": FORMAT_VERSION, **header}
+    metadata = {HEADER_KEY: json.dumps(header, sort_keys=True)}  # one key: the library shuffles several
     with written_beside(path) as beside:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside, metadata)
 
@@ -91,19 +92,23 @@ def _load(path: Path, kind: str, wanted: str) -> tuple[dict[str, Tensor], dict[s
         raise InputError(f"{path}: no such file; give the path of a {wanted}")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            header = _header(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(
             f"{path}: damaged or no .safetensors file ({error}); copy or write it again"
         ) from error
-    if metadata.get("format") != kind:
+    if header.get("format") != kind:
         raise InputError(f"{path}: a .safetensors file, but not a {wanted}")
-    _require_known_version(path, metadata)
-    return tensors, {n: json.loads(v) for n, v in metadata.items() if not n.startswith("format")}
-
-
-def _require_known_version(path: Path, metadata: dict[str, str]) -> None:
-    version = int(metadata.get("format_version", "0"))
+    version = header.get("format_version", 0)
     if version > FORMAT_VERSION:
         raise InputError(f"{path}: written in format {version}, newer than this program; update it")
+    return tensors, header
+
+
+def _header(metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata.get(HEADER_KEY, "{}"))
+    except json.JSONDecodeError:
+        return {}
+    return header if isinstance(header, dict) else {}

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from tomocore.console import Progress
 from tomorois.msdnet import kernels
 from tomorois.msdnet.vector import FEW, LANES, MANY
 
@@ -174,11 +175,13 @@ def forward(
     output_weight: Floats,
     output_bias: Floats,
     mirror: bool,
+    progress: Progress | None = None,
 ) -> tuple[Floats, Floats, Grid]:
     """Logits (elements, z, y, x) of patches (elements, channels, z, y, x), all channels, their grid.
 
     ``weight`` (pairs, 3, 3, 3), ``bias`` (layers,), ``output_weight`` (channels,), ``output_bias`` (1,) as in
-    `network.MSDNet`; ``mirror`` for reflect padding, which needs patches larger than every dilation.
+    `network.MSDNet`; ``mirror`` for reflect padding, which needs patches larger than every dilation;
+    ``progress`` counts layers.
     """
     elements, inputs, *shape = x.shape
     grid = grid_of(elements, (shape[0], shape[1], shape[2]), inputs + len(layer_dilations))
@@ -190,10 +193,16 @@ def forward(
     plan = schedule_of(layer_dilations, grid.size_z, grid.size_y)
     order = (plan.dilations, plan.groups, plan.group_starts, plan.orders)
     buffer = empty_buffer(grid)
+    slices = [slice(n, n + 1) for n in range(len(passes))]
     logits = np.empty((elements, *shape), dtype=np.float32)
     with _threads_if_worthwhile(grid, len(weight)):
         kernels.fill_inputs(x, buffer, grid)
-        kernels.run_passes(buffer, grid, passes, *order, weight.ravel(), bias, mirror, buffer, grid, False)
+        for some in slices if progress else [slice(None)]:
+            kernels.run_passes(
+                buffer, grid, passes[some], *order, weight.ravel(), bias[some], mirror, buffer, grid, False
+            )
+            if progress:
+                progress(some.stop, len(passes))
         kernels.combine_channels(buffer, grid, output_weight, output_bias[0], logits)
     return logits, buffer, grid
 

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tomocore.console import Progress
 from tomocore.settings import Settings
 from tomorois.msdnet import cpu
 
@@ -146,13 +147,23 @@ class _Engine(torch.autograd.Function):
         return (*(None if g is None else torch.from_numpy(g) for g in gradients), None, None)
 
 
-def infer(model: MSDNet, array: NDArray[Any], *, logits: bool = False) -> NDArray[np.float32]:
+def infer(
+    model: MSDNet, array: NDArray[Any], *, logits: bool = False, progress: Progress | None = None
+) -> NDArray[np.float32]:
     """Confidences 0–1 (or logits), float32 [z, y, x], of one volume [z, y, x] or [channel, z, y, x].
 
-    Needs 4 bytes a voxel for every channel of the network (`cpu.buffer_bytes`), and nothing for gradients.
+    Needs `cpu.buffer_bytes` of memory, 4 bytes a voxel for every channel, and nothing for gradients.
+    ``progress`` counts layers.
     """
     volume = np.ascontiguousarray(array, dtype=np.float32)
-    patch = torch.from_numpy(volume[None] if volume.ndim == 3 else volume)[None]
-    with torch.no_grad():
-        out = model(patch.to(model.weight.device))[0, 0].cpu()
+    patch = (volume[None] if volume.ndim == 3 else volume)[None]
+    if model.weight.device.type == "cpu" and model.weight.dtype == torch.float32:
+        tensors = (model.weight, model.bias, model.output_weight, model.output_bias)
+        weight, bias, output_weight, output_bias = (t.detach().numpy() for t in tensors)
+        dilations, mirror = model.config.layer_dilations, model.config.padding == "reflect"
+        result = cpu.forward(patch, dilations, weight, bias, output_weight, output_bias, mirror, progress)
+        out = torch.from_numpy(result[0][0])
+    else:
+        with torch.no_grad():
+            out = model(torch.from_numpy(patch).to(model.weight))[0, 0].float().cpu()
     return out.numpy() if logits else torch.sigmoid_(out).numpy()
