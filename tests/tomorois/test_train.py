@@ -75,13 +75,6 @@ def test_the_log_has_a_row_for_each_validation_and_the_checkpoint_is_gone(sample
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors", "model.train.csv"]
 
 
-def weights_and_header(path):
-    """The bytes of a model file's weights, and its header's entries, whose order is not fixed."""
-    content = path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    return content[start:], json.loads(content[8:start])
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -111,7 +104,7 @@ def test_killed_and_resumed_it_gives_the_very_file_of_an_uninterrupted_training(
     assert info["numbers"]["step"] in (4, 5)
     resumed = train(samples, [], checkpointing, path, resume=True)
     assert resumed.steps == 8
-    assert weights_and_header(path) == weights_and_header(whole)
+    assert path.read_bytes() == whole.read_bytes()
     with (tmp_path / "model.train.csv").open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [4, 8]
 
