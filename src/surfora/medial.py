@@ -26,6 +26,7 @@ from surfora.projection import (
     new_patches,
     on_patches,
     on_ridge,
+    point_lattice,
     principal_bending,
     project_points,
     sheet_normals,
@@ -42,6 +43,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 MODES = {"faces": 0, "cylinder": 1, "ball": 2}
+HOLD = 0.3  # weight of the neighbours' thickness beside a point's own crossings
 RIM_LEAN = 0.17  # of the radius: how far a point lies off the middle of its support at an open rim
 
 
@@ -114,7 +116,7 @@ def medial_points(
     patches = _single_layer(patches, scales)
     patches = _even(patches, scales, settings)
     progress(4, 5)
-    project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode)
+    project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     patches = _without_small_pieces(_supported(sheet, patches), scales, settings, voxel_size_nm)
     progress(5, 5)
     corner = np.array([span.start for span in box[::-1]])
@@ -144,21 +146,43 @@ def _seeds(sheet: Mask, lattice: Lattice, scales: Scales, seed: int) -> Patches:
     depth = edt.edt(sheet)
     occupied = np.argwhere(sheet)
     occupied = occupied[on_ridge(depth, occupied)]
-    points = occupied[:, ::-1].astype(np.float64)
-    apart = max(scales.spacing, 0.6 * scales.thickness)
-    points = points[poisson_disc(points, apart, depth[tuple(occupied.T)], seed)]
-    normals = sheet_normals(lattice, points, scales.radius)
-    return new_patches(points, normals, scales.thickness / 2, scales.radius)
+    deep, points = depth[tuple(occupied.T)], occupied[:, ::-1].astype(np.float64)
+    kept = poisson_disc(points, max(scales.spacing, 0.6 * scales.thickness), deep, seed)
+    kept = kept[~_at_corners(points, deep, kept, scales)]
+    normals = sheet_normals(point_lattice(points, sheet.shape), points[kept], max(scales.radius, 6.0))
+    return new_patches(points[kept], normals, scales.thickness / 2, scales.radius)
+
+
+def _at_corners(points: Floats, depth: Floats, chosen: Ints, scales: Scales) -> Mask:
+    """Mask (n,) of the chosen ridge points that run out to the corners of a rim: shallow beside deep ones."""
+    reach = max(2.0, 1.5 * scales.thickness)
+    near = cKDTree(points).query(points[chosen], k=32, distance_upper_bound=reach)[1]
+    return depth[chosen] < 0.6 * np.append(depth, 0.0)[near].max(axis=1)
 
 
 def _settled(lattice: Lattice, patches: Patches, scales: Scales, projections: int) -> Patches:
     """The patches projected until they rest, each with a radius that suits its place."""
     everyone = np.arange(len(patches.points))
     for _ in range(projections):
-        project_points(lattice, patches, everyone, 2, scales.mode)
+        project_points(lattice, patches, everyone, 2, scales.mode, 0.0)
     if scales.mode == 0:
+        _agree(patches)
         _adapt_radii(lattice, patches, scales)
     return chosen_patches(patches, np.isfinite(patches.error))
+
+
+def _agree(patches: Patches) -> None:
+    """Give every patch the median thickness and noise of the patches about it that are not at a rim.
+
+    At a rim the walls of the mask pass for faces, unless both are known from farther in.
+    """
+    inner = np.flatnonzero((np.linalg.norm(patches.lean, axis=1) < RIM_LEAN) & np.isfinite(patches.error))
+    if len(inner) == 0:
+        return
+    near = cKDTree(patches.points[inner]).query(patches.points, k=min(12, len(inner)))[1]
+    near = inner[near.reshape(len(patches.points), -1)]
+    for values in (patches.half_thickness, patches.noise):
+        values[:] = np.median(values[near], axis=1)
 
 
 def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
@@ -167,6 +191,7 @@ def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
     A quadric over radius r misses a sphere of radius R by up to r⁴ / (48 R³), so r stays below 0.7 R.
     """
     low, high = scales.radius_bounds
+    project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     for _ in range(4):
         tolerance = np.maximum(0.025, 0.1 * patches.noise)
         wanted = np.where(patches.error > tolerance, np.minimum(1.25 * patches.radius, high), patches.radius)
@@ -176,7 +201,7 @@ def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
         if len(changed) == 0:
             return
         patches.radius[changed] = wanted[changed]
-        project_points(lattice, patches, changed, 2, scales.mode)
+        project_points(lattice, patches, changed, 2, scales.mode, HOLD)
 
 
 def _supported(sheet: Mask, patches: Patches) -> Patches:
@@ -210,7 +235,7 @@ def _densified(
     kept = poisson_disc(both.points, _spacing(both, scales, settings), order, settings.seed)
     added = chosen_patches(both, kept[kept >= len(patches.points)])
     for _ in range(2):
-        project_points(lattice, added, np.arange(len(added.points)), 2, scales.mode)
+        project_points(lattice, added, np.arange(len(added.points)), 2, scales.mode, HOLD)
     return joined_patches(patches, _supported(sheet, added))
 
 

@@ -98,8 +98,12 @@ def face_lattice(mask: NDArray[np.bool_]) -> Lattice:
 
 def centre_lattice(mask: NDArray[np.bool_]) -> Lattice:
     """The centres of the occupied voxels of a mask [z, y, x]."""
-    place = np.argwhere(mask)[:, ::-1].astype(np.float64)
-    return _in_blocks(place, np.full(len(place), 6, dtype=np.uint8), mask.shape)
+    return point_lattice(np.argwhere(mask)[:, ::-1].astype(np.float64), mask.shape)
+
+
+def point_lattice(points: Floats, shape: tuple[int, ...]) -> Lattice:
+    """Points (n, 3) x, y, z within an array of this shape [z, y, x]."""
+    return _in_blocks(points, np.full(len(points), 6, dtype=np.uint8), shape)
 
 
 def _in_blocks(place: Floats, out: NDArray[np.uint8], shape: tuple[int, ...]) -> Lattice:
@@ -328,16 +332,20 @@ def substitute(factor, right):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def refit(sums, radius, prior, model, matrix, right):
-    """Replace the model by the solution for these sums; its standard error at the point, or -1."""
-    normal_equations(sums, prior, matrix, right)
+def refit(sums, radius, hold, model, matrix, right):
+    """Replace the model by the solution for these sums; its standard error at the point, or -1.
+
+    hold: weight of the thickness as it is, beside the crossings; above 0 the noise stays too.
+    """
+    normal_equations(sums, max(hold, 0.01), matrix, right)
     if sums[0] <= 0 or not factorise(matrix):
         return -1.0
     substitute(matrix, right)
     model[0], model[1], model[2] = (2 * right[3] / radius**2, right[4] / radius**2, 2 * right[5] / radius**2)
     model[3], model[4], model[5] = right[1] / radius, right[2] / radius, right[0]
     model[6] = max(0.4, model[6] + right[6])
-    model[7] = min(0.6, max(0.05, np.sqrt(max(0.0, (sums[28] - sums[29]) / sums[0]))))
+    if hold == 0:
+        model[7] = min(0.6, max(0.05, np.sqrt(max(0.0, (sums[28] - sums[29]) / sums[0]))))
     right[:] = 0.0
     right[0] = 1.0
     substitute(matrix, right)
@@ -345,7 +353,7 @@ def refit(sums, radius, prior, model, matrix, right):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_patch(lattice, patches, i, steps, mode, frame, local, sums, matrix, right, model):
+def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix, right, model):
     """Gather about point i, refit ``steps`` times, and move the point along the fitted normal."""
     point, radius = patches.points[i], patches.radius[i]
     tangent_frame(patches.normals[i], frame)
@@ -363,7 +371,7 @@ def fit_patch(lattice, patches, i, steps, mode, frame, local, sums, matrix, righ
             sum_faces(local, count, model, radius, sums)
         else:
             sum_centres(local, count, model, radius, mode == 2, sums)
-        error = refit(sums, radius, 0.01 if mode == 0 else 1.0, model, matrix, right)
+        error = refit(sums, radius, hold if mode == 0 else 1.0, model, matrix, right)
         if error < 0:
             return
     patches.error[i] = error
@@ -386,7 +394,7 @@ def move(patches, i, frame, model, sums):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_patches(lattice, patches, chosen, steps, mode):
+def fit_patches(lattice, patches, chosen, steps, mode, hold):
     """`fit_patch` for each of the chosen, in turn."""
     widest = 0.0
     for i in chosen:
@@ -395,14 +403,17 @@ def fit_patches(lattice, patches, chosen, steps, mode):
     frame, sums, model = np.empty((3, 3)), np.empty(33), np.empty(8)
     matrix, right = np.empty((7, 7)), np.empty(7)
     for i in chosen:
-        fit_patch(lattice, patches, i, steps, mode, frame, local, sums, matrix, right, model)
+        fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix, right, model)
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def project_points(lattice, patches, chosen, steps, mode):
-    """Project the chosen patches once, in place. mode: 0 faces, 1 centres by cylinder, 2 centres by ball."""
+def project_points(lattice, patches, chosen, steps, mode, hold):
+    """Project the chosen patches once, in place, with so many refits of each.
+
+    mode: 0 faces, 1 centres by cylinder, 2 centres by ball. hold: see `refit`.
+    """
     for chunk in prange((len(chosen) + CHUNK - 1) // CHUNK):
-        fit_patches(lattice, patches, chosen[chunk * CHUNK : (chunk + 1) * CHUNK], steps, mode)
+        fit_patches(lattice, patches, chosen[chunk * CHUNK : (chunk + 1) * CHUNK], steps, mode, hold)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
