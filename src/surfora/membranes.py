@@ -115,6 +115,7 @@ def membranes_in(
         found = list(_whole_membranes(volume, path, chosen))
     else:
         rois = read_rois(rois_path, voxel_size_nm)
+        rois = rois.at(rois.table["status"].to_numpy() != "rejected")
         _require_same_grid(volume, path, rois, rois_path)
         found = list(_membranes_within(volume, path, chosen, rois, settings))
         if not found:

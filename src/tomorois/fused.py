@@ -2,7 +2,7 @@
 
 Tried on touching vesicles (open and closed, voxels of 1.4 to 2.5 nm): flooding the dense places through
 the mask puts 99.4 % or more of the voxels on the right membrane; flooding along the mask's outer surface
-98.3 to 99.0 % at three times the cost; a limit on the thickness in nm, instead of on its excess over the
+98.2 to 99.1 % at about twice the cost; a limit on the thickness in nm, instead of on its excess over the
 usual one, finds no fusion at two to three voxels a membrane; without a look at how a cut lies, a bud is
 cut off at its neck.
 """
