@@ -1,0 +1,77 @@
+"""The learning curve: exactly so many ROIs, points kept on disk, scores on tomograms not trained on."""
+
+import numpy as np
+import pytest
+from blobs import blob_tomogram
+
+from tomocore.console import InputError
+from tomocore.roiset import rois_from_labels
+from tomocore.volume import Volume
+from tomorois.annotation import training_targets
+from tomorois.instances import InstanceSettings
+from tomorois.learning_curve import (
+    LearningCurveSettings,
+    UnseenTomogram,
+    learning_curve,
+    learning_curve_figure,
+    read_points,
+    with_roi_count,
+)
+from tomorois.training_data import training_volume
+from tomorois.training_loop import TrainSettings
+
+SETTINGS = TrainSettings(
+    bin_factor=1,
+    patch_voxels=14,
+    steps=60,
+    network={"layers": 5, "dilations": (1, 2)},
+    validation={"checks": 2},
+    device="cpu",
+)
+INSTANCES = InstanceSettings(min_volume_nm3=60, closing_nm=0, split="none")
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return [blob_tomogram(seed) for seed in range(4)]
+
+
+def unseen(seed):
+    sample = blob_tomogram(seed)
+    return UnseenTomogram(sample, rois_from_labels(Volume(sample.labels, 1.0)))
+
+
+@pytest.mark.parametrize("count", [1, 4, 6, 15])
+def test_exactly_so_many_rois_teach(samples, count):
+    part = with_roi_count(samples, count, SETTINGS, seed=3)
+    volumes = [training_volume(sample, 1, 1.0, SETTINGS.annotation, SETTINGS.intensity) for sample in part]
+    assert sum(len(volume.rois) for volume in volumes) == count
+    for sample, whole in ((s, next(w for w in samples if w.name == s.name)) for s in part):
+        ignored = ~training_targets(sample.labels, SETTINGS.annotation).counted
+        assert np.array_equal(sample.labels[~ignored], whole.labels[~ignored])
+
+
+def test_other_repeats_take_other_tomograms(samples):
+    drawn = {with_roi_count(samples, 2, SETTINGS, seed)[0].name for seed in range(12)}
+    assert len(drawn) > 2
+
+
+def test_too_few_rois_are_told(samples):
+    with pytest.raises(InputError, match="50 ROIs are asked for, but the labels hold 16"):
+        with_roi_count(samples, 50, SETTINGS)
+
+
+def test_points_are_scored_on_unseen_tomograms_and_kept(samples, tmp_path):
+    curve = LearningCurveSettings(rois=(3, 12))
+    ahead = [unseen(20), unseen(21)]
+    points = learning_curve(samples, ahead, SETTINGS, tmp_path, curve, INSTANCES)
+    assert [(point.rois, point.tomograms) for point in points] == [(3, 1), (12, 3)]
+    assert points[1].dice_pooled > 0.7
+    assert points[1].false_negative_rate < 0.5
+    assert read_points(tmp_path / "learning_curve.csv") == points
+    for model in tmp_path.glob("*.safetensors"):
+        model.unlink()
+    assert learning_curve(samples, ahead, SETTINGS, tmp_path, curve, INSTANCES) == points
+    assert not list(tmp_path.glob("*.safetensors"))
+    learning_curve_figure(points).savefig(tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 5000
