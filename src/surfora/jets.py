@@ -45,6 +45,7 @@ def jet_table(
     fans: Fans,
     geodesic: bool = True,
     neighbours_per_term: float = 1.5,
+    taper_nm: float = np.inf,
 ) -> Floats:
     """Jets of the sources at every radius and order: an array (sources, radii, orders, COLUMNS); NaN where
     none.
@@ -67,13 +68,14 @@ def jet_table(
         *fans.arrays,
         margin,
         geodesic,
+        taper_nm,
     )
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
 def _jet_table(
     tasks: int, sources: Any, radii: Any, orders: Any, wanted: Any, vertices: Any, normals: Any, areas: Any,
-    start: Any, corner: Any, shape: Any, margin: float, geodesic: bool,
+    start: Any, corner: Any, shape: Any, margin: float, geodesic: bool, taper: float,
 ) -> Any:  # fmt: skip
     table = np.full((len(sources), len(radii), len(orders), COLUMNS), np.nan)
     top = orders.max()
@@ -90,7 +92,7 @@ def _jet_table(
         for at in range(task * len(sources) // tasks, (task + 1) * len(sources) // tasks):
             source = sources[at]
             count = ball(front, source, radii[-1] + margin, vertices, normals, start, corner, shape)
-            _sort_into_rings(front, count, radii, vertices, normals, areas, geodesic, inside, ends)
+            _sort_into_rings(front, count, radii, vertices, normals, areas, geodesic, taper, inside, ends)
             for ring in range(len(radii)):
                 if ring > 0:
                     sums[ring] = sums[ring - 1]
@@ -120,7 +122,7 @@ def _ring_of(distance: float, radii: Any) -> int:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sort_into_rings(
     front: Any, count: int, radii: Any, vertices: Any, normals: Any, areas: Any, geodesic: bool,
-    inside: Any, ends: Any,
+    taper: float, inside: Any, ends: Any,
 ) -> None:  # fmt: skip
     """Lay a ball's members out ring by ring as rows u, v (in largest radii), weight, and position off the
     source."""
@@ -150,7 +152,7 @@ def _sort_into_rings(
         else:
             inside[0, to] = (x * e0 + y * e1 + z * e2) / largest
             inside[1, to] = (x * f0 + y * f1 + z * f2) / largest
-        inside[2, to] = areas[vertex]
+        inside[2, to] = areas[vertex] * np.exp(-((distance[slot] / taper) ** 2))
         inside[3, to] = x
         inside[4, to] = y
         inside[5, to] = z
