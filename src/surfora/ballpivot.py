@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numba import get_num_threads
 from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -19,7 +21,7 @@ from surfora.loops import (
     mend_folds,
     split_bow_ties,
 )
-from surfora.pivot_kernel import EMPTY, Cloud, Front, Limits, Rows, pivot_pass, sheet_neighbours
+from surfora.pivot_kernel import EMPTY, Cloud, Front, Limits, Rows, pivot_pass, visit_points
 from surfora.surface import Floats, Ints, PointCloud, SurfaceMesh, face_areas_nm2
 from tomocore.console import InputError, Progress, no_progress
 from tomocore.settings import Settings
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 SIXTH_NEIGHBOUR = 1.8  # distance to the sixth neighbour in a Poisson-disc sampling, in its spacings
 REACH = 1.1  # neighbours are kept this much beyond the ball's diameter, for where the spacing grows
 MOST_ROWS = 4e6
+CHUNK = 8192  # points that a thread takes at a time
 TIE_BREAK = 1e-4  # displacement, in spacings, that keeps four points of a lattice off one ball
 
 
@@ -213,6 +216,24 @@ def _pivot_over_radii(
         count = pivot_pass(cloud, limits, front, start, found, factor, count)
     progress(len(factors), len(factors))
     return order[front.faces[:count]]
+
+
+def sheet_neighbours(
+    cloud: Cloud, rows: Rows, limits: Limits, asked: Mask, reach: float
+) -> tuple[Ints, Ints]:
+    """Neighbours (CSR: start, found) within ``reach`` × spacing and in one sheet, of the points asked for."""
+    start = np.zeros(len(asked) + 1, np.int64)
+    found = np.empty(0, np.int64)
+
+    def visit(first: int) -> None:
+        visit_points(cloud, rows, limits, asked, reach, start, found, first, min(first + CHUNK, len(asked)))
+
+    with ThreadPoolExecutor(get_num_threads()) as pool:
+        list(pool.map(visit, range(0, len(asked), CHUNK)))
+        np.cumsum(start, out=start)
+        found = np.empty(start[-1], np.int64)
+        list(pool.map(visit, range(0, len(asked), CHUNK)))
+    return start, found
 
 
 def _empty_front(n: int) -> Front:

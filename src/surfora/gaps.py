@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit
 from numpy.typing import NDArray
 
 from surfora.surface import Floats, Ints
@@ -14,6 +15,7 @@ from tomocore.volume import Volume, world_to_index
 
 Mask = NDArray[np.bool_]
 
+CHUNK = 8192  # triangles that a thread takes at a time
 HALF_BOX = 0.25  # voxels are tested in halves along each axis: boxes of half a voxel, centres at ±¼
 
 
@@ -65,7 +67,13 @@ def gap_tests(
     corners = world_to_index(vertices, support.voxel_size_nm, support.origin_nm)
     tests = np.empty(len(faces), dtype=np.int64)
     keep = np.empty(len(faces), dtype=np.bool_)
-    _test_faces(corners, np.ascontiguousarray(faces), grid, _offsets_within(limit_voxels), keep, tests)
+    offsets, corner_of = _offsets_within(limit_voxels), np.ascontiguousarray(faces)
+
+    def test(first: int) -> None:
+        _test_faces(corners, corner_of, grid, offsets, keep, tests, first, min(first + CHUNK, len(faces)))
+
+    with ThreadPoolExecutor(get_num_threads()) as pool:
+        list(pool.map(test, range(0, len(faces), CHUNK)))
     return GapTests(keep, tests)
 
 
@@ -105,16 +113,16 @@ def _is_gap(grid: NDArray[np.uint8], offsets: Ints, z: int, y: int, x: int) -> b
 
 
 @njit(cache=True, nogil=True)
-def _edge_separates(corner: Floats, edge: Floats, k: int, at: Floats) -> bool:
-    """Whether an axis (box edge × triangle edge k) parts the box centred ``at`` from the triangle."""
-    off = (k + 2) % 3
-    for u, v in ((1, 2), (2, 0), (0, 1)):
-        first = edge[k, u] * (corner[k, v] - at[v]) - edge[k, v] * (corner[k, u] - at[u])
-        second = edge[k, u] * (corner[off, v] - at[v]) - edge[k, v] * (corner[off, u] - at[u])
-        reach = HALF_BOX * (abs(edge[k, u]) + abs(edge[k, v]))
-        if min(first, second) > reach or max(first, second) < -reach:
-            return True
-    return False
+def _edge_separates(corner: Floats, edge: Floats, k: int, axis: int, at: Floats) -> bool:
+    """Whether the product of box axis ``axis`` and triangle edge k parts the box centred ``at`` from it.
+
+    Only the two other coordinates of the box's centre matter.
+    """
+    u, v, off = (axis + 1) % 3, (axis + 2) % 3, (k + 2) % 3
+    first = edge[k, u] * (corner[k, v] - at[v]) - edge[k, v] * (corner[k, u] - at[u])
+    second = edge[k, u] * (corner[off, v] - at[v]) - edge[k, v] * (corner[off, u] - at[u])
+    reach = HALF_BOX * (abs(edge[k, u]) + abs(edge[k, v]))
+    return min(first, second) > reach or max(first, second) < -reach
 
 
 @njit(cache=True, nogil=True)
@@ -134,46 +142,81 @@ def triangle_meets_box(corner: Floats, edge: Floats, normal: Floats, at: Floats)
         a, b, c = corner[0, axis] - at[axis], corner[1, axis] - at[axis], corner[2, axis] - at[axis]
         if min(a, b, c) > HALF_BOX or max(a, b, c) < -HALF_BOX:
             return False
-    return not (
-        _edge_separates(corner, edge, 0, at)
-        or _edge_separates(corner, edge, 1, at)
-        or _edge_separates(corner, edge, 2, at)
-    )
+    for axis in range(3):
+        for k in range(3):
+            if _edge_separates(corner, edge, k, axis, at):
+                return False
+    return True
 
 
 @njit(cache=True, nogil=True)
-def _meets_gap(corner: Floats, grid: NDArray[np.uint8], offsets: Ints) -> tuple[bool, int]:
-    """Whether a triangle meets a gap box, and how many gap boxes it took to say so."""
-    edge, normal, at = np.empty((3, 3)), np.empty(3), np.empty(3)
-    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+def _meets_gap(corner: Floats, grid: NDArray[np.uint8], offsets: Ints, work: Floats) -> tuple[bool, int]:
+    """Whether a triangle meets a gap box, and how many gap boxes it took to say so.
+
+    Columns of boxes along the normal's largest axis are left out where an edge parts them from the
+    triangle, and shortened to where its plane runs.
+    """
+    edge, normal, at = work[:3], work[3], work[4]
     for axis in range(3):
         for k in range(3):
             edge[k, axis] = corner[(k + 1) % 3, axis] - corner[k, axis]
-        a, b, c = corner[0, axis], corner[1, axis], corner[2, axis]
-        low[axis], high[axis] = np.floor(2 * min(a, b, c) + 1), np.floor(2 * max(a, b, c) + 1)
     for axis in range(3):
         u, v = (axis + 1) % 3, (axis + 2) % 3
         normal[axis] = edge[0, u] * edge[1, v] - edge[0, v] * edge[1, u]
-    tests = 0
-    for z in range(low[0], high[0] + 1):
-        for y in range(low[1], high[1] + 1):
-            for x in range(low[2], high[2] + 1):
-                if _is_gap(grid, offsets, z, y, x):
+    w = int(np.argmax(np.abs(normal)))
+    u, v = (w + 1) % 3, (w + 2) % 3
+    reach = HALF_BOX * (abs(normal[0]) + abs(normal[1]) + abs(normal[2])) / max(abs(normal[w]), 1e-30)
+    box, tests = np.empty(3, np.int64), 0
+    u_low, u_high = _box_range(corner, u)
+    v_low, v_high = _box_range(corner, v)
+    w_low, w_high = _box_range(corner, w)
+    for box[u] in range(u_low, u_high):
+        at[u] = 0.5 * box[u] - HALF_BOX
+        for box[v] in range(v_low, v_high):
+            at[v] = 0.5 * box[v] - HALF_BOX
+            if (
+                _edge_separates(corner, edge, 0, w, at)
+                or _edge_separates(corner, edge, 1, w, at)
+                or _edge_separates(corner, edge, 2, w, at)
+            ):
+                continue
+            first, last = w_low, w_high
+            if reach < 1e6:
+                tilt = normal[u] * (at[u] - corner[0, u]) + normal[v] * (at[v] - corner[0, v])
+                level = corner[0, w] - tilt / normal[w]
+                first = max(first, int(np.floor(2 * (level - reach) + 0.5)))
+                last = min(last, int(np.floor(2 * (level + reach) + 0.5)) + 1)
+            for box[w] in range(first, last):
+                if _is_gap(grid, offsets, box[0], box[1], box[2]):
                     tests += 1
-                    at[0], at[1], at[2] = 0.5 * z - HALF_BOX, 0.5 * y - HALF_BOX, 0.5 * x - HALF_BOX
+                    at[w] = 0.5 * box[w] - HALF_BOX
                     if triangle_meets_box(corner, edge, normal, at):
                         return True, tests
     return False, tests
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
+def _box_range(corner: Floats, axis: int) -> tuple[int, int]:
+    """First box and one past the last that the triangle reaches along an axis."""
+    a, b, c = corner[0, axis], corner[1, axis], corner[2, axis]
+    return int(np.floor(2 * min(a, b, c) + 1)), int(np.floor(2 * max(a, b, c) + 1)) + 1
+
+
+@njit(cache=True, nogil=True)
 def _test_faces(
-    corners: Floats, faces: Ints, grid: NDArray[np.uint8], offsets: Ints, keep: Mask, tests: Ints
+    corners: Floats,
+    faces: Ints,
+    grid: NDArray[np.uint8],
+    offsets: Ints,
+    keep: Mask,
+    tests: Ints,
+    first: int,
+    last: int,
 ) -> None:
-    for face in prange(len(faces)):
-        corner = np.empty((3, 3))
+    corner, work = np.empty((3, 3)), np.empty((5, 3))
+    for face in range(first, last):
         for k in range(3):
             for axis in range(3):
                 corner[k, axis] = corners[faces[face, k], axis]
-        met, tests[face] = _meets_gap(corner, grid, offsets)
+        met, tests[face] = _meets_gap(corner, grid, offsets, work)
         keep[face] = not met

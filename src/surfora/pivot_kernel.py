@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -82,24 +82,28 @@ def in_one_sheet(cloud: Cloud, limits: Limits, i: int, j: int) -> bool:
     return height * height <= limits.lift * limits.lift * chord2 * sum2
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def sheet_neighbours(
-    cloud: Cloud, rows: Rows, limits: Limits, asked: Bools, reach: float
-) -> tuple[Ints, Ints]:
-    """Neighbours (CSR) within ``reach`` × spacing and in one sheet, of the points ``asked`` for."""
-    n = len(asked)
-    start = np.zeros(n + 1, np.int64)
-    nowhere = np.empty(0, np.int64)
-    for i in prange(n):
-        if asked[i]:
-            start[i + 1] = _neighbours_of(cloud, rows, limits, i, reach * cloud.spacing[i], nowhere)
-    for i in range(n):
-        start[i + 1] += start[i]
-    found = np.empty(start[n], np.int64)
-    for i in prange(n):
-        if start[i + 1] > start[i]:
-            _neighbours_of(cloud, rows, limits, i, reach * cloud.spacing[i], found[start[i] : start[i + 1]])
-    return start, found
+@njit(cache=True, nogil=True)
+def visit_points(
+    cloud: Cloud,
+    rows: Rows,
+    limits: Limits,
+    asked: Bools,
+    reach: float,
+    start: Ints,
+    found: Ints,
+    first: int,
+    last: int,
+) -> None:
+    """Neighbours within ``reach`` × spacing and in one sheet, of the points ``asked`` for from first to last.
+
+    Where ``found`` is empty they are counted into ``start[i + 1]``, else written at ``found[start[i]:]``.
+    """
+    for i in range(first, last):
+        if asked[i] and len(found) == 0:
+            start[i + 1] = _neighbours_of(cloud, rows, limits, i, reach * cloud.spacing[i], found)
+        elif start[i + 1] > start[i]:
+            mine = found[start[i] : start[i + 1]]
+            _neighbours_of(cloud, rows, limits, i, reach * cloud.spacing[i], mine)
 
 
 @njit(cache=True, nogil=True)

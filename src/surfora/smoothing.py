@@ -14,7 +14,6 @@ from surfora.surface import (
     Floats,
     Ints,
     SurfaceMesh,
-    boundary_vertices,
     edges_and_counts,
     face_areas_nm2,
     face_cross_products,
@@ -67,10 +66,11 @@ def smooth_mesh(
         raise InputError("a mesh without triangles cannot be smoothed; mesh the points with `surfora mesh`")
     vertices = np.array(mesh.vertices, dtype=np.float64)
     ring = _one_rings(mesh.faces, len(vertices))
+    pairs = _touching_triangles(mesh.faces, len(vertices)) if settings.method == "bilateral" else None
     for done in range(settings.iterations):
         progress(done, settings.iterations)
-        if settings.method == "bilateral":
-            move = _into_smoothed_planes(vertices, mesh.faces, settings.edge_angle_deg)
+        if pairs is not None:
+            move = _into_smoothed_planes(vertices, mesh.faces, pairs, settings.edge_angle_deg)
         elif settings.method == "plain":
             move = _to_neighbours(vertices, ring)
         else:
@@ -81,11 +81,13 @@ def smooth_mesh(
 
 
 def _one_rings(faces: Ints, count: int) -> Ring:
-    edges, _ = edges_and_counts(faces)
+    edges, used = edges_and_counts(faces)
+    free = np.ones(count, dtype=bool)
+    free[edges[used == 1].ravel()] = False
     i, j = np.concatenate([edges, edges[:, ::-1]]).T
     adjacency = csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
     valence = np.bincount(i, minlength=count).astype(np.float64)
-    return Ring(edges, adjacency, valence, ~boundary_vertices(faces, count) & (valence > 0))
+    return Ring(edges, adjacency, valence, free & (valence > 0))
 
 
 def _to_neighbours(vertices: Floats, ring: Ring) -> Floats:
@@ -105,9 +107,11 @@ def _to_neighbours_but_bent(vertices: Floats, faces: Ints, ring: Ring) -> Floats
     return (rise - mean_squared * bend)[:, None] * normals
 
 
-def _into_smoothed_planes(vertices: Floats, faces: Ints, edge_angle_deg: float) -> Floats:
+def _into_smoothed_planes(
+    vertices: Floats, faces: Ints, pairs: tuple[Ints, Ints], edge_angle_deg: float
+) -> Floats:
     """Mean move (n, 3) of each vertex into its triangles' planes, after their normals are smoothed."""
-    normals = _bilateral_normals(vertices, faces, edge_angle_deg)
+    normals = _bilateral_normals(vertices, faces, pairs, edge_angle_deg)
     centres = vertices[faces].mean(axis=1)
     move = np.zeros_like(vertices)
     for corner in range(3):
@@ -120,19 +124,24 @@ def _into_smoothed_planes(vertices: Floats, faces: Ints, edge_angle_deg: float) 
     return move / np.maximum(touching, 1)[:, None]
 
 
-def _bilateral_normals(vertices: Floats, faces: Ints, edge_angle_deg: float) -> Floats:
+def _touching_triangles(faces: Ints, vertex_count: int) -> tuple[Ints, Ints]:
+    """Pairs i, j of triangles that share a vertex, each triangle with itself too."""
+    triangle = np.repeat(np.arange(len(faces)), 3)
+    corners = csr_array((np.ones(len(triangle)), (triangle, faces.ravel())), shape=(len(faces), vertex_count))
+    i, j = (corners @ corners.T).tocoo().coords
+    return i, j
+
+
+def _bilateral_normals(
+    vertices: Floats, faces: Ints, pairs: tuple[Ints, Ints], edge_angle_deg: float
+) -> Floats:
     """Unit triangle normals (m, 3), each the mean over triangles that share a vertex with it.
 
     Weights: the area, times exp(−|Δn|² / 2σ²) with σ the chord of ``edge_angle_deg``.
     """
     area = face_areas_nm2(vertices, faces)
     normals = face_cross_products(vertices, faces) / np.maximum(2 * area, 1e-30)[:, None]
-    triangle = np.repeat(np.arange(len(faces)), 3)
-    corners = csr_array(
-        (np.ones(len(triangle)), (triangle, faces.ravel())), shape=(len(faces), len(vertices))
-    )
-    pairs = (corners @ corners.T).tocoo()
-    i, j = pairs.coords
+    i, j = pairs
     sigma = 2 * np.sin(np.deg2rad(edge_angle_deg) / 2)
     weight = area[j] * np.exp(-np.sum((normals[i] - normals[j]) ** 2, axis=1) / (2 * sigma**2))
     mean = csr_array((weight, (i, j)), shape=(len(faces), len(faces))) @ normals

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import shapes
 
-from surfora.ballpivot import MeshSettings, ball_pivot, estimate_spacing_nm, mesh_points
+from surfora.ballpivot import MeshSettings, ball_pivot, estimate_spacing_nm, mesh_points, sheet_neighbours
 from surfora.loops import boundary_loops
-from surfora.pivot_kernel import Cloud, Limits, Rows, ball_on, in_one_sheet, sheet_neighbours
+from surfora.pivot_kernel import Cloud, Limits, Rows, ball_on, in_one_sheet
 from surfora.sampling import poisson_disc
 from surfora.surface import (
     PointCloud,
