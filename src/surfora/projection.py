@@ -130,18 +130,19 @@ def tangent_frame(normal, frame):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def bending_in(frame, bending):
-    """Second derivatives (a, b, c) of the height in a frame's two tangents."""
-    xx, xy, xz, yy, yz, zz = bending
-    out = np.zeros(3)
-    for k, (i, j) in enumerate(((0, 0), (0, 1), (1, 1))):
-        u, v = frame[i], frame[j]
-        out[k] = (
-            xx * u[0] * v[0] + yy * u[1] * v[1] + zz * u[2] * v[2]
-            + xy * (u[0] * v[1] + u[1] * v[0])
-            + xz * (u[0] * v[2] + u[2] * v[0])
-            + yz * (u[1] * v[2] + u[2] * v[1])
-        )  # fmt: skip
-    return out
+    """Second derivatives a, b, c of the height in a frame's two tangents."""
+    u, v = frame[0], frame[1]
+    return _bend(bending, u, u), _bend(bending, u, v), _bend(bending, v, v)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _bend(bending, u, v):
+    return (
+        bending[0] * u[0] * v[0] + bending[3] * u[1] * v[1] + bending[5] * u[2] * v[2]
+        + bending[1] * (u[0] * v[1] + u[1] * v[0])
+        + bending[2] * (u[0] * v[2] + u[2] * v[0])
+        + bending[4] * (u[1] * v[2] + u[2] * v[1])
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -165,7 +166,8 @@ def gather(lattice, point, frame, radius, height, local):
         reach = radius * np.sqrt(max(0.0, 1 - cosine * cosine)) + height * cosine
         low[k] = max(0, int((point[k] - reach) // BLOCK))
         high[k] = min(blocks[k] - 1, int((point[k] + reach) // BLOCK))
-        axes[k], axes[k + 3] = frame[:, k], -frame[:, k]
+        for j in range(3):
+            axes[k, j], axes[k + 3, j] = frame[j, k], -frame[j, k]
     ux, uy, uz = frame[0]
     vx, vy, vz = frame[1]
     nx, ny, nz = frame[2]
@@ -266,7 +268,8 @@ def sum_centres(local, count, model, radius, ball, sums):
     """The sums of `sum_faces` for voxel centres: heights as they are, weights by cylinder or by ball."""
     a, b, c, d, e, f, half, _ = model
     inverse, limit = 1.0 / radius, half + 1.0
-    sums[:] = 0.0
+    for k in range(len(sums)):
+        sums[k] = 0.0
     for i in range(count):
         x, y, z = local[0, i], local[1, i], local[2, i]
         residual = z - f - d * x - e * y - 0.5 * (a * x * x + 2 * b * x * y + c * y * y)
@@ -346,8 +349,8 @@ def refit(sums, radius, hold, model, matrix, right):
     model[6] = max(0.4, model[6] + right[6])
     if hold == 0:
         model[7] = min(0.6, max(0.05, np.sqrt(max(0.0, (sums[28] - sums[29]) / sums[0]))))
-    right[:] = 0.0
-    right[0] = 1.0
+    for k in range(len(right)):
+        right[k] = 1.0 if k == 0 else 0.0
     substitute(matrix, right)
     return np.sqrt(max(right[0], 0.0) / sums[0])
 
@@ -357,8 +360,8 @@ def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix
     """Gather about point i, refit ``steps`` times, and move the point along the fitted normal."""
     point, radius = patches.points[i], patches.radius[i]
     tangent_frame(patches.normals[i], frame)
-    model[:3] = bending_in(frame, patches.bending[i])
-    model[3:6] = 0.0
+    a, b, c = bending_in(frame, patches.bending[i])
+    _fill(model, 0, (a, b, c, 0.0, 0.0, 0.0))
     model[6], model[7] = patches.half_thickness[i], patches.noise[i]
     bend = 0.5 * abs(model[0] + model[2]) + np.hypot(0.5 * (model[0] - model[2]), model[1])
     height = model[6] + 0.75 + 3 * model[7] + min(0.5 * bend * radius**2, 0.7 * radius)
@@ -416,33 +419,34 @@ def project_points(lattice, patches, chosen, steps, mode, hold):
         fit_patches(lattice, patches, chosen[chunk * CHUNK : (chunk + 1) * CHUNK], steps, mode, hold)
 
 
+def sheet_normals(lattice: Lattice, points: Floats, radius: float) -> Floats:
+    """Unit normals (n, 3), sign-ambiguous: the direction in which the samples within a ball spread least."""
+    covariance = np.zeros((len(points), 3, 3))
+    ball_covariances(lattice, points, radius, covariance)
+    return np.ascontiguousarray(np.linalg.eigh(covariance)[1][:, :, 0])
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def spread_least(lattice, point, radius, frame, local):
-    """The direction in which the samples within a ball spread least, by weighted principal components."""
-    count = gather(lattice, point, frame, radius, radius, local)
-    total, first, second = 1e-12, np.zeros(3), np.zeros((3, 3))
-    for i in range(count):
-        w = 1 - (local[0, i] ** 2 + local[1, i] ** 2 + local[2, i] ** 2) / radius**2
-        w = w * w if w > 0 else 0.0
-        total += w
+def ball_covariances(lattice, points, radius, covariance):
+    """Fill the covariances (n, 3, 3) of the samples about each point, weighted by (1 − d² / radius²)²."""
+    local, frame = np.empty((6, int(40 * (radius + 2) ** 2) + 400)), np.eye(3)
+    first = np.empty(3)
+    for i in range(len(points)):
+        count = gather(lattice, points[i], frame, radius, radius, local)
+        total = 1e-12
         for a in range(3):
-            first[a] += w * local[a, i]
+            first[a] = 0.0
+        for k in range(count):
+            w = 1 - (local[0, k] ** 2 + local[1, k] ** 2 + local[2, k] ** 2) / radius**2
+            w = w * w if w > 0 else 0.0
+            total += w
+            for a in range(3):
+                first[a] += w * local[a, k]
+                for b in range(3):
+                    covariance[i, a, b] += w * local[a, k] * local[b, k]
+        for a in range(3):
             for b in range(3):
-                second[a, b] += w * local[a, i] * local[b, i]
-    mean = first / total
-    _, vectors = np.linalg.eigh(second / total - np.outer(mean, mean))
-    return vectors[:, 0]
-
-
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def sheet_normals(lattice, points, radius):
-    """Unit normals (n, 3), sign-ambiguous, of the sheet about each point; `spread_least` for each."""
-    normals = np.empty_like(points)
-    for chunk in prange((len(points) + CHUNK - 1) // CHUNK):
-        local = np.empty((6, int(40 * (radius + 2) ** 2) + 400))
-        for i in range(chunk * CHUNK, min(len(points), (chunk + 1) * CHUNK)):
-            normals[i] = spread_least(lattice, points[i], radius, np.eye(3), local)
-    return normals
+                covariance[i, a, b] = covariance[i, a, b] / total - first[a] * first[b] / total**2
 
 
 def chosen_patches(patches: Patches, keep: NDArray[np.bool_] | Ints) -> Patches:
