@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-import io
+import os
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
+import matplotlib.cm
+import matplotlib.colors
 import numpy as np
 import pandas as pd
 import pyvista as pv
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from surfora.statistics import weighted_histogram
 from surfora.surface import SurfaceMesh, to_polydata
 
 Floats = NDArray[np.float64]
 
-VIEW_SIZE = (620, 520)
+if sys.platform == "linux" and "DISPLAY" not in os.environ:
+    # VTK finds out by itself that there is no screen, but complains of it first.
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+
+VIEW_SIZE = (640, 480)
 NO_VALUE = "#c9ced4"
 DISTANCE_COLOURS = "viridis_r"
 CURVATURE_COLOURS = "RdBu_r"
 ACCENT = "#0b6e78"
 
 
-def surface_png(
+def surface_figure(
     mesh: SurfaceMesh, values: Floats, title: str, colours: str, limits: tuple[float, float]
-) -> bytes:
-    """PNG of a mesh seen along z and from the side that shows most of it, coloured by vertex values."""
-    views = [_view(mesh, values, title, colours, limits, direction) for direction in _directions(mesh)]
-    strip = np.concatenate(views, axis=1)
-    buffer = io.BytesIO()
-    Image.fromarray(strip).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+) -> Figure:
+    """A mesh seen along z and from the side that shows most of it, coloured by vertex values."""
+    figure = Figure(figsize=(8.6, 3.5), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for panel, view, name in zip(axes, _directions(mesh), ("along z", "from the side"), strict=True):
+        panel.imshow(_view(mesh, values, colours, limits, view))
+        panel.set_title(name, fontsize=8, color="#5b6876")
+        panel.set_axis_off()
+    shown = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), colours)
+    figure.colorbar(shown, ax=axes, label=title, shrink=0.8, pad=0.02)
+    return figure
 
 
 def symmetric_limits(values: Floats) -> tuple[float, float]:
@@ -66,47 +77,58 @@ def _directions(mesh: SurfaceMesh) -> Sequence[tuple[Floats, Floats]]:
 def _view(
     mesh: SurfaceMesh,
     values: Floats,
-    title: str,
     colours: str,
     limits: tuple[float, float],
     view: tuple[Floats, Floats],
 ) -> NDArray[np.uint8]:
     poly = to_polydata(SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals))
-    poly.point_data[title] = values
-    plotter = pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
+    poly.point_data["value"] = values
+    plotter: Any = pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
     try:
         plotter.set_background("white")
         plotter.add_mesh(
             poly,
-            scalars=title,
+            scalars="value",
             cmap=colours,
             clim=limits,
             nan_color=NO_VALUE,
             smooth_shading=True,
-            split_sharp_edges=False,
-            specular=0.15,
-            scalar_bar_args={
-                "title": title,
-                "color": "black",
-                "n_labels": 5,
-                "fmt": "%.3g",
-                "vertical": False,
-            },
+            ambient=0.45,
+            diffuse=0.6,
+            show_scalar_bar=False,
         )
-        direction, up = view
-        plotter.view_vector(tuple(direction), tuple(up))
-        plotter.camera.zoom(1.15)
+        _aim(plotter, mesh.vertices, view)
         plotter.enable_anti_aliasing("ssaa")
         return np.asarray(plotter.screenshot(return_img=True))
     finally:
         plotter.close()
 
 
+def _aim(plotter: Any, vertices: Floats, view: tuple[Floats, Floats]) -> None:
+    """Parallel projection along a view, as large as the surface allows."""
+    direction = view[0] / np.linalg.norm(view[0])
+    right = np.cross(view[1], direction)
+    right /= np.linalg.norm(right)
+    up = np.cross(direction, right)
+    across, upward = vertices @ right, vertices @ up
+    middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    middle = middle + right * (0.5 * (across.min() + across.max()) - middle @ right)
+    middle = middle + up * (0.5 * (upward.min() + upward.max()) - middle @ up)
+    half_height = max(0.5 * np.ptp(upward), 0.5 * np.ptp(across) * VIEW_SIZE[1] / VIEW_SIZE[0])
+    reach = float(np.linalg.norm(np.ptp(vertices, axis=0))) + 1.0
+    plotter.camera.position = tuple(middle + 2 * reach * direction)
+    plotter.camera.focal_point = tuple(middle)
+    plotter.camera.up = tuple(up)
+    plotter.enable_parallel_projection()
+    plotter.camera.parallel_scale = half_height * 1.05
+    plotter.reset_camera_clipping_range()
+
+
 def histogram_figure(
     series: Sequence[tuple[str, Floats, Floats]], axis_title: str, limits: tuple[float, float]
 ) -> Figure:
     """Area-weighted histograms of named values: share of the area against the value."""
-    figure = _figure(5.4, 3.0)
+    figure = _figure(4.6, 3.4)
     axes = figure.subplots()
     bins = np.linspace(*limits, 61)
     for name, values, areas in series:

@@ -104,7 +104,8 @@ def edges_and_counts(faces: Ints) -> tuple[Ints, Ints]:
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     if len(edges) == 0:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    return np.unique(edges, axis=0, return_counts=True)
+    unique, counts = np.unique(edges, axis=0, return_counts=True)
+    return unique, counts.astype(np.int64)
 
 
 def boundary_edges(faces: Ints) -> Ints:
@@ -142,7 +143,8 @@ def enclosed_volume_nm3(vertices: Floats, faces: Ints) -> float:
 def to_polydata(surface: PointCloud | SurfaceMesh) -> pv.PolyData:
     """PyVista's view of a surface, named arrays and normals included."""
     if isinstance(surface, SurfaceMesh):
-        poly = pv.PolyData.from_regular_faces(surface.vertices, surface.faces)
+        faces: Any = surface.faces
+        poly = pv.PolyData.from_regular_faces(surface.vertices, faces)
     else:
         poly = pv.PolyData(surface.points)
     for name, values in surface.data.items():
@@ -211,7 +213,7 @@ def read_surface(path: Path) -> PointCloud | SurfaceMesh:
 def read_notes(path: Path) -> dict[str, str]:
     """The texts in the field data of a VTP: units, sign convention and what `write_surface` was given."""
     poly = pv.read(path)
-    fields = poly.field_data if isinstance(poly, pv.PolyData) else {}
+    fields: Any = poly.field_data if isinstance(poly, pv.PolyData) else {}
     return {str(name): str(fields[name][0]) for name in fields if len(fields[name])}
 
 

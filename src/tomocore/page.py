@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader
-from matplotlib.figure import Figure as MplFigure
+from matplotlib.figure import Figure
 
 from tomocore.formats import written_beside
 
@@ -21,11 +21,12 @@ FIGURE_DPI = 110
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with a title and a caption."""
+    """A PNG with a title and a caption; a broad one takes the room of two."""
 
     base64: str
     title: str = ""
     caption: str = ""
+    broad: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,11 @@ def write_page(
         beside.write_text(html, encoding="utf-8")
 
 
-def picture_of_figure(figure: MplFigure, title: str = "", caption: str = "") -> Picture:
+def picture_of_figure(figure: Figure, title: str = "", caption: str = "", broad: bool = False) -> Picture:
     """A matplotlib figure as an embedded picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
-    return picture_of_png(buffer.getvalue(), title, caption)
-
-
-def picture_of_png(png: bytes, title: str = "", caption: str = "") -> Picture:
-    """The bytes of a PNG as an embedded picture."""
-    return Picture(base64.b64encode(png).decode("ascii"), title, caption)
+    return Picture(base64.b64encode(buffer.getvalue()).decode("ascii"), title, caption, broad)
 
 
 def table_of(frame: pd.DataFrame, meanings: Mapping[str, str] | None = None) -> Table:

@@ -1,0 +1,129 @@
+"""The main job on synthetic tomograms, by the same commands a user types: find contacts, measure them.
+
+    python examples/demo.py --output demo_output
+
+Trains from scratch on ten tomograms, finds membrane contact sites in three that the network never saw,
+cuts the membranes out by them, measures surfaces and distances, and prints the numbers beside the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+TRAINING_TOMOGRAMS = 10
+UNSEEN_TOMOGRAMS = 3
+TRAINING_MINUTES = 2.5
+
+PROJECT = """\
+tomograms = ["unseen"]
+membranes = "unseen"
+truth = "unseen"
+model = "model.safetensors"
+
+[instances]
+split = "contacts"
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("demo_output"))
+    folder = parser.parse_args().output
+    start = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    run("tomorois phantom --kind contacts --seed 1 --count", TRAINING_TOMOGRAMS, "-o", folder / "training")
+    run("tomorois phantom --kind contacts --seed 2 --count", UNSEEN_TOMOGRAMS, "-o", folder / "unseen")
+    model = folder / "model.safetensors"
+    if not model.exists():
+        files = ("--tomograms", folder / "training", "--labels", folder / "training")
+        run("tomorois train", *files, "-o", model, "--minutes", TRAINING_MINUTES)
+    (folder / "project.toml").write_text(PROJECT, encoding="utf-8")
+    run("tomosurf run", folder)
+    restrict_membranes(folder)
+    print_headlines(folder)
+    print(f"\nreport: {folder / 'results' / 'report.html'}")
+    print(f"the demo took {time.perf_counter() - start:.0f} s")
+
+
+def run(command: str, *more: object) -> None:
+    """Run one command of the tools beside this Python, saying it first."""
+    words = [*command.split(), *map(str, more)]
+    print(f"\n$ {' '.join(words)}", flush=True)
+    subprocess.run([str(Path(sys.executable).parent / words[0]), *words[1:]], check=True)
+
+
+def restrict_membranes(folder: Path) -> None:
+    """The membranes within the ROIs found, as volumes for any other program."""
+    for rois in sorted((folder / "results" / "rois").glob("*__rois.npz")):
+        stem = rois.name.removesuffix("__rois.npz")
+        target = folder / "results" / "restricted" / f"{stem}__restricted.mrc"
+        membranes = folder / "unseen" / f"{stem}__membranes.mrc"
+        run("tomorois restrict", membranes, "--rois", rois, "-o", target, "--overwrite")
+
+
+def print_headlines(folder: Path) -> None:
+    """Scores against the truth, then gaps and curvatures measured beside the true ones."""
+    metrics = json.loads((folder / "results" / "metrics.json").read_text())
+    scores = {name: entry["value"] for name, entry in metrics["scores"].items()}
+    counts = metrics["counts"]
+    print("\nFinding contacts in tomograms never seen:")
+    print(
+        f"  {counts['tp']} of {counts['truth']} found; {counts['fp']} false positives, {counts['fn']} missed"
+    )
+    print(f"  false positives {scores['fp_rate']:.1%}, false negatives {scores['fn_rate']:.1%}")
+    print(f"  Dice {scores['dice_pooled']:.3f}, IoU {scores['iou_pooled']:.3f} over all voxels")
+    contacts = contacts_beside_truth(folder, metrics)
+    if contacts.empty:
+        return
+    print("\nMeasuring them, beside the truth:")
+    print(contacts.to_string(index=False, float_format="%.3g", na_rep="–"))
+    gap_error = (contacts["gap_nm"] - contacts["true_gap_nm"]).abs()
+    radius_error = (contacts["radius_nm"] / contacts["true_radius_nm"] - 1).abs()
+    print(f"  gap: median error {gap_error.median():.2f} nm")
+    print(f"  radius of curvature: median error {radius_error.median():.1%}")
+
+
+def contacts_beside_truth(folder: Path, metrics: dict) -> pd.DataFrame:
+    """A row a matched contact and side: gap and radius of curvature, measured and true.
+
+    Both are means over the area within the contact distance, on the side of one membrane.
+    """
+    surfaces = pd.read_csv(folder / "results" / "surfaces.csv")
+    distances = pd.read_csv(folder / "results" / "distances.csv")
+    rows = []
+    for tomogram in metrics["tomograms"]:
+        truth = pd.read_csv(folder / "unseen" / f"{tomogram['name']}__truth.csv").set_index("id")
+        for match in tomogram["matched"]:
+            true = truth.loc[match["truth"]]
+            here = (distances["tomogram"] == tomogram["name"]) & (distances["roi"] == match["predicted"])
+            for _, pair in distances[here].iterrows():
+                side = {true["membrane_a"]: "a", true["membrane_b"]: "b"}.get(int(pair["label"]))
+                if side is None:
+                    continue
+                surface = surfaces[surfaces["name"] == pair["name"]].iloc[0]
+                rows.append(
+                    {
+                        "tomogram": tomogram["name"],
+                        "contact": true["membranes"],
+                        "membrane": int(pair["label"]),
+                        "gap_nm": pair["contact_mean_nm"],
+                        "true_gap_nm": true["gap_mean_nm"],
+                        "least_gap_nm": pair["min_nm"],
+                        "true_least_gap_nm": true["gap_min_nm"],
+                        "radius_nm": 1 / abs(surface["mean_curvature_median_per_nm"]),
+                        "true_radius_nm": 1 / abs(true[f"mean_curvature_{side}_per_nm"]),
+                    }
+                )
+    return pd.DataFrame(rows).replace([np.inf, -np.inf], np.nan)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Distances between finished surfaces: which are paired, their arrays, and a row a pair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from surfora.distance import DistanceSettings, distance_summary, surface_distance
+from surfora.surface import SurfaceMesh, read_mesh, read_notes, write_surface
+from tomocore.console import InputError
+from tomocore.provenance import RunRecord
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class MeasuredSurface:
+    """A finished surface: its file, its mesh with all arrays, and what is known of it besides."""
+
+    path: Path
+    mesh: SurfaceMesh
+    facts: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """NAME of the file contract, without the kind of surface."""
+        return str(self.facts["name"])
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a user's name for a surface means this one: its label or its whole NAME."""
+        return name in (self.facts["label"], self.name)
+
+
+def read_measured(path: Path) -> MeasuredSurface:
+    """A finished surface from its VTP file. Raises InputError for one that `surfora run` did not write."""
+    mesh = read_mesh(path)
+    facts = read_notes(path).get("facts")
+    if facts is None:
+        raise InputError(f"{path}: was not written by `surfora run`; leave it out or run again")
+    return MeasuredSurface(path, mesh, json.loads(facts))
+
+
+def paired_surfaces(
+    surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair] | None
+) -> list[tuple[MeasuredSurface, MeasuredSurface]]:
+    """The surfaces to measure between: of the same kind, mask file (for labels) and ROI.
+
+    Without ``pairs``, all membranes that share an ROI are paired. Raises InputError for a pair whose
+    names no two surfaces answer to.
+    """
+    if pairs is None:
+        within_rois = [surface for surface in surfaces if surface.facts["roi"] is not None]
+        return [(a, b) for a, b in combinations(within_rois, 2) if _together(a, b)]
+    found = {pair: list(_answering(surfaces, pair)) for pair in pairs}
+    missing = [":".join(pair) for pair, matches in found.items() if not matches]
+    if missing:
+        known = sorted({str(surface.facts["label"] or surface.name) for surface in surfaces})
+        raise InputError(
+            f"--distances {' '.join(missing)}: no two such surfaces; there are {', '.join(known) or 'none'}"
+        )
+    return [match for matches in found.values() for match in matches]
+
+
+def measured_distances(
+    source: MeasuredSurface, target: MeasuredSurface, settings: DistanceSettings, record: RunRecord
+) -> tuple[MeasuredSurface, dict[str, Any]]:
+    """The source with its distance to the target as an array (also in its file), and the pair's row."""
+    with record.stage("distance", f"{source.name} to {target.name}"):
+        distances = surface_distance(source.mesh, target.mesh, settings)
+    mesh = source.mesh.with_data(**{f"distance_to_{target.name}_nm": distances.distance_nm})
+    notes = read_notes(source.path)
+    write_surface(source.path, mesh, notes)
+    names = {
+        "name": source.name,
+        "kind": source.facts["kind"],
+        "label": source.facts["label"],
+        "target": target.name,
+        "target_label": target.facts["label"],
+        "roi": source.facts["roi"],
+    }
+    return replace(source, mesh=mesh), names | distance_summary(source.mesh, distances, settings)
+
+
+def _answering(
+    surfaces: Sequence[MeasuredSurface], pair: Pair
+) -> Iterator[tuple[MeasuredSurface, MeasuredSurface]]:
+    first, second = pair
+    for a in surfaces:
+        for b in surfaces:
+            if a.answers_to(first) and b.answers_to(second) and _together(a, b):
+                yield a, b
+
+
+def _together(a: MeasuredSurface, b: MeasuredSurface) -> bool:
+    """Two surfaces of one kind and ROI; labels of one mask, or masks without labels."""
+    same_mask = a.facts["source"] == b.facts["source"] or not (a.facts["label"] or b.facts["label"])
+    same_place = a.facts["roi"] == b.facts["roi"] and a.facts["kind"] == b.facts["kind"]
+    return a.name != b.name and same_mask and same_place

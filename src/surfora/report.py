@@ -1,0 +1,180 @@
+"""report.html of a run: warnings first, then contacts, pictures, histograms, tables and provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from surfora.pairs import MeasuredSurface, read_measured
+from surfora.pictures import (
+    CURVATURE_COLOURS,
+    DISTANCE_COLOURS,
+    contact_rank_figure,
+    histogram_figure,
+    low_limits,
+    surface_figure,
+    symmetric_limits,
+)
+from surfora.surface import SIGN_CONVENTION, vertex_areas_nm2
+from surfora.tables import COLUMN_MEANINGS, read_table
+from tomocore.console import InputError
+from tomocore.page import Picture, Section, picture_of_figure, shown, table_of, write_page
+from tomocore.provenance import read_record
+
+MOST_PICTURED = 24
+"""Surfaces drawn in a report; a page with hundreds would not open."""
+
+
+def write_run_report(folder: Path) -> Path:
+    """Write ``report.html`` from the files of a run in a folder; its path.
+
+    Raises InputError where the folder holds no run.
+    """
+    record = read_record(folder / "run.json")
+    if record is None:
+        raise InputError(f"{folder}: holds no run.json of `surfora run`; name the folder given with -o")
+    path = folder / "report.html"
+    write_page(path, *run_page(folder, record))
+    return path
+
+
+def run_page(
+    folder: Path, record: Mapping[str, Any]
+) -> tuple[str, str, list[str], list[tuple[str, str]], list[Section]]:
+    """Title, subtitle, warnings, headline numbers and sections of the report of one run."""
+    surfaces = read_table(folder / "surfaces.csv")
+    distances = read_table(folder / "distances.csv")
+    pictured = _pictured(folder, surfaces, distances)
+    warnings = [f"FAILED {text}" for text in record["failures"].values()] + list(record["warnings"])
+    if len(surfaces) > len(pictured):
+        warnings.append(
+            f"{len(pictured)} of {len(surfaces)} surfaces are pictured; the tables hold all of them"
+        )
+    inputs = ", ".join(Path(item["path"]).name for item in record["inputs"])
+    subtitle = f"surfora run on {inputs or 'no usable input'}, {record['started']}, {record['seconds']:.0f} s"
+    sections = [
+        *_contact_sections(distances),
+        _curvature_section(pictured),
+        *_distance_sections(pictured),
+        _table_section(surfaces),
+        _provenance_section(record),
+    ]
+    return "Surfaces and distances", subtitle, warnings, _cards(surfaces, distances), sections
+
+
+def _pictured(folder: Path, surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[MeasuredSurface]:
+    """The surfaces to draw: those in the closest contacts first, then the largest."""
+    if surfaces.empty:
+        return []
+    closest = distances.set_index("name")["mean_nm"].groupby(level=0).min() if len(distances) else {}
+    order = surfaces.assign(closest=surfaces["name"].map(closest)).sort_values(
+        ["closest", "area_nm2"], ascending=[True, False], na_position="last"
+    )
+    paths = [folder / f"{row['name']}.{row['kind']}.vtp" for _, row in order.head(MOST_PICTURED).iterrows()]
+    return [read_measured(path) for path in paths if path.exists()]
+
+
+def _cards(surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[tuple[str, str]]:
+    if surfaces.empty:
+        return []
+    cards = [
+        ("surfaces", str(len(surfaces))),
+        ("area (µm²)", shown(surfaces["area_nm2"].sum() / 1e6)),
+        ("median radius of curvature (nm)", shown(surfaces["radius_of_curvature_median_nm"].median())),
+    ]
+    if len(distances):
+        cards.append(("distances measured", str(len(distances))))
+        cards.append(("smallest mean distance (nm)", shown(distances["mean_nm"].min())))
+        cards.append(("area in contact (nm²)", shown(distances["contact_area_nm2"].sum() / 2)))
+    return cards
+
+
+def _contact_sections(distances: pd.DataFrame) -> list[Section]:
+    if distances.empty:
+        return []
+    rank = picture_of_figure(
+        contact_rank_figure(distances),
+        caption="Mean distance of each surface to its partner, closest first; the band is one standard "
+        "deviation over the area.",
+    )
+    shown_columns = [column for column in distances.columns if column not in ("kind", "roi")]
+    table = table_of(distances.sort_values("mean_nm")[shown_columns], COLUMN_MEANINGS)
+    limit = shown(distances["contact_distance_nm"].iloc[0])
+    text = (
+        "Distances run from every point of a surface to the nearest point of its partner, weighted by "
+        f"area. Contact means closer than {limit} nm. From A to B and from B to A differ where one is larger."
+    )
+    return [Section("Contacts", [text], [rank], [table], wide=True)]
+
+
+def _curvature_section(pictured: list[MeasuredSurface]) -> Section:
+    figures = []
+    for surface in pictured:
+        values = surface.mesh.data["mean_curvature_per_nm"]
+        limits = symmetric_limits(values)
+        figure = surface_figure(surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits)
+        kind = surface.facts["kind"]
+        caption = f"{kind}, seen along z and from the side; grey: no value (border)."
+        figures.append(picture_of_figure(figure, surface.name, caption, broad=True))
+        areas = vertex_areas_nm2(surface.mesh.vertices, surface.mesh.faces)
+        histogram = histogram_figure([("", values, areas)], "mean curvature (1/nm)", limits)
+        figures.append(
+            picture_of_figure(histogram, surface.name, "Share of the area against mean curvature.")
+        )
+    return Section("Mean curvature", [f"{SIGN_CONVENTION}. Red bends outward, blue inward."], figures)
+
+
+def _distance_sections(pictured: list[MeasuredSurface]) -> list[Section]:
+    figures: list[Picture] = []
+    for surface in pictured:
+        arrays = [name for name in surface.mesh.data if name.startswith("distance_to_")]
+        areas = vertex_areas_nm2(surface.mesh.vertices, surface.mesh.faces)
+        for array in arrays:
+            target = array.removeprefix("distance_to_").removesuffix("_nm")
+            values = surface.mesh.data[array]
+            limits = low_limits(values)
+            title = f"{surface.name} → {target}"
+            figure = surface_figure(surface.mesh, values, "distance (nm)", DISTANCE_COLOURS, limits)
+            figures.append(
+                picture_of_figure(figure, title, "Seen along z and from the side; close is dark.", broad=True)
+            )
+            top = (0.0, float(np.nanquantile(values, 0.98)))
+            histogram = histogram_figure([("", values, areas)], "distance (nm)", top)
+            figures.append(picture_of_figure(histogram, title, "Share of the area against distance."))
+    return [Section("Distance", [], figures)] if figures else []
+
+
+def _table_section(surfaces: pd.DataFrame) -> Section:
+    if surfaces.empty:
+        return Section("All surfaces", ["No surface could be made; the warnings above say why."])
+    hidden = ("source", "provenance", "voxel_size_nm")
+    columns = [column for column in surfaces.columns if column not in hidden]
+    return Section(
+        "All surfaces",
+        ["Hold the pointer over a column's head for its meaning. The same numbers are in surfaces.csv."],
+        tables=[table_of(surfaces[columns].dropna(axis=1, how="all"), COLUMN_MEANINGS)],
+    )
+
+
+def _provenance_section(record: Mapping[str, Any]) -> Section:
+    inputs = pd.DataFrame(record["inputs"])
+    stages = pd.DataFrame(record["stages"])
+    tables = [table_of(inputs)] if len(inputs) else []
+    if len(stages):
+        by_stage = stages.groupby("stage", sort=False)["seconds"].agg(["count", "sum"]).reset_index()
+        tables.append(table_of(by_stage.rename(columns={"count": "times", "sum": "seconds"})))
+    return Section(
+        "Provenance",
+        [f"Run {record['id']}: {record['command']}", f"{record['machine']}; {_versions(record)}"],
+        tables=tables,
+        details=[("settings of this run", json.dumps(record["settings"], indent=2))],
+    )
+
+
+def _versions(record: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in record["versions"].items())

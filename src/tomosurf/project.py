@@ -1,0 +1,141 @@
+"""A project: many tomograms, one model, the membranes beside them, and one settings file for all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from surfora.pipeline import SurforaSettings
+from tomocore.console import InputError
+from tomocore.formats import inspect_volume, volume_files, volume_stem
+from tomocore.settings import Settings, load_settings, settings_template
+from tomorois.instances import InstanceSettings
+from tomorois.scores import EvaluateSettings
+
+PROJECT_FILE = "project.toml"
+
+STEPS = ("confidence", "rois", "surfaces")
+
+
+class ProjectSettings(Settings):
+    """A project of tomograms; paths are relative to the project file."""
+
+    tomograms: tuple[str, ...] = Field(("tomograms",), description="tomograms, or folders of them")
+    membranes: str = Field(
+        "membranes", description="folder of <tomogram>__membranes volumes (masks or labels)"
+    )
+    truth: str | None = Field(
+        None, description="folder of <tomogram>__truth.npz, where the true ROIs are known"
+    )
+    model: str = Field("model.safetensors", description="model of `tomorois train`")
+    output: str = Field("results", description="folder that everything is written to")
+    voxel_size_nm: float | None = Field(None, gt=0, description="voxel edge (nm), whatever the headers say")
+    surface: Literal["medial", "isosurface", "both"] = Field("medial", description="surfaces to measure")
+    instances: InstanceSettings = InstanceSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    surfora: SurforaSettings = SurforaSettings()
+
+
+@dataclass(frozen=True)
+class TomogramPlan:
+    """The files of one tomogram in a project, those that are there and those to be made."""
+
+    stem: str
+    tomogram: Path
+    membranes: Path
+    truth: Path | None
+    confidence: Path
+    rois: Path
+    surfaces: Path
+
+    def done(self) -> dict[str, bool]:
+        """Which of the steps have their result."""
+        results = {
+            "confidence": self.confidence,
+            "rois": self.rois,
+            "surfaces": self.surfaces / "report.html",
+        }
+        return {step: results[step].exists() for step in STEPS}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's settings and the plan of each of its tomograms."""
+
+    folder: Path
+    settings: ProjectSettings
+    plans: tuple[TomogramPlan, ...]
+
+    @property
+    def model(self) -> Path:
+        """The model file."""
+        return self.folder / self.settings.model
+
+    @property
+    def output(self) -> Path:
+        """The folder of all results."""
+        return self.folder / self.settings.output
+
+
+def new_project(folder: Path) -> Path:
+    """Write a project file with every setting and its meaning; its path. InputError where one exists."""
+    path = folder / PROJECT_FILE
+    if path.exists():
+        raise InputError(f"{path}: exists already; edit it, or name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(settings_template(ProjectSettings), encoding="utf-8")
+    return path
+
+
+def read_project(path: Path) -> Project:
+    """The project in a file, or in a folder's project.toml; InputError with all that is wrong in it."""
+    path = path / PROJECT_FILE if path.is_dir() else path
+    settings = load_settings(ProjectSettings, path)
+    folder = path.parent
+    tomograms = volume_files([folder / name for name in settings.tomograms])
+    plans = tuple(_plan(tomogram, folder, settings) for tomogram in tomograms)
+    stems = [plan.stem for plan in plans]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise InputError(f"{path}: several tomograms are called {', '.join(twice)}; give each its own name")
+    return Project(folder, settings, plans)
+
+
+def problems_of(project: Project) -> list[str]:
+    """Everything that would make `run` fail, a line each; empty where all is well."""
+    problems = [] if project.model.is_file() else [f"{project.model}: no such model; train one first"]
+    for plan in project.plans:
+        for path in (plan.tomogram, plan.membranes):
+            try:
+                header = inspect_volume(path)
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            if header.size_problem and project.settings.voxel_size_nm is None:
+                problems.append(f"{path}: {header.size_problem}; set voxel_size_nm in the project file")
+        if plan.truth is not None and not plan.truth.is_file():
+            problems.append(f"{plan.truth}: no such file; unset `truth` or put it there")
+    return problems
+
+
+def _plan(tomogram: Path, folder: Path, settings: ProjectSettings) -> TomogramPlan:
+    stem = volume_stem(tomogram)
+    output = folder / settings.output
+    return TomogramPlan(
+        stem=stem,
+        tomogram=tomogram,
+        membranes=_membranes_of(stem, folder / settings.membranes),
+        truth=folder / settings.truth / f"{stem}__truth.npz" if settings.truth else None,
+        confidence=output / "confidence" / f"{stem}__confidence.mrc",
+        rois=output / "rois" / f"{stem}__rois.npz",
+        surfaces=output / "surfaces" / stem,
+    )
+
+
+def _membranes_of(stem: str, folder: Path) -> Path:
+    """The membrane volume of a tomogram in any format that is there, else the name it should have."""
+    found = sorted(folder.glob(f"{stem}__membranes.*"))
+    return found[0] if found else folder / f"{stem}__membranes.mrc"

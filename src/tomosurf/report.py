@@ -1,0 +1,219 @@
+"""The report of a project: ROIs found and their scores, surfaces and distances pooled over tomograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from surfora.pairs import read_measured
+from surfora.pictures import CURVATURE_COLOURS, contact_rank_figure, surface_figure, symmetric_limits
+from surfora.surface import SIGN_CONVENTION
+from surfora.tables import COLUMN_MEANINGS, read_table, write_table
+from tomocore.formats import read_volume
+from tomocore.page import Section, picture_of_figure, shown, table_of, write_page
+from tomocore.provenance import read_record
+from tomocore.roiset import read_rois, union_mask
+from tomorois.curves import orientation_figure, precision_recall_figure
+from tomorois.evaluate import Evaluation, evaluate_files, write_evaluation
+from tomosurf.project import Project, TomogramPlan
+from tomosurf.statistics import summary_over_tomograms
+
+MOST_PICTURED = 8
+RATES = ("fp_rate", "fn_rate", "precision", "recall", "f1", "dice_pooled", "iou_pooled")
+SUMMARISED = ("mean_nm", "min_nm", "contact_area_nm2", "contact_mean_nm")
+SUMMARISED_SURFACES = ("area_nm2", "mean_curvature_median_per_nm", "roughness_median_nm")
+
+
+@dataclass(frozen=True)
+class PooledTables:
+    """The ROIs, surfaces and distances of all tomograms, each with a column "tomogram"."""
+
+    rois: pd.DataFrame
+    surfaces: pd.DataFrame
+    distances: pd.DataFrame
+
+
+def write_project_report(project: Project, failures: Mapping[str, str] | None = None) -> Path:
+    """Write report.html, the pooled tables and, where truth is given, metrics.json; the report's path."""
+    project.output.mkdir(parents=True, exist_ok=True)
+    tables = pooled_tables(project)
+    for name in ("rois", "surfaces", "distances"):
+        write_table(project.output / f"{name}.csv", getattr(tables, name).to_dict("records"))
+    evaluation = evaluate_project(project)
+    if evaluation is not None:
+        write_evaluation(project.output / "metrics.json", evaluation)
+    sections = [
+        _rois_section(project, tables.rois),
+        *_score_sections(evaluation),
+        *_contact_sections(tables.distances),
+        *_surface_sections(project, tables.surfaces),
+        *_summary_sections(tables),
+    ]
+    path = project.output / "report.html"
+    write_page(
+        path,
+        f"Project {project.folder.resolve().name}",
+        f"{len(project.plans)} tomograms, model {project.settings.model}",
+        [f"FAILED {text}" for text in (failures or {}).values()] + _warnings(project),
+        _cards(tables, evaluation),
+        sections,
+    )
+    return path
+
+
+def pooled_tables(project: Project) -> PooledTables:
+    """The tables of all tomograms that have results."""
+    rois = [_with_tomogram(read_rois(plan.rois).table, plan) for plan in project.plans if plan.rois.exists()]
+    surfaces = [_with_tomogram(read_table(plan.surfaces / "surfaces.csv"), plan) for plan in project.plans]
+    distances = [_with_tomogram(read_table(plan.surfaces / "distances.csv"), plan) for plan in project.plans]
+    return PooledTables(_pooled(rois), _pooled(surfaces), _pooled(distances))
+
+
+def evaluate_project(project: Project) -> Evaluation | None:
+    """Scores of the ROIs against the truth, over the tomograms that have both; None where none has."""
+    plans = [plan for plan in project.plans if plan.truth and plan.truth.exists() and plan.rois.exists()]
+    if not plans:
+        return None
+    return evaluate_files(
+        [plan.rois for plan in plans],
+        [plan.truth for plan in plans if plan.truth],
+        project.settings.evaluate,
+        project.settings.instances,
+    )
+
+
+def _with_tomogram(table: pd.DataFrame, plan: TomogramPlan) -> pd.DataFrame:
+    return table.assign(tomogram=plan.stem)[["tomogram", *table.columns]]
+
+
+def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def _warnings(project: Project) -> list[str]:
+    found: list[str] = []
+    for plan in project.plans:
+        record = read_record(plan.surfaces / "run.json")
+        found += [f"{plan.stem}: {text}" for text in (record or {}).get("warnings", [])]
+    return found
+
+
+def _cards(tables: PooledTables, evaluation: Evaluation | None) -> list[tuple[str, str]]:
+    cards = [("ROIs found", str(len(tables.rois))), ("surfaces measured", str(len(tables.surfaces)))]
+    if len(tables.distances):
+        cards.append(("median of mean distances (nm)", shown(tables.distances["mean_nm"].median())))
+    if evaluation is not None:
+        scores = evaluation.scores
+        cards.append(("false positives", _percent(scores["fp_rate"]["value"])))
+        cards.append(("false negatives", _percent(scores["fn_rate"]["value"])))
+        cards.append(("Dice, all voxels", shown(scores["dice_pooled"]["value"])))
+        cards.append(("IoU, all voxels", shown(scores["iou_pooled"]["value"])))
+    return cards
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _rois_section(project: Project, rois: pd.DataFrame) -> Section:
+    plans = [plan for plan in project.plans if plan.rois.exists()][:MOST_PICTURED]
+    figures = [picture_of_figure(_slice_figure(plan, project), plan.stem) for plan in plans]
+    text = "Each tomogram's slice with most ROI voxels. Orange: ROIs found; dashed blue: true ROIs, if known."
+    return Section("Regions of interest", [text], figures, [table_of(rois)] if len(rois) else [])
+
+
+def _slice_figure(plan: TomogramPlan, project: Project) -> Figure:
+    """The tomogram's slice with most ROI voxels, with the outlines of ROIs and truth."""
+    tomogram = read_volume(plan.tomogram, project.settings.voxel_size_nm, lazy=True)
+    found = union_mask(read_rois(plan.rois)).data
+    known = union_mask(read_rois(plan.truth)).data if plan.truth and plan.truth.exists() else None
+    counted = found if found.any() or known is None else known
+    at = int(np.argmax(counted.sum(axis=(1, 2))))
+    grey = np.asarray(tomogram.data[at], dtype=np.float32)
+    x_nm, y_nm, _ = tomogram.size_nm
+    extent = (0.0, x_nm, 0.0, y_nm)
+    figure = Figure(figsize=(4.6, 4.6 * y_nm / x_nm), layout="constrained")
+    axes = figure.subplots()
+    low, high = np.quantile(grey, (0.01, 0.99))
+    axes.imshow(grey, cmap="gray", vmin=low, vmax=high, extent=extent, origin="lower")
+    for mask, colour, style in ((known, "#3aa0ff", "dashed"), (found, "#ff8c1a", "solid")):
+        if mask is not None and mask[at].any():
+            axes.contour(mask[at], [0.5], colors=colour, linestyles=style, linewidths=1.3, extent=extent)
+    axes.set_xlabel("x (nm)")
+    axes.set_ylabel("y (nm)")
+    axes.set_title(f"slice {at}", fontsize=9)
+    return figure
+
+
+def _score_sections(evaluation: Evaluation | None) -> list[Section]:
+    if evaluation is None:
+        return []
+    scores = pd.DataFrame(
+        [{"score": name, **evaluation.scores[name]} for name in RATES if name in evaluation.scores]
+    )
+    figures = [
+        picture_of_figure(precision_recall_figure(evaluation.curve), "Precision and recall"),
+        picture_of_figure(orientation_figure(evaluation.orientation), "Recall by orientation"),
+    ]
+    counts = ", ".join(f"{name} {value}" for name, value in evaluation.counts.items())
+    text = f"{counts}. Intervals (low, high) are over tomograms; rules and details are in metrics.json."
+    return [Section("Scores against the truth", [text], figures, [table_of(scores)])]
+
+
+def _contact_sections(distances: pd.DataFrame) -> list[Section]:
+    if distances.empty:
+        return []
+    figure = picture_of_figure(
+        contact_rank_figure(distances), caption="Mean distance ± 1 SD over the area, closest first."
+    )
+    hidden = {"kind", "roi"}
+    columns = [column for column in distances.columns if column not in hidden]
+    ranked = distances.sort_values("mean_nm")[columns]
+    return [
+        Section("Contacts of all tomograms", [], [figure], [table_of(ranked, COLUMN_MEANINGS)], wide=True)
+    ]
+
+
+def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]:
+    if surfaces.empty:
+        return []
+    figures = []
+    for _, row in surfaces.sort_values("area_nm2", ascending=False).head(MOST_PICTURED).iterrows():
+        folder = next(plan.surfaces for plan in project.plans if plan.stem == row["tomogram"])
+        surface = read_measured(folder / f"{row['name']}.{row['kind']}.vtp")
+        values = surface.mesh.data["mean_curvature_per_nm"]
+        figure = surface_figure(
+            surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, symmetric_limits(values)
+        )
+        figures.append(
+            picture_of_figure(figure, surface.name, f"{row['kind']}, along z and from the side", broad=True)
+        )
+    texts = [
+        f"The {len(figures)} largest of {len(surfaces)}; the reports in surfaces/ have the rest.",
+        f"{SIGN_CONVENTION}.",
+    ]
+    columns = [c for c in surfaces.columns if c not in ("source", "provenance", "voxel_size_nm")]
+    table = table_of(surfaces[columns].dropna(axis=1, how="all"), COLUMN_MEANINGS)
+    return [Section("Surfaces of all tomograms", texts, figures, [table])]
+
+
+def _summary_sections(tables: PooledTables) -> list[Section]:
+    parts: list[Any] = []
+    for table, measures in ((tables.distances, SUMMARISED), (tables.surfaces, SUMMARISED_SURFACES)):
+        known = [measure for measure in measures if measure in table]
+        if known:
+            parts.append(summary_over_tomograms(table, known))
+    if not parts:
+        return []
+    text = (
+        "Mean of the tomograms' means, with a 95 % interval from resampling tomograms and the places within "
+        "them; places of one tomogram are not independent."
+    )
+    return [Section("Over tomograms", [text], tables=[table_of(pd.concat(parts, ignore_index=True))])]

@@ -1,0 +1,92 @@
+"""The steps of a project, tomogram by tomogram: confidence, ROIs, surfaces; what is there is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from surfora.batch import RunRequest, run_masks
+from tomocore.console import Batch, InputError, about, out, progress_bar, require_writable_folder
+from tomocore.formats import read_volume
+from tomocore.roiset import read_rois, write_rois
+from tomorois.instances import find_instances
+from tomosurf.project import Project, TomogramPlan
+
+if TYPE_CHECKING:
+    from tomorois.checkpoint import ModelRecord
+    from tomorois.msdnet.network import MSDNet
+
+
+@dataclass(frozen=True)
+class _Model:
+    network: MSDNet
+    record: ModelRecord
+
+
+def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Batch:
+    """Bring every tomogram of a project up to date; what was done and what failed, by tomogram.
+
+    Each step skips what is there already, so that an interrupted run goes on where it stopped.
+    """
+    from tomorois.checkpoint import load_model
+
+    require_writable_folder(project.output)
+    model = _Model(*load_model(project.model))
+    batch = Batch()
+
+    def one(plan: TomogramPlan) -> None:
+        out.print(f"{plan.stem}:", markup=False)
+        with about(plan.stem):
+            _predict(plan, project, model, overwrite)
+            _find_rois(plan, project, model, overwrite)
+            _measure(plan, project, jobs, overwrite)
+
+    batch.each(project.plans, one, lambda plan: plan.stem)
+    return batch
+
+
+def _predict(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
+    from tomorois.predict import predict_to_file
+
+    if plan.confidence.exists() and not overwrite:
+        return
+    require_writable_folder(plan.confidence.parent)
+    volume = read_volume(plan.tomogram, project.settings.voxel_size_nm, lazy=True)
+    with progress_bar("confidence") as progress:
+        predict_to_file(model.network, model.record, volume, plan.confidence, progress=progress)
+
+
+def _find_rois(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
+    if plan.rois.exists() and not overwrite:
+        return
+    settings = project.settings.instances
+    if "threshold" not in settings.model_fields_set:  # nobody chose one, so the validation's holds
+        settings = settings.model_copy(update={"threshold": model.record.threshold})
+    edge = project.settings.voxel_size_nm
+    membranes = read_volume(plan.membranes, edge) if settings.split == "contacts" else None
+    rois = find_instances(read_volume(plan.confidence, edge), settings, membranes)
+    require_writable_folder(plan.rois.parent)
+    write_rois(plan.rois.parent, plan.stem, rois, overwrite=True)
+    out.print(f"  {len(rois)} ROIs", markup=False)
+
+
+def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool) -> None:
+    if plan.done()["surfaces"] and not overwrite:
+        return
+    if len(read_rois(plan.rois)) == 0:
+        out.print("  no ROI, so no surface is measured", markup=False)
+        return
+    request = RunRequest(
+        masks=(plan.membranes,),
+        folder=plan.surfaces,
+        rois=(plan.rois,),
+        kind=project.settings.surface,
+        voxel_size_nm=project.settings.voxel_size_nm,
+        jobs=jobs,
+        overwrite=overwrite,
+    )
+    inner = run_masks(request, project.settings.surfora)
+    if inner.failed:
+        raise InputError(
+            f"{plan.stem}: {len(inner.failed)} surfaces failed; {plan.surfaces}/report.html says why"
+        )
