@@ -75,7 +75,7 @@ def test_clean_meshes_give_the_closed_form(shape):
     [
         (shapes.sphere(12.0), 0.02, 0.05, 0.04),
         (shapes.sphere(20.0), 0.01, 0.03, 0.02),
-        (shapes.torus(20.0, 8.0), 0.025, 0.08, 0.06),
+        (shapes.torus(25.0, 11.0), 0.025, 0.08, 0.06),
         (shapes.open_cylinder(15.0, 45.0), 0.02, 0.06, 0.10),
     ],
     ids=lambda value: value.name if isinstance(value, shapes.Shape) else "",
