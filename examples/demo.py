@@ -57,7 +57,9 @@ def run(command: str, *more: object) -> None:
     """Run one command of the tools beside this Python, saying it first."""
     words = [*command.split(), *map(str, more)]
     print(f"\n$ {' '.join(words)}", flush=True)
-    subprocess.run([str(Path(sys.executable).parent / words[0]), *words[1:]], check=True)
+    status = subprocess.run([str(Path(sys.executable).parent / words[0]), *words[1:]]).returncode
+    if status != 0:
+        sys.exit(status)
 
 
 def restrict_membranes(folder: Path) -> None:
@@ -78,7 +80,9 @@ def print_headlines(folder: Path) -> None:
     print(
         f"  {counts['tp']} of {counts['truth']} found; {counts['fp']} false positives, {counts['fn']} missed"
     )
-    print(f"  false positives {scores['fp_rate']:.1%}, false negatives {scores['fn_rate']:.1%}")
+    print(
+        f"  false positives {scores['false_positive_rate']:.1%}, false negatives {scores['false_negative_rate']:.1%}"
+    )
     print(f"  Dice {scores['dice_pooled']:.3f}, IoU {scores['iou_pooled']:.3f} over all voxels")
     contacts = contacts_beside_truth(folder, metrics)
     if contacts.empty:

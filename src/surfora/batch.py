@@ -80,7 +80,7 @@ def run_masks(request: RunRequest, settings: SurforaSettings) -> Batch:
     report = write_run_report(request.folder)
     _say_headlines(rows, distances)
     out.print(f"report: {report}", markup=False)
-    next_hint(f"open {report}; surfora particles joins these measures onto particles")
+    next_hint(f"open {report} in a browser, or the .vtp files in ParaView")
     return batch
 
 

@@ -112,20 +112,22 @@ def _contact_sections(distances: pd.DataFrame) -> list[Section]:
     return [Section("Contacts", [text], [rank], [table], wide=True)]
 
 
+def curvature_pictures(surface: MeasuredSurface) -> list[Picture]:
+    """A surface coloured by mean curvature, and the histogram of it over the area."""
+    values = surface.mesh.data["mean_curvature_per_nm"]
+    limits = symmetric_limits(values)
+    figure = surface_figure(surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits)
+    caption = f"{surface.facts['kind']}, seen along z and from the side; grey: no value (border)."
+    areas = vertex_areas_nm2(surface.mesh.vertices, surface.mesh.faces)
+    histogram = histogram_figure([("", values, areas)], "mean curvature (1/nm)", limits)
+    return [
+        picture_of_figure(figure, surface.name, caption, broad=True),
+        picture_of_figure(histogram, "", "Share of the area against mean curvature."),
+    ]
+
+
 def _curvature_section(pictured: list[MeasuredSurface]) -> Section:
-    figures = []
-    for surface in pictured:
-        values = surface.mesh.data["mean_curvature_per_nm"]
-        limits = symmetric_limits(values)
-        figure = surface_figure(surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits)
-        kind = surface.facts["kind"]
-        caption = f"{kind}, seen along z and from the side; grey: no value (border)."
-        figures.append(picture_of_figure(figure, surface.name, caption, broad=True))
-        areas = vertex_areas_nm2(surface.mesh.vertices, surface.mesh.faces)
-        histogram = histogram_figure([("", values, areas)], "mean curvature (1/nm)", limits)
-        figures.append(
-            picture_of_figure(histogram, surface.name, "Share of the area against mean curvature.")
-        )
+    figures = [picture for surface in pictured for picture in curvature_pictures(surface)]
     return Section("Mean curvature", [f"{SIGN_CONVENTION}. Red bends outward, blue inward."], figures)
 
 
@@ -145,7 +147,7 @@ def _distance_sections(pictured: list[MeasuredSurface]) -> list[Section]:
             )
             top = (0.0, float(np.nanquantile(values, 0.98)))
             histogram = histogram_figure([("", values, areas)], "distance (nm)", top)
-            figures.append(picture_of_figure(histogram, title, "Share of the area against distance."))
+            figures.append(picture_of_figure(histogram, "", "Share of the area against distance."))
     return [Section("Distance", [], figures)] if figures else []
 
 

@@ -77,13 +77,13 @@ def face_cross_products(vertices: Floats, faces: Ints) -> Floats:
 
 def face_areas_nm2(vertices: Floats, faces: Ints) -> Floats:
     """Areas (m,) of the triangles in nm²."""
-    return 0.5 * np.linalg.norm(face_cross_products(vertices, faces), axis=1)
+    return np.asarray(0.5 * np.linalg.norm(face_cross_products(vertices, faces), axis=1), np.float64)
 
 
 def vertex_areas_nm2(vertices: Floats, faces: Ints) -> Floats:
     """Area (n,) that each vertex stands for: a third of its triangles, in nm²."""
     thirds = np.repeat(face_areas_nm2(vertices, faces) / 3.0, 3)
-    return np.bincount(faces.ravel(), weights=thirds, minlength=len(vertices))
+    return np.bincount(faces.ravel(), weights=thirds, minlength=len(vertices)).astype(np.float64)
 
 
 def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
@@ -104,8 +104,9 @@ def edges_and_counts(faces: Ints) -> tuple[Ints, Ints]:
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     if len(edges) == 0:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
-    unique, counts = np.unique(edges, axis=0, return_counts=True)
-    return unique, counts.astype(np.int64)
+    span = int(edges.max()) + 1  # one key an edge: np.unique along an axis is eight times slower
+    keys, counts = np.unique(edges[:, 0] * span + edges[:, 1], return_counts=True)
+    return np.column_stack(np.divmod(keys, span)).astype(np.int64), counts.astype(np.int64)
 
 
 def boundary_edges(faces: Ints) -> Ints:

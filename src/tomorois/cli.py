@@ -108,7 +108,7 @@ def train(
     taught = [path for path in taught if path not in watched]
     named = volume_files(labels, "labels")
     samples = read_training_tomograms(taught, _labels_of(taught, named), penalty or (), voxel_size)
-    held_out = read_training_tomograms(watched, _labels_of(watched, named), (), voxel_size)
+    held_out = read_training_tomograms(watched, _labels_of(watched, named), (), voxel_size) if watched else []
     with progress_bar("training") as progress:
         result = train_model(
             samples,

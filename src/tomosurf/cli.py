@@ -52,7 +52,7 @@ def run(project: ProjectPath, /, *, jobs: Jobs = None, overwrite: Overwrite = Fa
 
     planned = read_project(project)
     batch = run_project(planned, cores(jobs), overwrite)
-    out.print(f"report: {write_project_report(planned, batch.failed)}", markup=False)
+    out.print(f"report: {write_project_report(planned)}", markup=False)
     return batch.exit_status()
 
 

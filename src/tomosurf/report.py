@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from surfora.pairs import read_measured
-from surfora.pictures import CURVATURE_COLOURS, contact_rank_figure, surface_figure, symmetric_limits
+from surfora.pictures import contact_rank_figure
+from surfora.report import curvature_pictures
 from surfora.surface import SIGN_CONVENTION
 from surfora.tables import COLUMN_MEANINGS, read_table, write_table
 from tomocore.formats import read_volume
@@ -25,7 +25,15 @@ from tomosurf.project import Project, TomogramPlan
 from tomosurf.statistics import summary_over_tomograms
 
 MOST_PICTURED = 8
-RATES = ("fp_rate", "fn_rate", "precision", "recall", "f1", "dice_pooled", "iou_pooled")
+RATES = (
+    "false_positive_rate",
+    "false_negative_rate",
+    "precision",
+    "recall",
+    "f1",
+    "dice_pooled",
+    "iou_pooled",
+)
 SUMMARISED = ("mean_nm", "min_nm", "contact_area_nm2", "contact_mean_nm")
 SUMMARISED_SURFACES = ("area_nm2", "mean_curvature_median_per_nm", "roughness_median_nm")
 
@@ -39,7 +47,7 @@ class PooledTables:
     distances: pd.DataFrame
 
 
-def write_project_report(project: Project, failures: Mapping[str, str] | None = None) -> Path:
+def write_project_report(project: Project) -> Path:
     """Write report.html, the pooled tables and, where truth is given, metrics.json; the report's path."""
     project.output.mkdir(parents=True, exist_ok=True)
     tables = pooled_tables(project)
@@ -60,7 +68,7 @@ def write_project_report(project: Project, failures: Mapping[str, str] | None = 
         path,
         f"Project {project.folder.resolve().name}",
         f"{len(project.plans)} tomograms, model {project.settings.model}",
-        [f"FAILED {text}" for text in (failures or {}).values()] + _warnings(project),
+        _warnings(project),
         _cards(tables, evaluation),
         sections,
     )
@@ -98,10 +106,12 @@ def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _warnings(project: Project) -> list[str]:
-    found: list[str] = []
-    for plan in project.plans:
-        record = read_record(plan.surfaces / "run.json")
-        found += [f"{plan.stem}: {text}" for text in (record or {}).get("warnings", [])]
+    """Failures of the last run, then each warning of it and of the tomograms' own runs, once."""
+    record = read_record(project.output / "run.json") or {}
+    found = [f"FAILED {text}" for text in record.get("failures", {}).values()]
+    runs = [record, *(read_record(plan.surfaces / "run.json") or {} for plan in project.plans)]
+    for run in runs:
+        found += [text for text in run.get("warnings", []) if text not in found]
     return found
 
 
@@ -111,8 +121,8 @@ def _cards(tables: PooledTables, evaluation: Evaluation | None) -> list[tuple[st
         cards.append(("median of mean distances (nm)", shown(tables.distances["mean_nm"].median())))
     if evaluation is not None:
         scores = evaluation.scores
-        cards.append(("false positives", _percent(scores["fp_rate"]["value"])))
-        cards.append(("false negatives", _percent(scores["fn_rate"]["value"])))
+        cards.append(("false positives", _percent(scores["false_positive_rate"]["value"])))
+        cards.append(("false negatives", _percent(scores["false_negative_rate"]["value"])))
         cards.append(("Dice, all voxels", shown(scores["dice_pooled"]["value"])))
         cards.append(("IoU, all voxels", shown(scores["iou_pooled"]["value"])))
     return cards
@@ -159,7 +169,7 @@ def _score_sections(evaluation: Evaluation | None) -> list[Section]:
         [{"score": name, **evaluation.scores[name]} for name in RATES if name in evaluation.scores]
     )
     figures = [
-        picture_of_figure(precision_recall_figure(evaluation.curve), "Precision and recall"),
+        picture_of_figure(precision_recall_figure(evaluation.curve), "Precision and recall", broad=True),
         picture_of_figure(orientation_figure(evaluation.orientation), "Recall by orientation"),
     ]
     counts = ", ".join(f"{name} {value}" for name, value in evaluation.counts.items())
@@ -188,15 +198,9 @@ def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]
     for _, row in surfaces.sort_values("area_nm2", ascending=False).head(MOST_PICTURED).iterrows():
         folder = next(plan.surfaces for plan in project.plans if plan.stem == row["tomogram"])
         surface = read_measured(folder / f"{row['name']}.{row['kind']}.vtp")
-        values = surface.mesh.data["mean_curvature_per_nm"]
-        figure = surface_figure(
-            surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, symmetric_limits(values)
-        )
-        figures.append(
-            picture_of_figure(figure, surface.name, f"{row['kind']}, along z and from the side", broad=True)
-        )
+        figures += curvature_pictures(surface)
     texts = [
-        f"The {len(figures)} largest of {len(surfaces)}; the reports in surfaces/ have the rest.",
+        f"The {min(len(surfaces), MOST_PICTURED)} largest of {len(surfaces)}; the reports in surfaces/ have the rest.",
         f"{SIGN_CONVENTION}.",
     ]
     columns = [c for c in surfaces.columns if c not in ("source", "provenance", "voxel_size_nm")]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from surfora.batch import RunRequest, run_masks
 from tomocore.console import Batch, InputError, about, out, progress_bar, require_writable_folder
-from tomocore.formats import read_volume
+from tomocore.formats import read_volume, remove_leftovers
+from tomocore.options import use_threads
+from tomocore.provenance import recorded_run
 from tomocore.roiset import read_rois, write_rois
 from tomorois.instances import find_instances
 from tomosurf.project import Project, TomogramPlan
@@ -26,11 +28,13 @@ class _Model:
 def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Batch:
     """Bring every tomogram of a project up to date; what was done and what failed, by tomogram.
 
-    Each step skips what is there already, so that an interrupted run goes on where it stopped.
+    Each step skips what is there already, so that an interrupted run goes on where it stopped. The
+    record of the run is written as run.json.
     """
     from tomorois.checkpoint import load_model
 
-    require_writable_folder(project.output)
+    remove_leftovers(require_writable_folder(project.output))
+    use_threads(jobs)
     model = _Model(*load_model(project.model))
     batch = Batch()
 
@@ -41,7 +45,11 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
             _find_rois(plan, project, model, overwrite)
             _measure(plan, project, jobs, overwrite)
 
-    batch.each(project.plans, one, lambda plan: plan.stem)
+    with recorded_run("tomosurf run", project.settings) as record:
+        record.add_input(project.model)
+        batch.each(project.plans, one, lambda plan: plan.stem)
+    record.failures = dict(batch.failed)
+    record.write(project.output / "run.json")
     return batch
 
 
