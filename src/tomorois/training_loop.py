@@ -55,8 +55,12 @@ class PenaltySettings(Settings):
 class TrainSettings(Settings):
     """How a network is trained."""
 
-    bin_factor: int = Field(2, ge=1, le=16, description="voxels per edge averaged into one before training")
-    patch_voxels: int = Field(40, ge=8, le=512, description="edge of the training patches, in binned voxels")
+    # At equal CPU time (80 to 100 s), denoised contacts of 1.5 nm a voxel, Dice on unseen tomograms was 0.76
+    # with these defaults, 0.65 at bin 2, 0.71 with 12 layers or a rate of 0.01, 0.73 with 32 layers.
+    bin_factor: int = Field(3, ge=1, le=16, description="voxels per edge averaged into one before training")
+    patch_voxels: int = Field(
+        32, ge=8, le=512, description="edge of the patches, in binned voxels; multiples of 16 compute fastest"
+    )
     batch: int = Field(1, ge=1, le=64, description="patches per step")
     steps: int | None = Field(
         None, ge=1, description="steps of training; unset: as many as fit into the minutes"
@@ -79,7 +83,7 @@ class TrainSettings(Settings):
         0.0, ge=0, le=10, description="weight of the soft Dice loss beside cross-entropy"
     )
     average_decay: float = Field(
-        0.99,
+        0.998,
         ge=0,
         lt=1,
         description="decay per step of the running average of the weights, which is what is kept",
