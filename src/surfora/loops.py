@@ -27,12 +27,14 @@ class LoopMeasures:
 def half_edge_twins(faces: Ints) -> Ints:
     """For each half-edge 3·face + corner (from that corner to the next) its twin, −1 on the boundary (3 m,).
 
-    Expects at most two triangles an edge, wound alike, as in every mesh made here.
+    Edges of more than two triangles, or of two that wind against each other, count as boundary.
     """
     origin, tip = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
     edge = np.minimum(origin, tip) * (int(faces.max(initial=0)) + 1) + np.maximum(origin, tip)
     order = np.argsort(edge)
-    pair = np.flatnonzero(np.diff(edge[order]) == 0)
+    same = np.concatenate([[False], np.diff(edge[order]) == 0, [False]])
+    pair = np.flatnonzero(same[1:-1] & ~same[:-2] & ~same[2:])
+    pair = pair[origin[order[pair]] != origin[order[pair + 1]]]
     twins = np.full(len(edge), -1, dtype=np.int64)
     twins[order[pair]], twins[order[pair + 1]] = order[pair + 1], order[pair]
     return twins

@@ -62,6 +62,15 @@ def test_measures_of_a_cylinder_rim():
     assert (measures.diameter_nm <= 30.0 + 1e-9).all()
 
 
+def test_edges_that_are_not_manifold_count_as_boundary():
+    three_on_one_edge = np.array([[0, 1, 2], [1, 0, 3], [0, 1, 4]])
+    assert (half_edge_twins(three_on_one_edge) == -1).all()
+    wound_against = np.array([[0, 1, 2], [0, 1, 3]])
+    assert sorted(map(len, boundary_loops(wound_against))) == [3, 3]
+    _, source = split_bow_ties(three_on_one_edge, 5)
+    assert source.tolist() == [0, 1, 2, 3, 4, 0, 0, 1, 1]
+
+
 def test_no_loops_no_measures():
     measures = measure_loops(np.zeros((3, 3)), [])
     assert len(measures.perimeter_nm) == len(measures.vertex_count) == 0
