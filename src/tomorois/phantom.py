@@ -38,7 +38,7 @@ from tomorois.truth import (
     BUD_COLUMNS,
     CONTACT_COLUMNS,
     bud_truth,
-    contact_gaps,
+    contact_side,
     contact_truth,
     membrane_labels,
 )
@@ -109,7 +109,7 @@ def make_phantom(
     rois, small = _truth(kind, scene, grid, settings)
     tethers = _tethers(kind, scene, rois, grid, settings, mass)
     return Phantom(
-        tomogram=_imaged(scene, tethers, grid, optics, settings, mass, noise),
+        tomogram=imaged(scene, tethers, grid, optics, settings.specimen, settings.imaging, (mass, noise)),
         membranes=Volume(membranes, grid.voxel_size_nm, grid.origin_nm),
         rois=rois,
         labels=training_labels(rois, small, settings.ignore_border_nm),
@@ -129,6 +129,25 @@ def training_labels(rois: RoiSet, small: Bools, ignore_border_nm: float) -> Volu
             labels[box][grown & (labels[box] == 0)] = IGNORE
         labels[_near_background(union, ignore_border_nm)] = IGNORE
     return union.with_data(labels)
+
+
+def imaged(
+    scene: Scene,
+    tethers: Sequence[Tube],
+    grid: Grid,
+    optics: Optics,
+    specimen: SpecimenSettings,
+    imaging: ImagingSettings,
+    streams: tuple[np.random.Generator, np.random.Generator],
+) -> Volume:
+    """The tomogram of a scene on a grid, cut out of a larger one; streams for the specimen and the noise."""
+    margin = round(MARGIN_NM / grid.voxel_size_nm)
+    wide = grid.padded(margin)
+    density = specimen_density(scene, tethers, wide, specimen, streams[0])
+    beads = bead_density(scene.beads, wide)
+    image = take_tomogram(density, beads, wide, optics, imaging, streams[1])
+    inner = slice(margin, -margin)
+    return Volume(normalised(image[inner, inner, inner]), grid.voxel_size_nm, grid.origin_nm)
 
 
 def write_phantoms(
@@ -193,28 +212,9 @@ def _tethers(
     for a, b in dict.fromkeys(zip(rois.table["membrane_a"], rois.table["membrane_b"], strict=True)):
         one, other = scene.membranes[a - 1], scene.membranes[b - 1]
         limit = settings.scene.contact_limit_nm
-        points, areas, gaps, _ = contact_gaps(one, other, limit, 3.0, grid.corners_nm())
-        rods += drawn_tethers(other, points, gaps, areas, settings.specimen.tethers_per_1000_nm2, rng)
+        side = contact_side(one, other, limit, 3.0, grid.corners_nm())
+        rods += drawn_tethers(other, side, settings.specimen.tethers_per_1000_nm2, rng)
     return rods
-
-
-def _imaged(
-    scene: Scene,
-    tethers: Sequence[Tube],
-    grid: Grid,
-    optics: Optics,
-    settings: PhantomSettings,
-    mass: np.random.Generator,
-    noise: np.random.Generator,
-) -> Volume:
-    """The tomogram of a scene, cut out of a larger one."""
-    margin = round(MARGIN_NM / grid.voxel_size_nm)
-    wide = grid.padded(margin)
-    density = specimen_density(scene, tethers, wide, settings.specimen, mass)
-    beads = bead_density(scene.beads, wide)
-    image = take_tomogram(density, beads, wide, optics, settings.imaging, noise)
-    inner = slice(margin, -margin)
-    return Volume(normalised(image[inner, inner, inner]), grid.voxel_size_nm, grid.origin_nm)
 
 
 def _near_background(union: Volume, distance_nm: float) -> Bools:

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from tomocore.settings import Settings
 from tomorois.draft import Carbon, Scene
 from tomorois.scene import Floats, Grid, Surface, Tube, distances_in_box, outward
+from tomorois.truth import Side
 
 Image = NDArray[np.float32]
 
@@ -103,7 +104,7 @@ def _add_membrane(
     density[box][near] += patches[box][near] * bilayer_density(
         distance[near], settings.leaflet_spacing_nm, sigma
     )
-    inside = np.clip(0.5 - distance / settings.leaflet_spacing_nm, 0.0, 1.0)
+    inside = np.clip(-distance / settings.leaflet_spacing_nm, 0.0, 1.0)
     density[box] += np.float32(lumen) * inside
     crowd[box] *= 1.0 + np.float32(thinning - 1.0) * inside
     crowd[box][near] *= 0.3
@@ -140,21 +141,15 @@ def _add_ribosomes(density: Image, centres: Floats, grid: Grid, rng: np.random.G
             _add_ball(density, centre + offset, float(rng.uniform(2.0, 4.5)), grid, 0.5)
 
 
-def drawn_tethers(
-    other: Surface,
-    points: Floats,
-    gaps_nm: Floats,
-    areas_nm2: Floats,
-    rate: float,
-    rng: np.random.Generator,
-) -> list[Tube]:
-    """Rods from points (n, 3) of a contact's patch, given their gaps and areas, across to ``other``."""
-    count = min(int(rng.poisson(rate * areas_nm2.sum() / 1000.0)), len(points))
+def drawn_tethers(other: Surface, side: Side, rate: float, rng: np.random.Generator) -> list[Tube]:
+    """Rods from a contact's patch to the nearest places on ``other``, ``rate`` for 1000 nm² of the patch."""
+    area = float(side.areas_nm2.sum())
+    count = min(int(rng.poisson(rate * area / 1000.0)), len(side.points))
     if count == 0:
         return []
-    chosen = rng.choice(len(points), count, replace=False, p=areas_nm2 / areas_nm2.sum())
-    starts = points[chosen]
-    stops = starts - gaps_nm[chosen, None] * outward(other, starts)
+    chosen = rng.choice(len(side.points), count, replace=False, p=side.areas_nm2 / area)
+    starts = side.points[chosen]
+    stops = starts - side.gaps_nm[chosen, None] * outward(other, starts)
     radii = rng.uniform(1.2, 2.0, count)
     return [Tube(np.stack(ends), float(radius)) for *ends, radius in zip(starts, stops, radii, strict=True)]
 

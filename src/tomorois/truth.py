@@ -83,6 +83,20 @@ class Place:
     row: Row
 
 
+@dataclass(frozen=True)
+class Side:
+    """A membrane's patch in a contact: samples (n, 3), their areas, gaps, and normals towards the other."""
+
+    points: Floats
+    areas_nm2: Floats
+    gaps_nm: Floats
+    normals: Floats
+
+    def at(self, chosen: Bools) -> Side:
+        """Some of the samples."""
+        return Side(self.points[chosen], self.areas_nm2[chosen], self.gaps_nm[chosen], self.normals[chosen])
+
+
 def membrane_labels(surfaces: Sequence[Surface], grid: Grid, thickness_nm: float) -> NDArray[np.int16]:
     """Labels 1, 2, … in the order of the surfaces, at voxels within half the thickness of a mid-surface.
 
@@ -113,15 +127,9 @@ def contact_truth(
     space between and both bilayers wherever the gap is within the limit. Each connected place (26
     neighbours) of a pair is an ROI if its area is at least 150 nm².
     """
-    places: list[Place] = []
-    small = np.zeros(grid.shape, dtype=bool)
-    for a, b in combinations(range(len(surfaces)), 2):
-        for place in _pair_places(surfaces, (a, b), grid, limit_nm, thickness_nm, tilt_max_deg):
-            if place.row["contact_area_nm2"] >= MIN_CONTACT_AREA_NM2:
-                places.append(place)
-            else:
-                small[_slices(place)] |= place.mask
-    return _roi_set(places, grid, CONTACT_COLUMNS), small
+    pairs = combinations(range(len(surfaces)), 2)
+    found = (_pair_places(surfaces, pair, grid, limit_nm, thickness_nm, tilt_max_deg) for pair in pairs)
+    return kept_and_small((place for places in found for place in places), grid)
 
 
 def bud_truth(
@@ -138,10 +146,10 @@ def bud_truth(
     return _roi_set(places, grid, BUD_COLUMNS)
 
 
-def contact_gaps(
+def contact_side(
     one: Surface, other: Surface, limit_nm: float, spacing_nm: float, inside: tuple[Floats, Floats]
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Samples of ``one`` in contact with ``other``: points, areas in nm², gaps in nm and outward normals.
+) -> Side:
+    """The patch of ``one`` in contact with ``other``.
 
     In contact: the distance to the other mid-surface is at most ``limit_nm`` and the other lies ahead.
     ``inside`` are the corners x, y, z that samples must lie between.
@@ -151,10 +159,39 @@ def contact_gaps(
     points, areas = points[kept], areas[kept]
     gaps = other.distance_nm(points)
     near = gaps <= limit_nm
-    points, areas, gaps = points[near], areas[near], gaps[near]
-    normals = outward(one, points)
-    ahead = np.einsum("nj,nj->n", normals, outward(other, points)) < 0
-    return points[ahead], areas[ahead], gaps[ahead], normals[ahead]
+    points = points[near]
+    side = Side(points, areas[near], gaps[near], outward(one, points))
+    return side.at(np.einsum("nj,nj->n", side.normals, outward(other, points)) < 0)
+
+
+def places_of_pair(
+    voxels: NDArray[np.int64], sides: Sequence[Side], names: tuple[int, int], grid: Grid, tilt_max_deg: float
+) -> list[Place]:
+    """Connected places of a pair's contact voxels (n, 3), each with its measures from both sides' samples."""
+    if len(voxels) * grid.voxel_size_nm**3 < MIN_PIECE_NM3:
+        return []
+    start = voxels.min(axis=0)
+    mask = np.zeros(voxels.max(axis=0) - start + 1, dtype=bool)
+    mask[tuple((voxels - start).T)] = True
+    pieces, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    on_pieces = [_pieces_of(side.points, pieces, start, grid) for side in sides]
+    places = []
+    for k in range(1, count + 1):
+        one, other = (side.at(piece == k) for side, piece in zip(sides, on_pieces, strict=True))
+        places.append(Place(start, pieces == k, _contact_row(names, one, other, tilt_max_deg)))
+    return places
+
+
+def kept_and_small(places: Iterable[Place], grid: Grid) -> tuple[RoiSet, Bools]:
+    """The contacts of at least 150 nm² as ROIs, and the voxels of the smaller ones."""
+    kept: list[Place] = []
+    small = np.zeros(grid.shape, dtype=bool)
+    for place in places:
+        if place.row["contact_area_nm2"] >= MIN_CONTACT_AREA_NM2:
+            kept.append(place)
+        else:
+            small[_slices(place)] |= place.mask
+    return _roi_set(kept, grid, CONTACT_COLUMNS), small
 
 
 def _pair_places(
@@ -167,30 +204,13 @@ def _pair_places(
 ) -> list[Place]:
     a, b = surfaces[pair[0]], surfaces[pair[1]]
     voxels = _contact_voxels(a, b, grid, limit_nm, 0.5 * thickness_nm)
-    if len(voxels) * grid.voxel_size_nm**3 < MIN_PIECE_NM3:
+    if len(voxels) == 0:
         return []
-    start = voxels.min(axis=0)
-    mask = np.zeros(voxels.max(axis=0) - start + 1, dtype=bool)
-    mask[tuple((voxels - start).T)] = True
-    pieces, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
     (low, high), edge = grid.corners_nm(), grid.voxel_size_nm
-    inside = (
-        np.maximum(low, grid.world(start) - edge),
-        np.minimum(high, grid.world(voxels.max(axis=0)) + edge),
-    )
-    seen = [
-        _on_pieces(contact_gaps(*both, limit_nm, TRUTH_SPACING_NM, inside), pieces, start, grid)
-        for both in ((a, b), (b, a))
-    ]
-    names = pair[0] + 1, pair[1] + 1
-    return [
-        Place(
-            start,
-            pieces == k,
-            _contact_row(names, _of_piece(seen[0], k), _of_piece(seen[1], k), tilt_max_deg),
-        )
-        for k in range(1, count + 1)
-    ]
+    first, last = grid.world(np.stack([voxels.min(axis=0), voxels.max(axis=0)]))
+    inside = np.maximum(low, first - edge), np.minimum(high, last + edge)
+    sides = [contact_side(*both, limit_nm, TRUTH_SPACING_NM, inside) for both in ((a, b), (b, a))]
+    return places_of_pair(voxels, sides, (pair[0] + 1, pair[1] + 1), grid, tilt_max_deg)
 
 
 def _contact_voxels(a: Surface, b: Surface, grid: Grid, limit_nm: float, half_nm: float) -> NDArray[np.int64]:
@@ -211,35 +231,23 @@ def _contact_voxels(a: Surface, b: Surface, grid: Grid, limit_nm: float, half_nm
     return voxels[np.einsum("nj,nj->n", outward(a, points), outward(b, points)) < 0]
 
 
-def _on_pieces(
-    samples: tuple[Floats, Floats, Floats, Floats], pieces: NDArray[Any], start: NDArray[np.int64], grid: Grid
-) -> tuple[Floats, Floats, Floats, NDArray[Any]]:
-    """Areas, gaps and normals of samples, and the piece of the nearest ROI voxel; 0 over 3 voxels away."""
-    points, areas, gaps, normals = samples
+def _pieces_of(points: Floats, pieces: NDArray[Any], start: NDArray[np.int64], grid: Grid) -> NDArray[Any]:
+    """The piece of the ROI voxel nearest to each point (n,); 0 over 3 voxels away."""
     voxels = np.argwhere(pieces)
     away, nearest = cKDTree(grid.world(voxels + start)).query(points)
-    piece = np.where(away <= 3 * grid.voxel_size_nm, pieces[tuple(voxels[nearest].T)], 0)
-    return areas, gaps, normals, piece
+    return np.where(away <= 3 * grid.voxel_size_nm, pieces[tuple(voxels[nearest].T)], 0)
 
 
-def _of_piece(side: tuple[Floats, Floats, Floats, NDArray[Any]], piece: int) -> tuple[Floats, Floats, Floats]:
-    areas, gaps, normals, pieces = side
-    chosen = pieces == piece
-    return areas[chosen], gaps[chosen], normals[chosen]
-
-
-def _contact_row(
-    names: tuple[int, int],
-    one: tuple[Floats, Floats, Floats],
-    other: tuple[Floats, Floats, Floats],
-    tilt_max_deg: float,
-) -> Row:
-    """Measures of a contact from areas, gaps and normals of its two patches; area 0 where one was cut off."""
-    if len(one[0]) == 0 or len(other[0]) == 0:
+def _contact_row(names: tuple[int, int], one: Side, other: Side, tilt_max_deg: float) -> Row:
+    """Measures of a contact from its two patches; area 0 where one was cut off."""
+    if len(one.points) == 0 or len(other.points) == 0:
         return {"contact_area_nm2": 0.0}
-    areas, gaps, normals = (np.concatenate(part) for part in zip(one, other, strict=True))
+    areas, gaps = (
+        np.concatenate([one.areas_nm2, other.areas_nm2]),
+        np.concatenate([one.gaps_nm, other.gaps_nm]),
+    )
     mean = float(np.average(gaps, weights=areas))
-    facing = (one[0] @ one[2]) - (other[0] @ other[2])
+    facing = one.areas_nm2 @ one.normals - other.areas_nm2 @ other.normals
     facing /= np.linalg.norm(facing)
     return {
         "kind": "contact",
@@ -250,10 +258,10 @@ def _contact_row(
         "gap_mean_nm": mean,
         "gap_sd_nm": float(np.sqrt(np.average((gaps - mean) ** 2, weights=areas))),
         "contact_area_nm2": float(areas.sum() / 2),
-        "contact_area_a_nm2": float(one[0].sum()),
-        "contact_area_b_nm2": float(other[0].sum()),
+        "contact_area_a_nm2": float(one.areas_nm2.sum()),
+        "contact_area_b_nm2": float(other.areas_nm2.sum()),
         **_axis_columns(facing),
-        **_wedge_columns(normals, areas, tilt_max_deg),
+        **_wedge_columns(np.concatenate([one.normals, other.normals]), areas, tilt_max_deg),
     }
 
 
