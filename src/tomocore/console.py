@@ -100,18 +100,23 @@ class Batch:
     def each(
         self, items: Iterable[Item], work: Callable[[Item], object], name: Callable[[Item], str] = str
     ) -> None:
-        """Do ``work`` on every item; a failed item is told and kept, and the rest go on."""
+        """Do ``work`` on every item; a failed one is told and kept, and the rest go on.
+
+        Work that finds nothing to do says so with `skip` under the same name.
+        """
         for item in items:
             try:
                 work(item)
             except (InputError, OSError, MemoryError) as error:
                 self.fail(name(item), error)
             else:
-                self.done.append(name(item))
+                if name(item) not in self.skipped:
+                    self.done.append(name(item))
 
     def fail(self, name: str, error: BaseException) -> None:
         """Keep one failure and print its line."""
-        self.failed[name] = one_line(error)
+        line = one_line(error)
+        self.failed[name] = line if Path(name).name in line else f"{name}: {line}"
         err.print(f"[red]failed[/red] {escape(self.failed[name])}", markup=True)
 
     def skip(self, name: str, reason: str) -> None:

@@ -167,7 +167,6 @@ def predict(
         with about(path.name), progress_bar(path.name) as progress:
             predict_to_file(network, record, volume, target, chosen, progress)
         _write_json(target.with_suffix(".json"), {**facts, "tomogram": path.name, **chosen.model_dump()})
-        batch.done.append(str(path))
         out.print(f"wrote {target}", markup=False)
 
     batch.each(volume_files(tomograms), one)
@@ -213,7 +212,6 @@ def instances(
         with about(path.name), progress_bar(path.name) as progress:
             rois = find_instances(read_volume(path, voxel_size), chosen, sides, progress)
         write_rois(output, stem, rois, overwrite=True)
-        batch.done.append(str(path))
         out.print(f"{stem}: {len(rois)} ROIs at threshold {shown(chosen.threshold)}", markup=False)
 
     batch.each(maps, one)
@@ -297,7 +295,6 @@ def info(files: Annotated[list[Path], Parameter(help="volumes, ROI files or mode
 
     def one(path: Path) -> None:
         out.print("\n".join(report_lines(inspect_file(path))), markup=False)
-        batch.done.append(str(path))
 
     batch.each(files, one)
     return 1 if batch.failed else 0

@@ -200,7 +200,7 @@ def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]
         surface = read_measured(folder / f"{row['name']}.{row['kind']}.vtp")
         figures += curvature_pictures(surface)
     texts = [
-        f"The {min(len(surfaces), MOST_PICTURED)} largest of {len(surfaces)}; the reports in surfaces/ have the rest.",
+        f"At most {MOST_PICTURED} of {len(surfaces)}, the largest first; reports in surfaces/ have all.",
         f"{SIGN_CONVENTION}.",
     ]
     columns = [c for c in surfaces.columns if c not in ("source", "provenance", "voxel_size_nm")]

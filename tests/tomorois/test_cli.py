@@ -1,0 +1,207 @@
+"""`tomorois` as a user runs it: from phantoms to scores, and every kind of bad input refused in one line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import refusal_of, run_command
+
+from tomocore.formats import inspect_volume, read_volume, write_volume
+from tomocore.roiset import rois_from_labels, write_rois_archive
+from tomocore.volume import Volume
+
+EDGE_NM = 2.0
+SHAPE = (32, 48, 48)
+SETTINGS = """\
+[train]
+bin_factor = 1
+patch_voxels = 20
+steps = 150
+[train.network]
+layers = 6
+dilations = [1, 2]
+[instances]
+min_volume_nm3 = 300
+split = "none"
+"""
+
+
+def blob_tomogram(seed):
+    """Dark balls of 5 voxels radius in noise, and labels of them."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(SHAPE, np.int16)
+    grid = np.indices(SHAPE)
+    for k in range(3):
+        centre = rng.uniform([8, 8, 8 + 12 * k], [24, 40, 10 + 12 * k])
+        labels[((grid - centre[:, None, None, None]) ** 2).sum(axis=0) <= 25] = 1
+    tomogram = rng.normal(size=SHAPE).astype(np.float32) - 3.0 * labels
+    return Volume(tomogram, EDGE_NM, (5.0, 6.0, 7.0)), Volume(labels, EDGE_NM, (5.0, 6.0, 7.0))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Four annotated tomograms, one of them kept for testing, and a model trained on the others."""
+    folder = tmp_path_factory.mktemp("blobs")
+    for kind, seeds in (("training", (1, 2, 3)), ("unseen", (9,))):
+        (folder / kind).mkdir()
+        for seed in seeds:
+            tomogram, labels = blob_tomogram(seed)
+            write_volume(folder / kind / f"t{seed}.mrc", tomogram)
+            write_volume(folder / kind / f"t{seed}__labels.mrc", labels)
+            write_rois_archive(folder / kind / f"t{seed}__truth.npz", rois_from_labels(pieces(labels)))
+    (folder / "s.toml").write_text(SETTINGS)
+    words = ("--tomograms", "training", "--labels", "training", "-o", "model.safetensors", "-s", "s.toml")
+    result = run_command("tomorois", "train", *words, cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Dice" in result.stdout
+    return folder
+
+
+def pieces(labels):
+    import cc3d
+
+    return labels.with_data(cc3d.connected_components(labels.data, connectivity=26).astype(np.int16))
+
+
+def test_from_model_to_scores(project):
+    steps = [
+        ("predict", "model.safetensors", "unseen", "-o", "confidence"),
+        ("instances", "confidence", "-o", "rois", "-s", "s.toml"),
+        (
+            "evaluate",
+            "--predicted",
+            "rois",
+            "--truth",
+            "unseen",
+            "--model",
+            "model.safetensors",
+            "-o",
+            "m.json",
+        ),
+        ("restrict", "unseen/t9__labels.mrc", "--rois", "rois/t9__rois.npz", "-o", "restricted.mrc"),
+        ("crop", "unseen/t9.mrc", "--rois", "rois/t9__rois.npz", "-o", "crops"),
+        ("info", "unseen/t9.mrc", "rois/t9__rois.npz", "model.safetensors"),
+    ]
+    for step in steps:
+        result = run_command("tomorois", *step, cwd=project)
+        assert result.returncode == 0, result.stdout + result.stderr
+    header = inspect_volume(project / "confidence" / "t9__confidence.mrc")
+    assert header.shape == SHAPE
+    assert header.origin_nm == pytest.approx((5, 6, 7))
+    confidence = read_volume(project / "confidence" / "t9__confidence.mrc").data
+    assert 0 <= confidence.min() <= confidence.max() <= 1
+    side = json.loads((project / "confidence" / "t9__confidence.json").read_text())
+    again = run_command("tomorois", "instances", "confidence", "-o", "again", cwd=project)
+    assert f"threshold {side['threshold']:.3g}" in again.stdout
+    metrics = json.loads((project / "m.json").read_text())
+    assert metrics["counts"]["tp"] == metrics["counts"]["truth"]
+    assert metrics["scores"]["dice_pooled"]["value"] > 0.8
+    assert metrics["tomograms_trained_on"] == []
+    assert len(pd.read_csv(project / "rois" / "t9__rois.csv")) == metrics["counts"]["predicted"]
+    assert set(np.unique(read_volume(project / "restricted.mrc").data)) > {0}
+    assert (project / "crops" / "t9__crops.csv").exists()
+
+
+def test_tomograms_trained_on_are_told(project):
+    words = ("--predicted", "training/t1__truth.npz", "--truth", "training/t1__truth.npz")
+    result = run_command(
+        "tomorois", "evaluate", *words, "--model", "model.safetensors", "-o", "t.json", cwd=project
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads((project / "t.json").read_text())["tomograms_trained_on"] == ["t1"]
+
+
+def test_existing_predictions_are_kept(project):
+    first = run_command("tomorois", "predict", "model.safetensors", "unseen", "-o", "kept", cwd=project)
+    made = (project / "kept" / "t9__confidence.mrc").stat().st_mtime_ns
+    second = run_command("tomorois", "predict", "model.safetensors", "unseen", "-o", "kept", cwd=project)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "skipped" in second.stdout
+    assert (project / "kept" / "t9__confidence.mrc").stat().st_mtime_ns == made
+
+
+def test_an_unreadable_tomogram_does_not_stop_the_others(project, tmp_path):
+    nan = read_volume(project / "unseen" / "t9.mrc")
+    data = nan.data.copy()
+    data[3, 4, 5] = np.nan
+    write_volume(tmp_path / "nan.mrc", nan.with_data(data))
+    (tmp_path / "text.mrc").write_text("no voxels " * 200)
+    write_volume(tmp_path / "good.mrc", nan)
+    result = run_command(
+        "tomorois", "predict", project / "model.safetensors", tmp_path, "-o", tmp_path / "out"
+    )
+    assert result.returncode == 1
+    failures = [line for line in result.stderr.splitlines() if line.startswith("failed")]
+    assert len(failures) == 2
+    assert any("NaN" in line and "nan" in line for line in failures)
+    assert "1 done, 0 skipped, 2 failed" in result.stdout
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.mrc")) == ["good__confidence.mrc"]
+
+
+def test_a_model_for_another_voxel_size(project, tmp_path):
+    volume = read_volume(project / "unseen" / "t9.mrc")
+    write_volume(tmp_path / "near.mrc", Volume(volume.data, EDGE_NM * 1.2))
+    write_volume(tmp_path / "far.mrc", Volume(volume.data, EDGE_NM * 6))
+    rescaled = run_command(
+        "tomorois", "predict", project / "model.safetensors", tmp_path / "near.mrc", "-o", tmp_path
+    )
+    assert rescaled.returncode == 0, rescaled.stderr
+    assert "2.4" in rescaled.stderr
+    assert "nm" in rescaled.stderr
+    refused = run_command(
+        "tomorois", "predict", project / "model.safetensors", tmp_path / "far.mrc", "-o", tmp_path
+    )
+    assert "12" in refusal_of(refused)
+
+
+def test_labels_of_another_shape(project, tmp_path):
+    labels = read_volume(project / "training" / "t1__labels.mrc")
+    write_volume(tmp_path / "t1__labels.mrc", labels.with_data(labels.data[:-2]))
+    words = ("--tomograms", project / "training" / "t1.mrc", "--labels", tmp_path / "t1__labels.mrc")
+    line = refusal_of(run_command("tomorois", "train", *words, "-o", tmp_path / "m.safetensors"))
+    assert "(30, 48, 48)" in line
+    assert "(32, 48, 48)" in line
+
+
+def test_labels_without_any_roi(project, tmp_path):
+    labels = read_volume(project / "training" / "t1__labels.mrc")
+    write_volume(tmp_path / "t1__labels.mrc", labels.with_data(np.zeros(SHAPE, np.int16)))
+    words = ("--tomograms", project / "training" / "t1.mrc", "--labels", tmp_path / "t1__labels.mrc")
+    line = refusal_of(run_command("tomorois", "train", *words, "-o", tmp_path / "m.safetensors"))
+    assert "ROI" in line
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_a_finished_model_is_not_overwritten_unasked(project):
+    words = ("--tomograms", "training", "--labels", "training", "-o", "model.safetensors", "-s", "s.toml")
+    assert "--overwrite" in refusal_of(run_command("tomorois", "train", *words, cwd=project))
+
+
+def test_what_is_no_model(project, tmp_path):
+    (tmp_path / "model.safetensors").write_text("hello")
+    words = ("predict", tmp_path / "model.safetensors", project / "unseen", "-o", tmp_path / "out")
+    assert "model" in refusal_of(run_command("tomorois", *words))
+
+
+def test_unknown_settings_and_sections(project, tmp_path):
+    for text, told in (("[instances]\nthreshhold = 0.5\n", "threshhold"), ("[instance]\n", "instance")):
+        (tmp_path / "s.toml").write_text(text)
+        words = ("instances", project / "unseen" / "t9.mrc", "-o", tmp_path, "-s", tmp_path / "s.toml")
+        assert told in refusal_of(run_command("tomorois", *words))
+
+
+def test_the_printed_settings_can_be_read_back(project, tmp_path):
+    printed = run_command("tomorois", "settings")
+    assert printed.returncode == 0
+    (tmp_path / "s.toml").write_text(printed.stdout)
+    words = ("phantom", "--kind", "contacts", "--count", "0", "-o", tmp_path, "-s", tmp_path / "s.toml")
+    assert "--count 0" in refusal_of(run_command("tomorois", *words))
+    from tomocore.settings import load_section
+    from tomorois.cli import SECTIONS
+    from tomorois.instances import InstanceSettings
+
+    assert (
+        load_section(InstanceSettings, "instances", tuple(SECTIONS), tmp_path / "s.toml")
+        == InstanceSettings()
+    )
