@@ -161,13 +161,24 @@ def noise_density(table: Floats, radii_nm: Floats) -> Floats:
     mean = _median_over_sources(square[..., MEAN] / fewer) / 0.455  # median of χ² with one degree of freedom
     fewer = inner[..., DIFFERENCE_VARIANCE] - outer[..., DIFFERENCE_VARIANCE]
     other = _median_over_sources((square[..., DIFFERENCE] + square[..., TWIST]) / fewer) / 1.386  # with two
-    high = np.fmin(mean, other)
-    high = np.append(high, high[-1:]) if len(high) else np.zeros(1)
-    known = np.isfinite(high)
+    found = np.fmin(mean, other)
+    known = np.isfinite(found)
     if not known.any():
         return np.zeros((len(radii_nm), 2))
     at = np.log(radii_nm)
-    return np.stack([np.interp(at + shift, at[known], high[known]) for shift in (np.log(1.6), 0.0)], axis=1)
+    high = _growing_ever_slower(np.interp(at, at[:-1][known], found[known]))
+    return np.stack([np.interp(at + shift, at, high) for shift in (np.log(1.6), 0.0)], axis=1)
+
+
+def _growing_ever_slower(density: Floats) -> Floats:
+    """The density held down to growing by no larger factor than before: steeper growth is bias, not noise."""
+    held = density.copy()
+    largest = np.inf
+    for at in range(1, len(held)):
+        factor = min(density[at] / max(held[at - 1], 1e-300), largest)
+        largest = factor if factor > 1.0 else largest
+        held[at] = held[at - 1] * factor
+    return held
 
 
 def balanced_choice(table: Floats, radii_nm: Floats, density: Floats, order: Literal["auto", 2, 4]) -> Choice:
