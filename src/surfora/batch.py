@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from surfora.membranes import Membrane, membranes_in
 from surfora.pairs import MeasuredSurface, Pair, measured_distances, paired_surfaces, read_measured
-from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
+from surfora.pipeline import SurforaSettings, measure_membrane
 from surfora.report import write_run_report
 from surfora.tables import surface_row, write_table
 from tomocore.console import (
@@ -37,7 +37,6 @@ class RunRequest:
     folder: Path
     labels: dict[int, str] | None = None
     rois: tuple[Path, ...] = ()
-    kind: SurfaceKind = "medial"
     pairs: tuple[Pair, ...] | None = None
     voxel_size_nm: float | None = None
     jobs: int = 1
@@ -50,7 +49,7 @@ class _Outcome:
 
     name: str
     record: RunRecord
-    files: list[Path] = field(default_factory=list)
+    file: Path | None = None
     failure: str = ""
 
 
@@ -111,20 +110,20 @@ def _measure_all(
     batch: Batch,
 ) -> list[Path]:
     """The files of all surfaces in the order of the membranes; failures are told and kept."""
-    files: dict[str, list[Path]] = {}
+    files: dict[str, Path] = {}
     with progress_bar("membranes") as progress:
         for done, outcome in enumerate(_outcomes(membranes, request, settings, record.id), start=1):
             progress(done, len(membranes))
             record.take_in(outcome.record)
-            if outcome.failure:
+            if outcome.file is None:
                 batch.fail(outcome.name, InputError(outcome.failure))
                 continue
-            files[outcome.name] = outcome.files
+            files[outcome.name] = outcome.file
             if outcome.record.stages:
                 batch.done.append(outcome.name)
             else:
                 batch.skip(outcome.name, "its files exist; pass --overwrite to make them anew")
-    return [path for membrane in membranes for path in files.get(membrane.name, [])]
+    return [files[membrane.name] for membrane in membranes if membrane.name in files]
 
 
 def _outcomes(
@@ -156,9 +155,7 @@ def _outcome(membrane: Membrane, request: RunRequest, settings: SurforaSettings,
         record.id = run_id
         outcome = _Outcome(membrane.name, record)
         try:
-            outcome.files = measure_membrane(
-                membrane, request.folder, request.kind, settings, record, request.overwrite
-            )
+            outcome.file = measure_membrane(membrane, request.folder, settings, record, request.overwrite)
         except (InputError, OSError, MemoryError) as error:
             outcome.failure = f"{membrane.name}: {one_line(error)}"
     return outcome

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -46,10 +45,6 @@ def run(
         list[Path] | None,
         Parameter(consume_multiple=True, negative="", help="ROIs (.npz or labels), one a mask"),
     ] = None,
-    surface: Annotated[
-        Literal["medial", "isosurface", "both"],
-        Parameter(help="middle of the membrane, its two leaflets, or both"),
-    ] = "medial",
     distances: Annotated[
         list[str] | None,
         Parameter(consume_multiple=True, negative="", help="pairs of names to measure between: OMM:ER"),
@@ -69,7 +64,6 @@ def run(
         folder=output,
         labels=parsed_labels(labels) if labels else None,
         rois=tuple(rois or ()),
-        kind=surface,
         pairs=tuple(parsed_pair(pair) for pair in distances) if distances else None,
         voxel_size_nm=voxel_size,
         jobs=cores(jobs),
@@ -127,32 +121,6 @@ def medial(
 
 
 @app.command(sort_key=4)
-def isosurface(
-    mask: Mask,
-    /,
-    *,
-    output: Output,
-    voxel_size: VoxelSize = None,
-    settings: SettingsFile = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """The boundary of a mask as a smooth mesh that neither thins it nor closes narrow gaps."""
-    from surfora.isosurface import IsosurfaceSettings
-    from surfora.isosurface import isosurface as boundary
-    from surfora.surface import write_surface
-
-    chosen = _section(IsosurfaceSettings, "isosurface", settings)
-
-    def write(path: Path) -> None:
-        membrane = _only_membrane(mask, voxel_size)
-        with progress_bar("isosurface") as progress:
-            mesh = boundary(membrane.mask, membrane.voxel_size_nm, membrane.origin_nm, chosen, progress)
-        write_surface(path, mesh)
-
-    write_unless_there(output, overwrite, write, f"surfora curvature {output}")
-
-
-@app.command(sort_key=5)
 def orient(
     points: PointsFile,
     /,
@@ -171,7 +139,7 @@ def orient(
     )
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=5)
 def mesh(
     points: PointsFile,
     /,
@@ -197,7 +165,7 @@ def mesh(
     _point_stage(points, output, overwrite, meshed, f"surfora smooth {output}")
 
 
-@app.command(sort_key=7)
+@app.command(sort_key=6)
 def smooth(
     mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
 ) -> None:
@@ -208,44 +176,7 @@ def smooth(
     _mesh_stage(mesh, output, overwrite, lambda m: smooth_mesh(m, chosen), f"surfora curvature {output}")
 
 
-@app.command(sort_key=8)
-def proxy(
-    mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
-) -> None:
-    """A watertight-where-supported Poisson surface that separates the leaflets; never measured."""
-    from surfora.proxy import ProxySettings, poisson_proxy
-
-    chosen = _section(ProxySettings, "proxy", settings)
-    hint = f"surfora split ISOSURFACE --proxy {output}"
-    _mesh_stage(mesh, output, overwrite, lambda m: poisson_proxy(m, chosen), hint)
-
-
-@app.command(sort_key=9)
-def split(
-    isosurface: MeshFile,
-    /,
-    *,
-    medial: Annotated[Path, Parameter(help="the oriented medial mesh of the same membrane")],
-    output: Annotated[Path, Parameter(name=["--output", "-o"], help="name before .inner.vtp and .outer.vtp")],
-    proxy: Annotated[Path | None, Parameter(help="proxy of `surfora proxy`; made where not given")] = None,
-    settings: SettingsFile = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Split an isosurface into its inner and outer leaflet."""
-    from surfora.leaflets import LeafletSettings, split_leaflets
-    from surfora.proxy import poisson_proxy
-    from surfora.surface import read_mesh, write_surface
-
-    chosen = _section(LeafletSettings, "leaflets", settings)
-    middle = read_mesh(medial)
-    separator = read_mesh(proxy) if proxy else poisson_proxy(middle)
-    leaflets = split_leaflets(read_mesh(isosurface), middle, separator, chosen)
-    for side, leaflet in (("inner", leaflets.inner), ("outer", leaflets.outer)):
-        target = output.with_name(f"{output.name}.{side}.vtp")
-        write_unless_there(target, overwrite, partial(write_surface, surface=leaflet))
-
-
-@app.command(sort_key=10)
+@app.command(sort_key=7)
 def curvature(
     mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
 ) -> None:
@@ -261,7 +192,7 @@ def curvature(
     _mesh_stage(mesh, output, overwrite, curved, f"surfora roughness {output}")
 
 
-@app.command(sort_key=11)
+@app.command(sort_key=8)
 def distance(
     mesh: MeshFile,
     /,
@@ -288,7 +219,7 @@ def distance(
     _mesh_stage(mesh, output, overwrite, measured)
 
 
-@app.command(sort_key=12)
+@app.command(sort_key=9)
 def roughness(
     mesh: MeshFile,
     /,
@@ -310,7 +241,7 @@ def roughness(
     _mesh_stage(mesh, output, overwrite, rough)
 
 
-@app.command(sort_key=13)
+@app.command(sort_key=10)
 def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")], /) -> None:
     """Write report.html of a finished run again, from its files."""
     from surfora.report import write_run_report
@@ -318,7 +249,7 @@ def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")],
     out.print(f"report: {write_run_report(folder)}", markup=False)
 
 
-@app.command(sort_key=14)
+@app.command(sort_key=11)
 def settings() -> None:
     """Print a settings file with every default, its meaning and its range, for -s."""
     from surfora.pipeline import SurforaSettings
@@ -328,10 +259,7 @@ def settings() -> None:
 
 S = TypeVar("S", bound=Settings)
 
-SECTIONS = (
-    "roi", "clean", "medial", "orient", "mesh", "smooth", "isosurface", "proxy", "leaflets", "curvature",
-    "roughness", "distance",
-)  # fmt: skip
+SECTIONS = ("roi", "clean", "medial", "orient", "mesh", "smooth", "curvature", "roughness", "distance")
 """Sections of the settings file; `SurforaSettings` has the same, but importing it loads every stage."""
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +29,6 @@ from tomocore.volume import Volume
 
 log = logging.getLogger(__name__)
 
-SurfaceKind = Literal["medial", "isosurface", "both"]
-
 
 class SurforaSettings(Settings):
     """All settings of `surfora run`, stage by stage in pipeline order."""
@@ -50,35 +47,30 @@ class SurforaSettings(Settings):
 def measure_membrane(
     membrane: Membrane,
     folder: Path,
-    kind: SurfaceKind,
     settings: SurforaSettings,
     record: RunRecord,
     overwrite: bool = False,
     progress: Progress = no_progress,
-) -> list[Path]:
-    """Reconstruct and measure one membrane; the VTP files of its surfaces, medial first.
+) -> Path:
+    """Reconstruct and measure one membrane; the VTP file of its medial surface, its points beside it.
 
-    Surfaces whose files exist are kept as they are unless ``overwrite``. Raises InputError where the
-    mask cannot carry a surface.
+    Files that exist are kept as they are unless ``overwrite``. Raises InputError where the mask cannot
+    carry a surface.
     """
     identity = _identity(membrane, settings)
-    wanted = _files(membrane, folder, kind)
-    if not overwrite and all(path.exists() for path in wanted.values()):
-        _warn_of_other_settings(wanted, identity)
-        return [path for which, path in wanted.items() if which not in ("points", "proxy")]
+    points_path = folder / f"{membrane.name}.medial.points.vtp"
+    mesh_path = folder / f"{membrane.name}.medial.vtp"
+    if not overwrite and points_path.exists() and mesh_path.exists():
+        _warn_of_other_settings(mesh_path, identity)
+        return mesh_path
     mask = clean_mask(membrane.mask, membrane.voxel_size_nm, settings.clean)
-    facts = _facts(membrane, mask, record)
-    notes = {"identity": identity, "provenance": record.id, "source": str(membrane.source)}
-
-    def write(which: str, surface: PointCloud | SurfaceMesh, **more: Any) -> None:
-        described = json.dumps({**facts, "kind": which, **more})
-        write_surface(wanted[which], surface, {**notes, "facts": described})
-
     cloud, medial, orientation = medial_surface(membrane, mask, settings, record, progress)
-    if kind != "isosurface":
-        write("points", cloud)
-        write("medial", _measured(medial, membrane, "medial", settings, record, progress), **orientation)
-    return [path for which, path in wanted.items() if which not in ("points", "proxy") and path.exists()]
+    measured = _measured(medial, membrane, settings, record, progress)
+    facts = json.dumps(_facts(membrane, mask, record) | {"kind": "medial"} | orientation)
+    notes = {"identity": identity, "provenance": record.id, "source": str(membrane.source), "facts": facts}
+    write_surface(points_path, cloud, notes)
+    write_surface(mesh_path, measured, notes)
+    return mesh_path
 
 
 def medial_surface(
@@ -118,29 +110,19 @@ def oriented_cloud(cloud: PointCloud, settings: OrientSettings) -> tuple[PointCl
 def _measured(
     mesh: SurfaceMesh,
     membrane: Membrane,
-    which: str,
     settings: SurforaSettings,
     record: RunRecord,
     progress: Progress,
 ) -> SurfaceMesh:
     """A mesh with curvature and roughness, cut to its ROI."""
-    with record.stage(f"curvature {which}", membrane.name):
+    with record.stage("curvature", membrane.name):
         mesh = mesh_curvature(mesh, settings.curvature, progress)
-    with record.stage(f"roughness {which}", membrane.name):
+    with record.stage("roughness", membrane.name):
         mesh = mesh_roughness(mesh, settings.roughness, membrane.voxel_size_nm, progress)
     trimmed = membrane.trimmed(mesh)
     if len(trimmed.faces) == 0:
         raise InputError(f"{membrane.name}: no surface is left within the ROI; enlarge roi.dilation_nm")
     return trimmed
-
-
-def _files(membrane: Membrane, folder: Path, kind: SurfaceKind) -> dict[str, Path]:
-    endings: dict[str, str] = {}
-    if kind != "isosurface":
-        endings |= {"points": "medial.points", "medial": "medial"}
-    if kind != "medial":
-        endings |= {which: which for which in ("isosurface", "proxy", "inner", "outer")}
-    return {which: folder / f"{membrane.name}.{ending}.vtp" for which, ending in endings.items()}
 
 
 def _facts(membrane: Membrane, mask: np.ndarray[Any, Any], record: RunRecord) -> dict[str, Any]:
@@ -164,9 +146,6 @@ def _identity(membrane: Membrane, settings: SurforaSettings) -> str:
     return digest.hexdigest()[:16]
 
 
-def _warn_of_other_settings(files: Mapping[str, Path], identity: str) -> None:
-    for path in files.values():
-        if read_notes(path).get("identity") != identity:
-            log.warning(
-                "%s: kept, but made with other settings or another mask; --overwrite makes it anew", path
-            )
+def _warn_of_other_settings(path: Path, identity: str) -> None:
+    if read_notes(path).get("identity") != identity:
+        log.warning("%s: kept, but made with other settings or another mask; --overwrite makes it anew", path)

@@ -24,7 +24,7 @@ from tomocore.formats import written_beside
 
 COLUMN_MEANINGS = {
     "name": "the surface; also the start of its files' names",
-    "kind": "medial (middle of the membrane), inner or outer leaflet, or isosurface (mask boundary)",
+    "kind": "medial: the middle of the membrane",
     "label": "label of the membrane in a labelled mask",
     "roi": "number of the region of interest it lies in",
     "source": "mask file",

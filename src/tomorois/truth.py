@@ -7,7 +7,7 @@ surfaces within the tomogram, never from voxels (only centroid and volume descri
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -50,6 +50,8 @@ CONTACT_COLUMNS = {
     "contact_area_nm2": "mean area of the two patches whose gap is within the contact limit",
     "contact_area_a_nm2": "area of the patch on membrane a",
     "contact_area_b_nm2": "area of the patch on membrane b",
+    "mean_curvature_a_per_nm": "mean over the patch on membrane a of H along its outward normal",
+    "mean_curvature_b_per_nm": "the same on membrane b",
     **AXIS_COLUMNS,
 }
 BUD_COLUMNS = {
@@ -85,16 +87,33 @@ class Place:
 
 @dataclass(frozen=True)
 class Side:
-    """A membrane's patch in a contact: samples (n, 3), their areas, gaps, and normals towards the other."""
+    """A membrane's patch in a contact: samples (n, 3), their areas, gaps, and normals towards the other.
+
+    ``mean_curvature_per_nm`` is H along the outward normal, or None where no formula gives it.
+    """
 
     points: Floats
     areas_nm2: Floats
     gaps_nm: Floats
     normals: Floats
+    mean_curvature_per_nm: Floats | None = None
 
     def at(self, chosen: Bools) -> Side:
         """Some of the samples."""
-        return Side(self.points[chosen], self.areas_nm2[chosen], self.gaps_nm[chosen], self.normals[chosen])
+        bending = None if self.mean_curvature_per_nm is None else self.mean_curvature_per_nm[chosen]
+        return Side(
+            self.points[chosen],
+            self.areas_nm2[chosen],
+            self.gaps_nm[chosen],
+            self.normals[chosen],
+            bending,
+        )
+
+    def bending_per_nm(self) -> float:
+        """Mean over the area of H, or NaN where it is not known."""
+        if self.mean_curvature_per_nm is None:
+            return float("nan")
+        return float(np.average(self.mean_curvature_per_nm, weights=self.areas_nm2))
 
 
 def membrane_labels(surfaces: Sequence[Surface], grid: Grid, thickness_nm: float) -> NDArray[np.int16]:
@@ -161,7 +180,19 @@ def contact_side(
     near = gaps <= limit_nm
     points = points[near]
     side = Side(points, areas[near], gaps[near], outward(one, points))
-    return side.at(np.einsum("nj,nj->n", side.normals, outward(other, points)) < 0)
+    side = side.at(np.einsum("nj,nj->n", side.normals, outward(other, points)) < 0)
+    return replace(side, mean_curvature_per_nm=mean_curvature_per_nm(one, side.points))
+
+
+def mean_curvature_per_nm(surface: Surface, points: Floats, step_nm: float = 0.2) -> Floats:
+    """H (n,) at points of a surface: half the divergence of its outward normal, by central differences."""
+    divergence = np.zeros(len(points))
+    for axis in range(3):
+        step = np.zeros(3)
+        step[axis] = step_nm
+        ahead, behind = outward(surface, points + step), outward(surface, points - step)
+        divergence += (ahead[:, axis] - behind[:, axis]) / (2 * step_nm)
+    return 0.5 * divergence
 
 
 def places_of_pair(
@@ -260,6 +291,8 @@ def _contact_row(names: tuple[int, int], one: Side, other: Side, tilt_max_deg: f
         "contact_area_nm2": float(areas.sum() / 2),
         "contact_area_a_nm2": float(one.areas_nm2.sum()),
         "contact_area_b_nm2": float(other.areas_nm2.sum()),
+        "mean_curvature_a_per_nm": one.bending_per_nm(),
+        "mean_curvature_b_per_nm": other.bending_per_nm(),
         **_axis_columns(facing),
         **_wedge_columns(np.concatenate([one.normals, other.normals]), areas, tilt_max_deg),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
@@ -33,7 +32,6 @@ class ProjectSettings(Settings):
     model: str = Field("model.safetensors", description="model of `tomorois train`")
     output: str = Field("results", description="folder that everything is written to")
     voxel_size_nm: float | None = Field(None, gt=0, description="voxel edge (nm), whatever the headers say")
-    surface: Literal["medial", "isosurface", "both"] = Field("medial", description="surfaces to measure")
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     surfora: SurforaSettings = SurforaSettings()

@@ -88,7 +88,6 @@ def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool) -
         masks=(plan.membranes,),
         folder=plan.surfaces,
         rois=(plan.rois,),
-        kind=project.settings.surface,
         voxel_size_nm=project.settings.voxel_size_nm,
         jobs=jobs,
         overwrite=overwrite,
