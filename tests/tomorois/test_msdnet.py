@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tomorois.msdnet import cpu
+from tomorois.msdnet import cpu, kernels
 from tomorois.msdnet.network import MSDNet, MSDNetConfig, infer
 
 CASES = {
@@ -91,6 +91,23 @@ def test_inference_equals_the_plain_module(padding: str) -> None:
         expected = plain(model, torch.from_numpy(volume)[None])[0, 0]
     assert relative(torch.from_numpy(infer(model, volume, logits=True)), expected) < 1e-5
     assert relative(torch.from_numpy(infer(model, volume)), torch.sigmoid(expected)) < 1e-5
+
+
+def test_nothing_is_read_that_was_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = cpu.empty_channels
+
+    def poisoned(shape: tuple[int, int, int], channels: int) -> kernels.Channels:
+        buffer = unset(shape, channels)
+        buffer.data[:] = np.nan
+        return buffer
+
+    monkeypatch.setattr(cpu, "empty_channels", poisoned)
+    for padding in ("zero", "reflect"):
+        model = random_model(5, (1, 3), 2, padding)
+        x = torch.randn(1, 2, 6, 9, 21, generator=torch.Generator().manual_seed(3), requires_grad=True)
+        logits = model(x)
+        gradients = torch.autograd.grad(logits.sum(), [x, *model.parameters()])
+        assert all(torch.isfinite(t).all() for t in (logits, *gradients))
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread on this machine")

@@ -1,4 +1,4 @@
-"""The CPU engine of the mixed-scale dense network: forward, gradients, and the buffer both share."""
+"""The CPU engine of the mixed-scale dense network: forward, gradients, and the buffers they share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -14,46 +13,34 @@ from numpy.typing import NDArray
 
 from tomocore.console import Progress
 from tomorois.msdnet import kernels
+from tomorois.msdnet.kernels import FOLD, MIRROR, ZERO, Channels, Schedule
 from tomorois.msdnet.vector import FEW, LANES, MANY
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 Shape = tuple[int, int, int]
-PLANES_A_CHUNK = 4
 WORTH_THREADS = 20_000_000  # multiply-adds of a run, about half a millisecond, below which threads only wait
 
 
-class Grid(NamedTuple):
-    """Where the channels of a batch lie in a buffer; steps in floats."""
-
-    elements: int
-    size_z: int
-    size_y: int
-    size_x: int
-    blocks: int
-    block_step: int
-    row_step: int
-    plane_step: int
-
-    @property
-    def floats(self) -> int:
-        """Length of the buffer."""
-        return self.elements * self.size_z * self.plane_step
-
-
 @dataclass(frozen=True)
-class Schedule:
-    """The order of work for one network on one patch shape; arrays for the kernels.
+class Weights:
+    """The network's numbers as arrays, shaped as in `network.MSDNet`, and the dilation of every layer.
 
-    ``groups`` (n, 2) lists the first of rows a dilation apart and their number, the groups of
-    dilation ``kind`` from ``group_starts[kind]``; ``orders[kind]`` visits planes a dilation apart
-    one after another, so that they are still in the cache.
+    ``taps`` (pairs, 3, 3, 3), ``bias`` (layers,), ``output_taps`` (channels,), ``output_bias`` (1,);
+    ``mirror``: reflect padding instead of zeros.
     """
 
-    dilations: NDArray[np.int64]
-    kinds: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    group_starts: NDArray[np.int64]
-    orders: NDArray[np.int64]
+    taps: Floats
+    bias: Floats
+    output_taps: Floats
+    output_bias: Floats
+    dilations: tuple[int, ...]
+    mirror: bool
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the patch."""
+        return len(self.output_taps) - len(self.dilations)
 
 
 @dataclass(frozen=True)
@@ -61,29 +48,36 @@ class GradientPlan:
     """How gradients gather: where each channel's gradient lies, and from which slots it sums.
 
     ``slots`` of input channels, then layers, −1 where not wanted; layers of one dilation are neighbours.
-    ``passes`` (n, 6): target slot, first slot, count, first tap, dilation kind, gate's channel.
-    ``tap_rows`` picks the kernels, in the order in which the passes read them.
+    ``passes`` as in `kernels.run_passes`; ``tap_rows`` picks taps in the order the passes read.
     """
 
-    slots: NDArray[np.int64]
-    passes: NDArray[np.int64]
-    tap_rows: NDArray[np.int64]
+    slots: Ints
+    passes: Ints
+    tap_rows: Ints
 
 
-def grid_of(elements: int, shape: Shape, channels: int) -> Grid:
-    """Layout for a batch of patches (z, y, x); steps are odd numbers of vectors, which spares the cache."""
-    size_z, size_y, size_x = shape
-    blocks = -(-size_x // LANES)
-    block_step = (channels | 1) * LANES
-    row_step = (blocks * (channels | 1) | 1) * LANES
-    plane_step = ((size_y + 1) * (row_step // LANES) | 1) * LANES
-    return Grid(elements, size_z, size_y, size_x, blocks, block_step, row_step, plane_step)
+def empty_channels(shape: Shape, channels: int) -> Channels:
+    """An unset buffer for the channels of one patch (z, y, x)."""
+    layout = _layout(shape, channels)
+    floats = shape[0] * layout[-1]
+    raw = np.empty(floats + LANES, dtype=np.float32)
+    aligned = raw[-(raw.ctypes.data // 4) % LANES :][:floats]
+    return Channels(aligned, *shape, *layout)
 
 
-def empty_buffer(grid: Grid) -> Floats:
-    """Unset floats of a grid, starting at a vector's boundary."""
-    raw = np.empty(grid.floats + LANES, dtype=np.float32)
-    return raw[-(raw.ctypes.data // 4) % LANES :][: grid.floats]
+def buffer_bytes(shape: Shape, channels: int) -> int:
+    """Memory of the channels of one patch (z, y, x): input and all layers."""
+    return 4 * shape[0] * _layout(shape, channels)[-1]
+
+
+def _layout(shape: Shape, channels: int) -> tuple[int, int, int, int]:
+    """Blocks along x; floats from block to block, row to row, plane to plane: odd numbers of vectors, so that
+    neighbours in the patch do not compete for the same places in the cache."""
+    blocks = -(-shape[2] // LANES)
+    block_step = channels | 1
+    row_step = blocks * block_step | 1
+    plane_step = (shape[1] + 1) * row_step | 1
+    return blocks, block_step * LANES, row_step * LANES, plane_step * LANES
 
 
 @lru_cache(maxsize=64)
@@ -101,17 +95,27 @@ def schedule_of(layer_dilations: tuple[int, ...], size_z: int, size_y: int) -> S
     )
 
 
-def _row_groups(size_y: int, dilation: int) -> NDArray[np.int64]:
+def _row_groups(size_y: int, dilation: int) -> Ints:
+    """Rows a dilation apart in groups that a kernel sums at once: (first row, rows)."""
     groups = []
     for start in range(min(dilation, size_y)):
         rows = list(range(start, size_y, dilation))
-        at = 0
-        while at < len(rows):
-            left = len(rows) - at
-            take = min(MANY, left) if left > FEW else left
-            groups.append((rows[at], take))
-            at += take
+        while rows:
+            take = min(MANY, len(rows)) if len(rows) > FEW else len(rows)
+            groups.append((rows[0], take))
+            rows = rows[take:]
     return np.array(groups, dtype=np.int64)
+
+
+@lru_cache(maxsize=64)
+def forward_passes(layer_dilations: tuple[int, ...], inputs: int) -> Ints:
+    """One pass a layer: all channels so far into the next."""
+    dilations = sorted(set(layer_dilations))
+    starts = np.cumsum([0, *(27 * (inputs + i) for i in range(len(layer_dilations)))])
+    rows = [
+        (inputs + i, 0, inputs + i, starts[i], dilations.index(d), -1) for i, d in enumerate(layer_dilations)
+    ]
+    return np.array(rows, dtype=np.int64)
 
 
 @lru_cache(maxsize=64)
@@ -139,22 +143,11 @@ def gradient_plan(layer_dilations: tuple[int, ...], inputs: int, with_inputs: bo
     )
 
 
-@lru_cache(maxsize=64)
-def forward_passes(layer_dilations: tuple[int, ...], inputs: int) -> NDArray[np.int64]:
-    """One pass a layer: all channels so far into the next."""
-    dilations = sorted(set(layer_dilations))
-    starts = np.cumsum([0, *(27 * (inputs + i) for i in range(len(layer_dilations)))])
-    rows = [
-        (inputs + i, 0, inputs + i, starts[i], dilations.index(d), -1) for i, d in enumerate(layer_dilations)
-    ]
-    return np.array(rows, dtype=np.int64)
-
-
 @contextmanager
-def _threads_if_worthwhile(grid: Grid, pairs: int) -> Iterator[None]:
+def _threads_if_worthwhile(channels: Channels, pairs: int) -> Iterator[None]:
     """One thread inside where the work is small; the results are the same bits."""
     before = numba.get_num_threads()
-    if 27 * pairs * grid.elements * grid.size_z * grid.size_y * grid.size_x < WORTH_THREADS:
+    if 27 * pairs * channels.size_z * channels.size_y * channels.size_x < WORTH_THREADS:
         numba.set_num_threads(1)
     try:
         yield
@@ -162,112 +155,66 @@ def _threads_if_worthwhile(grid: Grid, pairs: int) -> Iterator[None]:
         numba.set_num_threads(before)
 
 
-def buffer_bytes(shape: Shape, channels: int) -> int:
-    """Memory that a forward run on one patch (z, y, x) takes for all channels, input and layers."""
-    return 4 * grid_of(1, shape, channels).floats
+def forward(patch: Floats, weights: Weights, progress: Progress | None = None) -> tuple[Floats, Channels]:
+    """Logits (z, y, x) of a patch (channels, z, y, x), and all channels; ``progress`` counts layers.
 
-
-def forward(
-    x: Floats,
-    layer_dilations: tuple[int, ...],
-    weight: Floats,
-    bias: Floats,
-    output_weight: Floats,
-    output_bias: Floats,
-    mirror: bool,
-    progress: Progress | None = None,
-) -> tuple[Floats, Floats, Grid]:
-    """Logits (elements, z, y, x) of patches (elements, channels, z, y, x), all channels, their grid.
-
-    ``weight`` (pairs, 3, 3, 3), ``bias`` (layers,), ``output_weight`` (channels,), ``output_bias`` (1,) as in
-    `network.MSDNet`; ``mirror`` for reflect padding, which needs patches larger than every dilation;
-    ``progress`` counts layers.
+    Raises ValueError where reflect padding meets a patch that is no larger than a dilation.
     """
-    elements, inputs, *shape = x.shape
-    grid = grid_of(elements, (shape[0], shape[1], shape[2]), inputs + len(layer_dilations))
-    if mirror and max(layer_dilations) >= min(shape):
+    shape = patch.shape[1], patch.shape[2], patch.shape[3]
+    if weights.mirror and max(weights.dilations) >= min(shape):
         raise ValueError(
-            f"reflect padding needs more voxels than the dilation {max(layer_dilations)}; got {shape}"
+            f"reflect padding by {max(weights.dilations)} voxels needs a larger patch than {shape}"
         )
-    passes = forward_passes(layer_dilations, inputs)
-    plan = schedule_of(layer_dilations, grid.size_z, grid.size_y)
-    order = (plan.dilations, plan.groups, plan.group_starts, plan.orders)
-    buffer = empty_buffer(grid)
-    slices = [slice(n, n + 1) for n in range(len(passes))]
-    logits = np.empty((elements, *shape), dtype=np.float32)
-    with _threads_if_worthwhile(grid, len(weight)):
-        kernels.fill_inputs(x, buffer, grid)
-        for some in slices if progress else [slice(None)]:
-            kernels.run_passes(
-                buffer, grid, passes[some], *order, weight.ravel(), bias[some], mirror, buffer, grid, False
-            )
+    channels = empty_channels(shape, len(weights.output_taps))
+    passes = forward_passes(weights.dilations, weights.inputs)
+    schedule = schedule_of(weights.dilations, shape[0], shape[1])
+    logits = np.empty(shape, dtype=np.float32)
+    with _threads_if_worthwhile(channels, len(weights.taps)):
+        kernels.fill_inputs(patch, channels)
+        for some in [slice(n, n + 1) for n in range(len(passes))] if progress else [slice(0, len(passes))]:
+            args = passes[some], schedule, weights.taps.ravel(), weights.bias[some]
+            kernels.run_passes(channels, *args, MIRROR if weights.mirror else ZERO, channels, False)
             if progress:
                 progress(some.stop, len(passes))
-        kernels.combine_channels(buffer, grid, output_weight, output_bias[0], logits)
-    return logits, buffer, grid
+        kernels.combine_channels(channels, weights.output_taps, weights.output_bias[0], logits)
+    return logits, channels
 
 
 def backward(
-    grad: Floats,
-    buffer: Floats,
-    grid: Grid,
-    inputs: int,
-    layer_dilations: tuple[int, ...],
-    weight: Floats,
-    output_weight: Floats,
-    with_inputs: bool,
-) -> tuple[Floats | None, Floats, Floats, Floats, Floats]:
-    """Gradients of the patches (where wanted), weight, bias, output weight and output bias, for zero padding.
+    out: Floats, channels: Channels, gradients: Channels, weights: Weights, with_patch: bool
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Gradients of taps, bias, output taps and output bias for that of the logits, ``out`` (z, y, x).
 
-    ``grad`` (elements, z, y, x) is that of the logits. A channel's gradient is gathered from all later layers
-    by the forward kernel with the taps reversed, so it is written once a dilation, not once a layer.
+    A channel's gradient is gathered from all later layers by the forward kernel with the taps reversed, so
+    it is written once a dilation, not once a layer. ``gradients`` has a slot for each layer; ``with_patch``:
+    then one for each input channel, for `patch_gradient` to fetch.
     """
-    layers = len(layer_dilations)
-    plan = schedule_of(layer_dilations, grid.size_z, grid.size_y)
-    order = (plan.dilations, plan.groups, plan.group_starts, plan.orders)
-    gather = gradient_plan(layer_dilations, inputs, with_inputs)
-    to = grid_of(grid.elements, (grid.size_z, grid.size_y, grid.size_x), layers + inputs * with_inputs)
-    gradients = empty_buffer(to)
-    taps = np.ascontiguousarray(weight.reshape(-1, 27)[gather.tap_rows, ::-1]).ravel()
-    unbiased = np.zeros(len(gather.passes), dtype=np.float32)
-    with _threads_if_worthwhile(grid, 2 * len(weight)):
-        outputs = kernels.spread_gradient(
-            grad, output_weight, gather.slots, inputs, buffer, grid, gradients, to
-        )
-        kernels.run_passes(gradients, to, gather.passes, *order, taps, unbiased, False, buffer, grid, True)
-        parts = kernels.weight_gradients(
-            buffer,
-            grid,
-            gradients,
-            to,
-            gather.slots,
-            plan.dilations,
-            plan.kinds,
-            plan.orders,
-            PLANES_A_CHUNK,
-            False,
-        )
+    layers, inputs = len(weights.dilations), weights.inputs
+    schedule = schedule_of(weights.dilations, channels.size_z, channels.size_y)
+    plan = gradient_plan(weights.dilations, inputs, with_patch)
+    taps = np.ascontiguousarray(weights.taps.reshape(-1, 27)[plan.tap_rows, ::-1]).ravel()
+    unbiased = np.zeros(len(plan.passes), dtype=np.float32)
+    padding, folding = (MIRROR, FOLD) if weights.mirror else (ZERO, ZERO)
+    with _threads_if_worthwhile(channels, 2 * len(weights.taps)):
+        outputs = kernels.spread_gradient(out, weights.output_taps, plan.slots, inputs, channels, gradients)
+        kernels.run_passes(gradients, plan.passes, schedule, taps, unbiased, folding, channels, True)
+        parts = kernels.weight_gradients(channels, gradients, plan.slots, schedule, padding)
     sums, output_sums = _total(parts), _total(outputs)
-    from_inputs = _unpack(gradients, to, gather.slots[:inputs]) if with_inputs else None
-    return (
-        from_inputs,
-        sums[:-layers].reshape(weight.shape),
-        sums[-layers:],
-        output_sums[:-1],
-        output_sums[-1:],
-    )
+    return sums[:-layers].reshape(weights.taps.shape), sums[-layers:], output_sums[:-1], output_sums[-1:]
+
+
+def patch_gradient(gradients: Channels, weights: Weights) -> Floats:
+    """Gradient (channels, z, y, x) of the patch, after `backward` with slots for the inputs."""
+    shape = weights.inputs, gradients.size_z, gradients.size_y, gradients.size_x
+    out = np.empty(shape, dtype=np.float32)
+    plan = gradient_plan(weights.dilations, weights.inputs, True)
+    for channel, slot in enumerate(plan.slots[: weights.inputs]):
+        pick = np.zeros(slot + 1, dtype=np.float32)
+        pick[slot] = 1
+        kernels.combine_channels(gradients, pick, np.float32(0), out[channel])
+    return out
 
 
 def _total(parts: Floats) -> Floats:
     """Sum over parts, always in the same order and in double precision."""
     return parts.sum(axis=0, dtype=np.float64).astype(np.float32)
-
-
-def _unpack(buffer: Floats, grid: Grid, slots: NDArray[np.int64]) -> Floats:
-    """The channels of some slots as (elements, slots, z, y, x)."""
-    out = np.empty((len(slots), grid.elements, grid.size_z, grid.size_y, grid.size_x), dtype=np.float32)
-    for channel, slot in enumerate(slots):
-        pick = np.zeros(slot + 1, dtype=np.float32)
-        pick[slot] = 1
-        kernels.combine_channels(buffer, grid, pick, np.float32(0), out[channel])
-    return np.ascontiguousarray(out.swapaxes(0, 1))

@@ -5,16 +5,19 @@ neighbouring voxels along x, so what one output needs from *all* earlier layers 
 That order is what makes a width-1 network fast: the inner loop runs over channels along a few forward
 streams (seen: 30 instead of 6 GFMA/s at 256² voxels a plane, against a plane for each channel).
 
-``grid`` is a `cpu.Grid`. Results do not depend on the number of threads: whatever is summed over
-voxels is summed in parts that the shape decides. Kernels trust their arguments; `cpu` checks them.
+Results do not depend on the number of threads: whatever is summed over voxels is summed in parts that
+the shape decides. Kernels trust their arguments; `cpu` checks them.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg"
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 from tomorois.msdnet.vector import (
     FEW,
@@ -23,18 +26,52 @@ from tomorois.msdnet.vector import (
     PLANES,
     convolve_few,
     convolve_many,
-    copy_row,
     correlate_plane,
     correlate_planes,
     finish_forward,
     finish_gradient,
+    shift_row,
     spread_block,
     sum_lanes,
     weighted_channels,
 )
 
 PLANES_A_TASK = 16
+PLANES_A_PART = 4
 BLOCKS_A_STRIPE = 64
+MOST_PLANES = 5  # that one sum reads: three, and two more where the gradient of mirrored planes folds back
+
+ZERO, MIRROR, FOLD = 0, 1, 2
+"""Beyond the patch lie zeros, or the mirrored patch; or what lies there is folded back, which is the
+gradient of mirroring."""
+
+
+class Channels(NamedTuple):
+    """All channels of one patch; steps in floats. After the last row of every plane lies one of zeros."""
+
+    data: NDArray[np.float32]
+    size_z: int
+    size_y: int
+    size_x: int
+    blocks: int
+    block_step: int
+    row_step: int
+    plane_step: int
+
+
+class Schedule(NamedTuple):
+    """The order of work for one network on one patch shape.
+
+    ``kinds`` (layers,) index ``dilations``. ``groups`` (n, 2) lists the first of rows a dilation apart and
+    their number, those of dilation ``kind`` from ``group_starts[kind]`` on; ``orders[kind]`` visits planes
+    a dilation apart one after another, so that they are still in the cache.
+    """
+
+    dilations: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    group_starts: NDArray[np.int64]
+    orders: NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
@@ -45,160 +82,197 @@ def _mirrored(place: int, size: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _list_planes(z, size, dilation, plane_step, unit, mirror, planes):
-    """Fill in byte offsets of the planes z − d, z, z + d that exist and of their taps; return how many."""
-    count = 0
-    for dz in range(3):
-        place = z + (dz - 1) * dilation
-        if mirror:
+def _list_planes(z, dilation, channels, unit, padding, planes):
+    """Fill in byte offsets of the planes that the sum at ``z`` reads and of their taps; return how many."""
+    size, count = channels.size_z, 0
+    for n in range(MOST_PLANES):
+        place, dz = z + (n - 1) * dilation, n
+        if n < 3 and padding == MIRROR:
             place = _mirrored(place, size)
+        elif n == 3:  # what was read at −z, d below the plane d − z
+            place, dz = dilation - z if padding == FOLD and z > 0 else -1, 2
+        elif n == 4:
+            place, dz = 2 * (size - 1) - z - dilation if padding == FOLD and z < size - 1 else -1, 0
         if 0 <= place < size:
-            planes[2 * count] = (place - z) * plane_step * 4
+            planes[2 * count] = (place - z) * channels.plane_step * 4
             planes[2 * count + 1] = dz * unit
             count += 1
     return count
 
 
 @njit(cache=True, nogil=True)
-def _list_lines(y, rows, size, dilation, row_step, mirror, lines):
-    """Fill in byte offsets of rows y − d, y, y + d, …; beyond the volume lies the row of zeros, the last."""
+def _list_lines(y, rows, dilation, channels, padding, lines):
+    """Fill in byte offsets of rows y − d, y, y + d, …; beyond the patch the row of zeros."""
+    size = channels.size_y
     for r in range(rows + 2):
         place = y + (r - 1) * dilation
-        if mirror:
+        if padding == MIRROR:
             place = _mirrored(place, size)
-        lines[r] = (place if 0 <= place < size else size) * row_step * 4
+        lines[r] = (place if 0 <= place < size else size) * channels.row_step * 4
 
 
 @njit(cache=True, nogil=True)
-def _aligned(array):
-    """Index of the first element at a vector's boundary."""
-    return (-(array.ctypes.data // 4)) % LANES
+def _list_folded_lines(y, dilation, channels, lines):
+    """Fill in rows that fold back onto row ``y``, zeros elsewhere; return whether there is any."""
+    size = channels.size_y
+    lines[:] = size * channels.row_step * 4
+    low, high = dilation - y, 2 * (size - 1) - y - dilation
+    if y > 0 and low >= 0:
+        lines[2] = low * channels.row_step * 4
+    if y < size - 1 and high < size:
+        lines[0] = high * channels.row_step * 4
+    return (y > 0 and low >= 0) or (y < size - 1 and high < size)
 
 
 @njit(cache=True, nogil=True)
-def _mirror_sums(sums, at, dx_step, dilation, width):
-    """Beyond the row's ends, the sums for dx = −1 and 1 are those of the mirrored input."""
-    right = at + 2 * dx_step + width - 1
-    for q in range(1, dilation + 1):
-        sums[at - q] = sums[at + q]
-        sums[right + q] = sums[right - q]
+def _pad_sums(sums, at, dx_step, dilation, width, padding):
+    """Let one row's sums for dx = −1 and 1 see the mirrored row, or fold back what they give beyond."""
+    left, middle, right = at, at + dx_step, at + 2 * dx_step
+    if padding == MIRROR:
+        for q in range(1, dilation + 1):
+            sums[left - q] = sums[left + q]
+            sums[right + width - 1 + q] = sums[right + width - 1 - q]
+    elif padding == FOLD:
+        for q in range(1, min(dilation, width - 1) + 1):
+            sums[middle + q] += sums[right + dilation - q]
+            sums[middle + width - 1 - q] += sums[left + width - 1 + q - dilation]
 
 
 @njit(cache=True, nogil=True)
-def _convolve_group(buffer, grid, y, rows, planes_z, element, taps, step, dilation, mirror, bias, gate, gate_grid, gradient):  # fmt: skip  # noqa: E501
-    """One group of rows, a dilation apart, on the given planes of one patch; ``step`` is a row of passes."""
-    _, size_z, size_y, size_x, blocks, block_step, row_step, plane_step = grid
-    target, first, count, tap, _, gate_slot = step
+def _sum_row_group(channels, z, many, taps, step, offsets, planes, depth, sums, at, line):
+    """Sums for dx = −1, 0, 1 of all blocks of a group of rows, the channels and taps of one pass."""
+    dx_step = MANY * line
+    source = z * channels.plane_step + step[1] * LANES
+    for block in range(channels.blocks):
+        to, start = at + block * LANES, source + block * channels.block_step
+        if many:
+            convolve_many(channels.data, taps, offsets, planes, sums, to, dx_step, line, start, step[3], step[2], depth, channels.block_step)  # fmt: skip  # noqa: E501
+        else:
+            convolve_few(channels.data, taps, offsets, planes, sums, to, dx_step, line, start, step[3], step[2], depth, channels.block_step)  # fmt: skip  # noqa: E501
+
+
+@njit(cache=True, nogil=True)
+def _finish_row(channels, z, y, sums, at, dx_step, step, dilation, padding, bias, gate, gradient):
+    """Write the sums of one row into its target slot."""
+    place = z * channels.plane_step + y * channels.row_step + step[0] * LANES
+    _pad_sums(sums, at, dx_step, dilation, channels.size_x, padding)
+    if gradient:
+        gate_at = z * gate.plane_step + y * gate.row_step + step[5] * LANES if step[5] >= 0 else -1
+        finish_gradient(channels.data, sums, at, dx_step, dilation, place, channels.block_step, channels.blocks, gate.data, gate_at, gate.block_step)  # fmt: skip  # noqa: E501
+    else:
+        finish_forward(channels.data, sums, at, dx_step, dilation, bias, place, channels.block_step, channels.blocks, channels.size_x)  # fmt: skip  # noqa: E501
+
+
+@njit(cache=True, nogil=True)
+def _convolve_group(channels, y, rows, planes_z, taps, step, dilation, padding, bias, gate, gradient):
+    """One group of rows, a dilation apart, on some planes; ``step`` is a row of passes."""
     reach = (dilation + LANES - 1) // LANES * LANES
-    line = blocks * LANES + 2 * reach
+    line = channels.blocks * LANES + 2 * reach
     dx_step = MANY * line
     sums = np.zeros(3 * dx_step + LANES, np.float32)
-    sums_at = _aligned(sums) + reach
-    offsets, planes = np.empty(MANY + 2, np.int64), np.empty(6, np.int64)
-    _list_lines(y, MANY, size_y, dilation, row_step, mirror, offsets)
+    at = (-(sums.ctypes.data // 4)) % LANES + reach
+    offsets, folded = np.empty(MANY + 2, np.int64), np.empty(FEW + 2, np.int64)
+    planes = np.empty(2 * MOST_PLANES, np.int64)
+    _list_lines(y, MANY, dilation, channels, padding, offsets)
     for z in planes_z:
-        depth = _list_planes(z, size_z, dilation, plane_step, 36, mirror, planes)
-        plane = element * size_z + z
-        for block in range(blocks):
-            at = sums_at + block * LANES
-            source = plane * plane_step + block * block_step + first * LANES
-            if rows > FEW:
-                convolve_many(buffer, taps, offsets, planes, sums, at, dx_step, line, source, tap, count, depth, block_step)  # fmt: skip  # noqa: E501
-            else:
-                convolve_few(buffer, taps, offsets, planes, sums, at, dx_step, line, source, tap, count, depth, block_step)  # fmt: skip  # noqa: E501
+        depth = _list_planes(z, dilation, channels, 36, padding, planes)
+        _sum_row_group(channels, z, rows > FEW, taps, step, offsets, planes, depth, sums, at, line)
         for r in range(rows):
-            at, row = sums_at + r * line, y + r * dilation
-            place = plane * plane_step + row * row_step + target * LANES
-            if mirror:
-                _mirror_sums(sums, at, dx_step, dilation, size_x)
-            if gradient:
-                gate_at = (
-                    plane * gate_grid[7] + row * gate_grid[6] + gate_slot * LANES if gate_slot >= 0 else -1
+            row = y + r * dilation
+            _finish_row(channels, z, row, sums, at + r * line, dx_step, step, dilation, padding, bias, gate, gradient)  # fmt: skip  # noqa: E501
+        for r in range(rows if padding == FOLD else 0):
+            row = y + r * dilation
+            if _list_folded_lines(row, dilation, channels, folded):
+                _sum_row_group(channels, z, False, taps, step, folded, planes, depth, sums, at, line)
+                _finish_row(
+                    channels, z, row, sums, at, dx_step, step, dilation, padding, bias, gate, gradient
                 )
-                finish_gradient(buffer, sums, at, dx_step, dilation, place, block_step, blocks, gate, gate_at, gate_grid[5])  # fmt: skip  # noqa: E501
-            else:
-                finish_forward(buffer, sums, at, dx_step, dilation, bias, place, block_step, blocks, size_x)
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _convolve(buffer, grid, groups, order, taps, step, dilation, mirror, bias, gate, gate_grid, gradient):
-    segments = (grid[1] + PLANES_A_TASK - 1) // PLANES_A_TASK
-    for task in prange(grid[0] * len(groups) * segments):
-        element, segment = task // (len(groups) * segments), task % segments
-        y, rows = groups[task // segments % len(groups)]
-        planes_z = order[segment * grid[1] // segments : (segment + 1) * grid[1] // segments]
-        _convolve_group(buffer, grid, y, rows, planes_z, element, taps, step, dilation, mirror, bias, gate, gate_grid, gradient)  # fmt: skip  # noqa: E501
+def _convolve(channels, groups, order, taps, step, dilation, padding, bias, gate, gradient):
+    segments = (len(order) + PLANES_A_TASK - 1) // PLANES_A_TASK
+    for task in prange(len(groups) * segments):
+        y, rows = groups[task // segments]
+        segment = task % segments
+        planes_z = order[segment * len(order) // segments : (segment + 1) * len(order) // segments]
+        _convolve_group(channels, y, rows, planes_z, taps, step, dilation, padding, bias, gate, gradient)
 
 
 @njit(cache=True, nogil=True)
-def run_passes(buffer, grid, passes, dilations, groups, group_starts, orders, taps, biases, mirror, gate, gate_grid, gradient):  # fmt: skip  # noqa: E501
+def run_passes(channels, passes, schedule, taps, biases, padding, gate, gradient):
     """Carry out convolutions one after another, each row of ``passes``: target slot, first slot, number of
-    channels, first tap, index of the dilation, gate's slot.
+    channels, first tap, index of the dilation, slot of the gate.
 
-    Forward: target = relu(bias + sums). Gradient: target += sums, then zero where the gate's slot is not
-    positive (slot −1: no gate). Groups and orders as in `cpu.Schedule`, ``mirror``: reflect padding.
+    Forward: target = relu(bias + sums). Gradient: target += sums, then zero where the slot of ``gate``
+    is not positive (slot −1: no gate).
     """
     for n in range(len(passes)):
         kind = passes[n, 4]
-        rows = groups[group_starts[kind] : group_starts[kind + 1]]
-        _convolve(buffer, grid, rows, orders[kind], taps, passes[n], dilations[kind], mirror, biases[n], gate, gate_grid, gradient)  # fmt: skip  # noqa: E501
+        groups = schedule.groups[schedule.group_starts[kind] : schedule.group_starts[kind + 1]]
+        dilation = schedule.dilations[kind]
+        _convolve(channels, groups, schedule.orders[kind], taps, passes[n], dilation, padding, biases[n], gate, gradient)  # fmt: skip  # noqa: E501
 
 
 @njit(cache=True, nogil=True)
-def _correlate_plane(buffer, grid, gradients, gradient_grid, plane, z, slot, count, dilation, mirror, totals):
+def _fold_shifted(shifted, at, dx_step, dilation, width):
+    """Where the input is mirrored, voxels near a row's end meet the gradient once more, from beyond it."""
+    left, middle, right = at, at + dx_step, at + 2 * dx_step
+    for x in range(1, min(dilation, width - 1) + 1):
+        own = shifted[middle + x + dilation] if x + dilation < width else np.float32(0)
+        shifted[left + x] = own + shifted[middle + dilation - x]
+        x = width - 1 - x
+        own = shifted[middle + x - dilation] if x >= dilation else np.float32(0)
+        shifted[right + x] = own + shifted[middle + 2 * (width - 1) - x - dilation]
+
+
+@njit(cache=True, nogil=True)
+def _correlate(channels, gradients, z, slot, count, dilation, padding, totals):
     """Add what one plane gives to one layer's totals [channel, tap, lane]; the last vector is the bias's."""
-    _, size_z, size_y, _, blocks, block_step, row_step, plane_step = grid
     reach = (dilation + LANES - 1) // LANES * LANES
-    line = blocks * LANES + 2 * reach
-    stripe = max(1, min(size_y, BLOCKS_A_STRIPE // blocks))
-    shifted = np.zeros(stripe * line + LANES, np.float32)
-    at = _aligned(shifted) + reach
-    lines, planes = np.empty(3 * stripe, np.int64), np.empty(6, np.int64)
-    depth = _list_planes(z, size_z, dilation, plane_step, 36 * LANES, mirror, planes)
-    for y in range(0, size_y, stripe):
-        rows = min(stripe, size_y - y)
+    line = channels.blocks * LANES + 2 * reach
+    stripe = max(1, min(channels.size_y, BLOCKS_A_STRIPE // channels.blocks))
+    dx_step = stripe * line
+    shifted = np.zeros(3 * dx_step + LANES, np.float32)
+    at = (-(shifted.ctypes.data // 4)) % LANES + reach
+    lines, planes = np.empty(3 * stripe, np.int64), np.empty(2 * MOST_PLANES, np.int64)
+    depth = _list_planes(z, dilation, channels, 36 * LANES, padding, planes)
+    for y in range(0, channels.size_y, stripe):
+        rows = min(stripe, channels.size_y - y)
         for r in range(rows):
-            _list_lines(y + r, 1, size_y, dilation, row_step, mirror, lines[3 * r : 3 * r + 3])
-            source = plane * gradient_grid[7] + (y + r) * gradient_grid[6] + slot * LANES
-            copy_row(
-                gradients,
-                source,
-                gradient_grid[5],
-                shifted,
-                at + r * line,
-                blocks,
-                totals,
-                count * 27 * LANES,
-            )
+            _list_lines(y + r, 1, dilation, channels, padding, lines[3 * r : 3 * r + 3])
+            source = z * gradients.plane_step + (y + r) * gradients.row_step + slot * LANES
+            shift_row(gradients.data, source, gradients.block_step, shifted, at + r * line, dx_step, dilation, channels.blocks, totals, count * 27 * LANES)  # fmt: skip  # noqa: E501
+            if padding == MIRROR:
+                _fold_shifted(shifted, at + r * line, dx_step, dilation, channels.size_x)
         for channel in range(count):
-            source, total = plane * plane_step + channel * LANES, channel * 27 * LANES
-            m = 0
+            source, total, m = z * channels.plane_step + channel * LANES, channel * 27 * LANES, 0
             while m + PLANES <= depth:
-                correlate_planes(buffer, lines, planes, shifted, totals, m, rows, source, block_step, blocks, at, line, dilation, total)  # fmt: skip  # noqa: E501
+                correlate_planes(channels.data, lines, planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
                 m += PLANES
             while m < depth:
-                correlate_plane(buffer, lines, planes, shifted, totals, m, rows, source, block_step, blocks, at, line, dilation, total)  # fmt: skip  # noqa: E501
+                correlate_plane(channels.data, lines, planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
                 m += 1
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def weight_gradients(buffer, grid, gradients, gradient_grid, slots, dilations, kinds, orders, chunk, mirror):
-    """Gradients of all taps and biases: (parts, pairs × 27 + layers), a part for each ``chunk`` planes.
+def weight_gradients(channels, gradients, slots, schedule, padding):
+    """Gradients of all taps and biases: (parts, pairs × 27 + layers), a part for every few planes.
 
-    ``slots`` of the channels' gradients, inputs first; ``kinds`` of the layers.
+    ``slots`` of the channels' gradients, inputs first.
     """
-    inputs, layers, planes = len(slots) - len(kinds), len(kinds), grid[0] * grid[1]
+    layers, size = len(schedule.kinds), channels.size_z
+    inputs = len(slots) - layers
     taps = 27 * (inputs * layers + layers * (layers - 1) // 2)
-    parts = np.zeros(((planes + chunk - 1) // chunk, taps + layers), np.float32)
+    parts = np.zeros(((size + PLANES_A_PART - 1) // PLANES_A_PART, taps + layers), np.float32)
     for part in prange(len(parts)):
         done = 0
         for layer in range(layers):
-            count, kind = inputs + layer, kinds[layer]
+            count, kind = inputs + layer, schedule.kinds[layer]
             totals = np.zeros((27 * count + 1) * LANES, np.float32)
-            for place in range(part * chunk, min((part + 1) * chunk, planes)):
-                z = orders[kind, place % grid[1]]
-                plane = place - place % grid[1] + z
-                _correlate_plane(buffer, grid, gradients, gradient_grid, plane, z, slots[count], count, dilations[kind], mirror, totals)  # fmt: skip  # noqa: E501
+            for place in range(part * PLANES_A_PART, min((part + 1) * PLANES_A_PART, size)):
+                z, dilation = schedule.orders[kind, place], schedule.dilations[kind]
+                _correlate(channels, gradients, z, slots[count], count, dilation, padding, totals)
             for tap in range(27 * count):
                 parts[part, done + tap] = sum_lanes(totals, tap * LANES)
             parts[part, taps + layer] = sum_lanes(totals, 27 * count * LANES)
@@ -207,60 +281,58 @@ def weight_gradients(buffer, grid, gradients, gradient_grid, slots, dilations, k
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def fill_inputs(x, buffer, grid):
-    """Copy patches (elements, channels, z, y, x) to the first slots, zeros beyond x; clear the zero rows."""
-    elements, size_z, size_y, size_x, blocks, block_step, row_step, plane_step = grid
-    for plane in prange(elements * size_z):
-        end = plane * plane_step + size_y * row_step
-        buffer[end : end + row_step] = 0
-        for channel in range(x.shape[1]):
-            for y in range(size_y):
-                row = x[plane // size_z, channel, plane % size_z, y]
-                for block in range(blocks):
-                    at, place = block * LANES, plane * plane_step + y * row_step + block * block_step
+def fill_inputs(patch, channels):
+    """Copy a patch (channels, z, y, x) to the first slots, zeros beyond x; clear the rows of zeros."""
+    data = channels.data
+    for z in prange(channels.size_z):
+        end = z * channels.plane_step + channels.size_y * channels.row_step
+        data[end : end + channels.row_step] = 0
+        for channel in range(len(patch)):
+            for y in range(channels.size_y):
+                row = patch[channel, z, y]
+                for block in range(channels.blocks):
+                    place = z * channels.plane_step + y * channels.row_step + block * channels.block_step
                     for lane in range(LANES):
-                        inside = at + lane < size_x
-                        buffer[place + channel * LANES + lane] = row[at + lane] if inside else np.float32(0)
+                        x = block * LANES + lane
+                        inside = x < channels.size_x
+                        data[place + channel * LANES + lane] = row[x] if inside else np.float32(0)
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def combine_channels(buffer, grid, weights, bias, out):
-    """The 1×1×1 layer: ``out`` (elements, z, y, x) = bias + weights · channels."""
-    elements, size_z, size_y, size_x, blocks, block_step, row_step, plane_step = grid
-    for plane in prange(elements * size_z):
-        line = np.empty(blocks * LANES, np.float32)
-        for y in range(size_y):
-            for block in range(blocks):
-                place = plane * plane_step + y * row_step + block * block_step
-                weighted_channels(buffer, place, weights, len(weights), bias, line, block * LANES)
-            row = out[plane // size_z, plane % size_z, y]
-            for x in range(size_x):
+def combine_channels(channels, weights, bias, out):
+    """The 1×1×1 layer: ``out`` (z, y, x) = bias + weights · channels."""
+    for z in prange(channels.size_z):
+        line = np.empty(channels.blocks * LANES, np.float32)
+        for y in range(channels.size_y):
+            for block in range(channels.blocks):
+                place = z * channels.plane_step + y * channels.row_step + block * channels.block_step
+                weighted_channels(channels.data, place, weights, len(weights), bias, line, block * LANES)
+            row = out[z, y]
+            for x in range(channels.size_x):
                 row[x] = line[x]
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def spread_gradient(out, weights, slots, inputs, buffer, grid, gradients, gradient_grid):
-    """Start every channel's gradient from that of ``out`` (elements, z, y, x), and clear the rows of zeros.
+def spread_gradient(out, weights, slots, inputs, channels, gradients):
+    """Start every channel's gradient from that of ``out`` (z, y, x), and clear the rows of zeros.
 
     Returns, for each plane, the sums of ``out`` × channel, and of ``out`` itself last.
     """
-    elements, size_z, size_y, size_x, blocks, block_step, row_step, plane_step = grid
-    channels = len(weights)
-    parts = np.zeros((elements * size_z, channels + 1), np.float32)
-    for plane in prange(elements * size_z):
-        end = plane * gradient_grid[7] + size_y * gradient_grid[6]
-        gradients[end : end + gradient_grid[6]] = 0
-        line = np.zeros(blocks * LANES, np.float32)
-        totals = np.zeros((channels + 1) * LANES, np.float32)
-        for y in range(size_y):
-            row = out[plane // size_z, plane % size_z, y]
-            for x in range(size_x):
+    count, data = len(weights), gradients.data  # numba drops what is assigned to a slice of an attribute
+    parts = np.zeros((channels.size_z, count + 1), np.float32)
+    for z in prange(channels.size_z):
+        end = z * gradients.plane_step + gradients.size_y * gradients.row_step
+        data[end : end + gradients.row_step] = 0
+        line = np.zeros(channels.blocks * LANES, np.float32)
+        totals = np.zeros((count + 1) * LANES, np.float32)
+        for y in range(channels.size_y):
+            row = out[z, y]
+            for x in range(channels.size_x):
                 line[x] = row[x]
-            for block in range(blocks):
-                place = plane * plane_step + y * row_step + block * block_step
-                target = plane * gradient_grid[7] + y * gradient_grid[6] + block * gradient_grid[5]
-                spread_block(buffer, place, weights, slots, channels, inputs, line, block * LANES, gradients, target, totals)  # fmt: skip  # noqa: E501
-            copy_row(line, 0, LANES, line, 0, blocks, totals, channels * LANES)
-        for channel in range(channels + 1):
-            parts[plane, channel] = sum_lanes(totals, channel * LANES)
+            for block in range(channels.blocks):
+                place = z * channels.plane_step + y * channels.row_step + block * channels.block_step
+                to = z * gradients.plane_step + y * gradients.row_step + block * gradients.block_step
+                spread_block(channels.data, place, weights, slots, count, inputs, line, block * LANES, data, to, totals)  # fmt: skip  # noqa: E501
+        for channel in range(count + 1):
+            parts[z, channel] = sum_lanes(totals, channel * LANES)
     return parts

@@ -7,6 +7,7 @@ the full resolution, and the number of layers is the only size to choose.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -100,15 +101,23 @@ class MSDNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, 1, Z, Y, X) of patches (B, C, Z, Y, X), differentiable in weights and patches.
 
-        On the CPU by the kernels of `cpu`; elsewhere, and for gradients with reflect padding, by torch.
+        In float32 on the CPU by the kernels of `cpu`, elsewhere by torch.
         """
-        mirror = self.config.padding == "reflect"
-        by_torch = x.device.type != "cpu" or x.dtype != torch.float32
-        if by_torch or (mirror and torch.is_grad_enabled()):
+        if not self.on_engine:
             return self._forward_by_torch(x)
-        weights = (self.weight, self.bias, self.output_weight, self.output_bias)
-        logits: Tensor = _Engine.apply(x, *weights, self.config.layer_dilations, mirror)
+        mirror = self.config.padding == "reflect"
+        logits: Tensor = _Engine.apply(x, *self.tensors, self.config.layer_dilations, mirror)
         return logits
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The parameters, in the order of `cpu.Weights`."""
+        return self.weight, self.bias, self.output_weight, self.output_bias
+
+    @property
+    def on_engine(self) -> bool:
+        """Whether the kernels of `cpu` can run it: float32 on the CPU."""
+        return self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
 
     def _forward_by_torch(self, x: Tensor) -> Tensor:
         mode = "constant" if self.config.padding == "zero" else "reflect"
@@ -122,29 +131,37 @@ class MSDNet(nn.Module):
 
 
 class _Engine(torch.autograd.Function):
-    """The CPU kernels as one differentiable step; keeps one buffer of all channels for the way back."""
+    """The CPU kernels as one differentiable step; keeps a buffer of all channels for each patch."""
 
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
-        *tensors, dilations, mirror = arguments
-        x, weight, bias, output_weight, output_bias = (t.detach().contiguous().numpy() for t in tensors)
-        logits, ctx.buffer, ctx.grid = cpu.forward(
-            x, dilations, weight, bias, output_weight, output_bias, mirror
-        )
-        ctx.save_for_backward(*tensors[1:])
-        ctx.inputs, ctx.dilations = x.shape[1], dilations
-        return torch.from_numpy(logits)[:, None]
+        x, *tensors, dilations, mirror = arguments
+        ctx.save_for_backward(*tensors)
+        ctx.weights = _as_arrays(tensors, dilations, mirror)
+        results = [cpu.forward(patch, ctx.weights) for patch in x.detach().contiguous().numpy()]
+        ctx.channels = [channels for _, channels in results]
+        return torch.from_numpy(np.stack([logits for logits, _ in results]))[:, None]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        weight, _, output_weight, _ = (w.numpy() for w in ctx.saved_tensors)
-        out = grad[:, 0].contiguous().numpy()
-        wanted = ctx.needs_input_grad[0]
-        gradients = cpu.backward(
-            out, ctx.buffer, ctx.grid, ctx.inputs, ctx.dilations, weight, output_weight, wanted
-        )
-        return (*(None if g is None else torch.from_numpy(g) for g in gradients), None, None)
+        weights, wanted = ctx.weights, ctx.needs_input_grad[0]
+        shape = grad.shape[2], grad.shape[3], grad.shape[4]
+        slots = len(weights.dilations) + (weights.inputs if wanted else 0)
+        gradients = cpu.empty_channels(shape, slots)
+        totals: list[NDArray[np.float32]] = []
+        patches = []
+        for out, channels in zip(grad[:, 0].contiguous().numpy(), ctx.channels, strict=True):
+            found = cpu.backward(out, channels, gradients, weights, wanted)
+            totals = [a + b for a, b in zip(totals, found, strict=True)] if totals else list(found)
+            patches += [cpu.patch_gradient(gradients, weights)] if wanted else []
+        of_patches = torch.from_numpy(np.stack(patches)) if wanted else None
+        return (of_patches, *(torch.from_numpy(total) for total in totals), None, None)
+
+
+def _as_arrays(tensors: Sequence[Tensor], dilations: tuple[int, ...], mirror: bool) -> cpu.Weights:
+    taps, bias, output_taps, output_bias = (t.detach().contiguous().numpy() for t in tensors)
+    return cpu.Weights(taps, bias, output_taps, output_bias, dilations, mirror)
 
 
 def infer(
@@ -156,14 +173,12 @@ def infer(
     ``progress`` counts layers.
     """
     volume = np.ascontiguousarray(array, dtype=np.float32)
-    patch = (volume[None] if volume.ndim == 3 else volume)[None]
-    if model.weight.device.type == "cpu" and model.weight.dtype == torch.float32:
-        tensors = (model.weight, model.bias, model.output_weight, model.output_bias)
-        weight, bias, output_weight, output_bias = (t.detach().numpy() for t in tensors)
-        dilations, mirror = model.config.layer_dilations, model.config.padding == "reflect"
-        result = cpu.forward(patch, dilations, weight, bias, output_weight, output_bias, mirror, progress)
-        out = torch.from_numpy(result[0][0])
+    patch = volume[None] if volume.ndim == 3 else volume
+    config = model.config
+    if model.on_engine:
+        weights = _as_arrays(model.tensors, config.layer_dilations, config.padding == "reflect")
+        out = torch.from_numpy(cpu.forward(patch, weights, progress)[0])
     else:
         with torch.no_grad():
-            out = model(torch.from_numpy(patch).to(model.weight))[0, 0].float().cpu()
+            out = model(torch.from_numpy(patch[None]).to(model.weight))[0, 0].float().cpu()
     return out.numpy() if logits else torch.sigmoid_(out).numpy()

@@ -214,23 +214,21 @@ def finish_gradient(typingctx, buffer, sums, at, dx_step, dilation, target, step
 
 def _correlation(depth: int) -> Callable[..., None]:
     @intrinsic
-    def correlate(typingctx, buffer, lines, planes, shifted, totals, plane, rows, source, step, blocks, at, row_step, dilation, total):  # fmt: skip  # noqa: E501
+    def correlate(typingctx, channels, lines, planes, shifted, totals, plane, rows, source, step, blocks, at, dx_step, row_step, total):  # fmt: skip  # noqa: E501
         """Add gradient × input over ``rows`` rows to ``totals`` [tap, lane], for ``depth`` planes.
 
         ``lines`` holds 3 input rows for each row; ``planes`` holds input planes and the offsets of their
-        totals; ``shifted`` holds rows of the gradient with zeros on both sides.
+        totals; ``shifted`` [dx, row, x] holds the gradient as `shift_row` lays it.
         """
-        signature = types.void(buffer, lines, planes, shifted, totals, *[I] * 9)
+        signature = types.void(channels, lines, planes, shifted, totals, *[I] * 9)
 
         def generate(context, builder, sig, args):
             e = Emitter(context, builder)
-            buffer, lines, planes, shifted, totals = e.starts(sig.args[:5], args[:5])
-            plane, rows, source, step, blocks, at, row_step, dilation, total = args[5:]
+            channels, lines, planes, shifted, totals = e.starts(sig.args[:5], args[:5])
+            plane, rows, source, step, blocks, at, dx_step, row_step, total = args[5:]
             entries = [e.plus(e.plus(planes, plane, 2, size=8), 2 * m, size=8) for m in range(depth)]
-            starts = [builder.add(e.plus(buffer, source), e.integer(entry)) for entry in entries]
-            firsts = [
-                builder.add(e.plus(totals, total), e.integer(e.plus(entry, 1, size=8))) for entry in entries
-            ]
+            starts = [builder.add(e.plus(channels, source), e.integer(entry)) for entry in entries]
+            firsts = [builder.add(e.plus(totals, total), e.integer(e.plus(n, 1, size=8))) for n in entries]
             places = [e.plus(first, t, LANES) for first in firsts for t in range(9)]
             sums = e.variables(9 * depth)
             for variable, place in zip(sums, places, strict=True):
@@ -242,7 +240,7 @@ def _correlation(depth: int) -> Callable[..., None]:
                 gradient = e.plus(e.plus(shifted, at), builder.mul(row.index, row_step))
                 with cgutils.for_range(builder, blocks, intp=INT64) as block:
                     here = e.plus(gradient, block.index, LANES)
-                    g = [e.load(e.plus(here, dilation, -dx)) for dx in (-1, 0, 1)]
+                    g = [e.load(e.plus(here, dx_step, dx), BYTES) for dx in range(3)]
                     for n, start in enumerate(inputs):
                         value = e.load(e.plus(start, builder.mul(block.index, step)), BYTES)
                         for dx in range(3):
@@ -260,18 +258,20 @@ correlate_planes, correlate_plane = _correlation(PLANES), _correlation(1)
 
 
 @intrinsic
-def copy_row(typingctx, source, source_at, source_step, target, target_at, blocks, sums, sums_at):
-    """Copy a row of blocks to neighbouring places, and add it to one vector of ``sums``."""
-    signature = types.void(source, I, I, target, I, I, sums, I)
+def shift_row(typingctx, source, source_at, step, target, at, dx_step, dilation, blocks, sums, sums_at):
+    """Copy a row of blocks thrice, moved by dx × dilation for dx = −1, 0, 1; add it to one vector of sums."""
+    signature = types.void(source, I, I, target, I, I, I, I, sums, I)
 
     def generate(context, builder, sig, args):
         e = Emitter(context, builder)
-        source, target, sums = e.starts((sig.args[0], sig.args[3], sig.args[6]), (args[0], args[3], args[6]))
-        source_at, source_step, target_at, blocks, sums_at = args[1], args[2], args[4], args[5], args[7]
+        source, target, sums = e.starts([sig.args[n] for n in (0, 3, 8)], [args[n] for n in (0, 3, 8)])
+        source_at, step, at, dx_step, dilation, blocks, sums_at = (args[n] for n in (1, 2, 4, 5, 6, 7, 9))
         total = e.variables(1)[0]
         with cgutils.for_range(builder, blocks, intp=INT64) as block:
-            value = e.load(e.plus(source, builder.add(source_at, builder.mul(block.index, source_step))))
-            e.store(value, e.plus(e.plus(target, target_at), block.index, LANES))
+            value = e.load(e.plus(e.plus(source, source_at), builder.mul(block.index, step)))
+            here = e.plus(e.plus(target, at), block.index, LANES)
+            for dx in (-1, 0, 1):
+                e.store(value, e.plus(e.plus(here, dx_step, dx + 1), dilation, dx))
             builder.store(builder.fadd(builder.load(total), value), total)
         place = e.plus(sums, sums_at)
         e.store(builder.fadd(e.load(place), builder.load(total)), place)
@@ -316,7 +316,8 @@ def weighted_channels(typingctx, buffer, at, weights, count, bias, out, out_at):
 def spread_block(typingctx, buffer, at, weights, slots, count, inputs, out, out_at, gradients, target, totals):  # fmt: skip  # noqa: E501
     """Start one block of every channel's gradient: weight × ``out``, where a layer's channel is positive.
 
-    Adds channel × ``out`` to ``totals`` [channel, lane]. Channels whose slot is negative get no gradient.
+    Adds channel × ``out`` to ``totals`` [channel, lane], and ``out`` itself to its last vector. Channels
+    whose slot is negative get no gradient.
     """
     signature = types.void(buffer, I, weights, slots, I, I, out, I, gradients, I, totals)
 
@@ -328,6 +329,8 @@ def spread_block(typingctx, buffer, at, weights, slots, count, inputs, out, out_
         )
         at, count, inputs, out_at, target = args[1], args[4], args[5], args[7], args[9]
         here = e.load(e.plus(out, out_at))
+        last = e.plus(totals, count, LANES)
+        e.store(builder.fadd(e.load(last), here), last)
         with cgutils.for_range(builder, count, intp=INT64) as channel:
             value = e.load(e.plus(e.plus(buffer, at), channel.index, LANES), BYTES)
             place = e.plus(totals, channel.index, LANES)
