@@ -222,11 +222,11 @@ def test_drawn_contacts_are_at_the_gaps_asked_for():
 
 def test_bud_axes_cover_the_whole_sphere():
     axes, settings = [], SceneSettings(tubes=0, nested=0, buds=(4, 5))
-    for seed in range(12):
+    for seed in range(10):
         scene = draw_invaginations(Grid((60, 120, 120), 2.0), settings, np.random.default_rng(seed))
         axes += [bud.axis for m in scene.membranes if isinstance(m, BuddedVesicle) for bud in m.buds]
     directions = np.array(axes)
-    assert len(directions) >= 36
+    assert len(directions) >= 30
     assert len({tuple(octant) for octant in (directions > 0).tolist()}) == 8
     # Uniform over the sphere: every coordinate's size is uniform between 0 and 1.
     spread = np.sqrt(1 / 12 / len(directions))

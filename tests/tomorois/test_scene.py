@@ -56,7 +56,7 @@ def test_distances_are_those_to_the_nearest_of_many_samples(surface):
     samples, _ = surface.samples(0.5)
     low, high = surface.bounds_nm()
     rng = np.random.default_rng(1)
-    points = rng.uniform(low - 25, high + 25, (6000, 3))
+    points = rng.uniform(low - 25, high + 25, (1500, 3))
     distance = surface.distance_nm(points)
     beyond = cKDTree(samples).query(points)[0] - np.abs(distance)
     # A sample within 0.5 nm of the closest point is farther by up to 0.5² / 2 (1 / distance + curvature).
