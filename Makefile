@@ -18,15 +18,16 @@ $(VENV)/.ready: pyproject.toml constraints.txt scripts/system_packages.sh
 demo: setup
 	$(BIN)/python examples/demo.py --output demo_output
 
+# Two files of tests at a time: most of a file's time is one core compiling its kernels.
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
