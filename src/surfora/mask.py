@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import cc3d
 import edt
 import numpy as np
+from numba import njit, prange
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -20,6 +21,7 @@ Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
 FEWEST_VOXELS = 20
+DEEPEST = 12  # voxels: no depth beyond this is told apart
 
 
 class CleanSettings(Settings):
@@ -130,18 +132,16 @@ def without_cavities(mask: Mask, largest_voxels: float) -> Mask:
     return ~without_small_pieces(~mask, largest_voxels, connectivity=6)
 
 
-def without_small_pieces(mask: Mask, fewest_voxels: float, connectivity: int = 26) -> Mask:
+def without_small_pieces(mask: Mask, fewest_voxels: float, connectivity: Literal[6, 26] = 26) -> Mask:
     """The mask without connected pieces of fewer voxels than this."""
     if fewest_voxels <= 1:
         return mask
-    pieces = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=connectivity)
-    keep = np.bincount(pieces.ravel()) >= fewest_voxels
-    keep[0] = False
-    return keep[pieces]
+    whole = np.ascontiguousarray(mask).view(np.uint8)
+    return cc3d.dust(whole, threshold=int(np.ceil(fewest_voxels)), connectivity=connectivity).view(bool)
 
 
 def mask_thickness_nm(mask: Mask, voxel_size_nm: float) -> float:
-    """Thickness in nm of the sheet that a mask [z, y, x] depicts, to about 15 %.
+    """Thickness in nm of the sheet that a mask [z, y, x] depicts, to about 20 %.
 
     The smaller of two estimates, each of which errs upwards where the other is good. From the distance
     transform: its mean over a slab is a quarter of the thickness, plus half a voxel to the nearest centre
@@ -149,9 +149,51 @@ def mask_thickness_nm(mask: Mask, voxel_size_nm: float) -> float:
     projection of the voxel faces (Crofton); too large where the sheet lies along the voxel planes.
     """
     require_membrane(mask)
-    part = np.pad(mask[mask_box(mask)], 1)
-    distance = edt.edt(part)[part]
-    from_distance = 4 * (float(distance.mean()) - 0.5)
-    faces = sum(int(np.count_nonzero(np.diff(part.view(np.int8), axis=axis))) for axis in range(3))
-    from_faces = 2 * len(distance) / (2 / 3 * faces)
-    return min(from_distance, from_faces) * voxel_size_nm
+    occupied = np.argwhere(mask)
+    depth, faces = voxel_depths(mask, occupied)
+    return sheet_thickness(depth, int(faces.sum())) * voxel_size_nm
+
+
+def sheet_thickness(depth: NDArray[np.float64], faces: int) -> float:
+    """The thickness in voxels of `mask_thickness_nm`, from the depths (n,) and the number of open faces."""
+    return min(4 * (float(depth.mean()) - 0.5), 3 * len(depth) / max(faces, 1))
+
+
+def voxel_depths(mask: Mask, occupied: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distance in voxels (n,) of each occupied voxel (n, 3) z, y, x to the nearest one outside, at most 12,
+
+    and how many of its six faces are open (n,). The array's border is no outside. For a thin sheet in a
+    large volume this is far cheaper than a distance transform of the whole.
+    """
+    span = np.arange(-DEEPEST, DEEPEST + 1)
+    offsets = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)
+    square = np.sum(offsets**2, axis=1)
+    near = np.flatnonzero((square > 0) & (square <= DEEPEST**2))
+    near = near[np.argsort(square[near], kind="stable")]
+    square_depth, faces = _search_outside(mask, occupied, offsets[near], square[near])
+    return np.sqrt(square_depth), faces
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _search_outside(mask, occupied, offsets, square):
+    """Squared distance to the nearest voxel outside, along offsets sorted by length; open faces."""
+    depth = np.full(len(occupied), square[-1], dtype=np.int64)
+    faces = np.zeros(len(occupied), dtype=np.int64)
+    size = mask.shape
+    for i in prange(len(occupied)):
+        found = False
+        for k in range(len(offsets)):
+            if found and k >= 6:  # the six nearest are the faces, and all of them are looked at
+                break
+            z, y, x = (
+                occupied[i, 0] + offsets[k, 0],
+                occupied[i, 1] + offsets[k, 1],
+                occupied[i, 2] + offsets[k, 2],
+            )
+            if z < 0 or y < 0 or x < 0 or z >= size[0] or y >= size[1] or x >= size[2] or mask[z, y, x]:
+                continue
+            if not found:
+                found, depth[i] = True, square[k]
+            if k < 6:
+                faces[i] += 1
+    return depth, faces

@@ -6,30 +6,27 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import map_coordinates
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from surfora.mask import mask_box, mask_thickness_nm, require_membrane
+from surfora.mask import mask_box, require_membrane, sheet_thickness, voxel_depths
 from surfora.projection import (
     Lattice,
     Patches,
-    centre_lattice,
     chosen_patches,
     face_lattice,
     joined_patches,
     new_patches,
     on_patches,
-    on_ridge,
     point_lattice,
     principal_bending,
     project_points,
     sheet_normals,
+    tangents,
 )
 from surfora.sampling import poisson_disc
 from surfora.surface import PointCloud
@@ -43,7 +40,13 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 MODES = {"faces": 0, "cylinder": 1, "ball": 2}
+LAID = 6  # places laid out on the innermost ring about a patch
 HOLD = 0.3  # weight of the neighbours' thickness beside a point's own crossings
+_NEIGHBOURS = [(z << 42) + (y << 21) + x for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+NEAR_RIM_LEAN = 0.08
+RIM_STEPS = np.arange(-1.5, 3.01, 0.25)  # voxels outward from a point near a rim
+OFF_MIDDLE = 0.25  # voxels from a neighbour's patch, beyond what its bending explains
+ATHWART = 0.5  # cosine between normals that no smooth membrane reaches between neighbours
 RIM_LEAN = 0.17  # of the radius: how far a point lies off the middle of its support at an open rim
 
 
@@ -80,6 +83,7 @@ class Scales:
     thickness: float
     spacing: float
     min_spacing: float
+    seed_spacing: float
     radius: float
     radius_bounds: tuple[float, float]
     mode: int
@@ -105,16 +109,23 @@ def medial_points(
     require_membrane(mask)
     box = mask_box(mask, 2)
     sheet = np.ascontiguousarray(mask[box])
-    scales = _scales(sheet, voxel_size_nm, settings)
-    lattice = face_lattice(sheet) if scales.mode == 0 else centre_lattice(sheet)
+    occupied = np.argwhere(sheet)
+    depth, faces = voxel_depths(sheet, occupied)
+    scales = _scales(sheet_thickness(depth, int(faces.sum())), voxel_size_nm, settings)
+    centres = occupied[:, ::-1].astype(np.float64)
+    lattice = face_lattice(sheet, occupied) if scales.mode == 0 else point_lattice(centres, sheet.shape)
     progress(0, 5)
-    patches = _settled(lattice, _seeds(sheet, lattice, scales, settings.seed), scales, settings.projections)
+    patches = _settled(
+        lattice, _seeds(centres, depth, sheet.shape, scales, settings.seed), scales, settings.projections
+    )
     progress(1, 5)
-    patches = _supported(sheet, patches)
+    patches = _single_layer(_supported(sheet, patches), scales.seed_spacing)
     patches = _densified(sheet, lattice, patches, scales, settings)
     progress(3, 5)
-    patches = _single_layer(patches, scales)
-    patches = _even(patches, scales, settings)
+    patches = _single_layer(patches, scales.spacing)
+    rims = _at_rims(sheet, patches)
+    patches = _even(rims, patches, scales, settings)
+    patches = _single_layer(_densified(sheet, lattice, patches, scales, settings), scales.spacing)
     progress(4, 5)
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     patches = _without_small_pieces(_supported(sheet, patches), scales, settings, voxel_size_nm)
@@ -123,9 +134,8 @@ def medial_points(
     return _cloud(patches, scales, settings, corner, voxel_size_nm, origin_nm)
 
 
-def _scales(sheet: Mask, voxel_size_nm: float, settings: MedialSettings) -> Scales:
-    """Lengths in voxels, from the measured thickness of the sheet and the settings."""
-    thickness = mask_thickness_nm(sheet, voxel_size_nm) / voxel_size_nm
+def _scales(thickness: float, voxel_size_nm: float, settings: MedialSettings) -> Scales:
+    """Lengths in voxels, from the measured thickness of the sheet in voxels and the settings."""
     spacing = (settings.spacing_nm or 1.25 * voxel_size_nm) / voxel_size_nm
     narrow = (settings.min_spacing_nm or 0.8 * voxel_size_nm) / voxel_size_nm
     if settings.min_spacing_nm and settings.spacing_nm and narrow > spacing:
@@ -135,22 +145,39 @@ def _scales(sheet: Mask, voxel_size_nm: float, settings: MedialSettings) -> Scal
         )
     # Below 5 voxels a neighbourhood holds too few steps of the faces, above 9 it flattens real curvature.
     radius = float(np.clip(settings.radius_thicknesses * thickness, 5.0, 9.0))
-    return Scales(thickness, spacing, min(narrow, spacing), radius, (4.0, 1.75 * radius), MODES[settings.fit])
+    apart = max(spacing, 0.6 * thickness)
+    return Scales(
+        thickness, spacing, min(narrow, spacing), apart, radius, (4.0, 1.75 * radius), MODES[settings.fit]
+    )
 
 
-def _seeds(sheet: Mask, lattice: Lattice, scales: Scales, seed: int) -> Patches:
+def _seeds(centres: Floats, depth: Floats, shape: tuple[int, ...], scales: Scales, seed: int) -> Patches:
     """Flat patches on thinned voxel centres that lie deep in the sheet.
 
     Only voxels that no neighbour out-deepens, so that no second layer of seeds starts beside the first.
     """
-    depth = edt.edt(sheet)
-    occupied = np.argwhere(sheet)
-    occupied = occupied[on_ridge(depth, occupied)]
-    deep, points = depth[tuple(occupied.T)], occupied[:, ::-1].astype(np.float64)
-    kept = poisson_disc(points, max(scales.spacing, 0.6 * scales.thickness), deep, seed)
+    ridge = _on_ridge(centres, depth)
+    points, deep = centres[ridge], depth[ridge]
+    kept = poisson_disc(points, scales.seed_spacing, deep, seed)
     kept = kept[~_at_corners(points, deep, kept, scales)]
-    normals = sheet_normals(point_lattice(points, sheet.shape), points[kept], max(scales.radius, 6.0))
+    normals = sheet_normals(point_lattice(points, shape), points[kept], max(scales.radius, 6.0))
     return new_patches(points[kept], normals, scales.thickness / 2, scales.radius)
+
+
+def _on_ridge(centres: Floats, depth: Floats) -> Mask:
+    """Mask (n,) of the voxels that none of their 26 neighbours exceeds in depth by a quarter voxel."""
+    x, y, z = (centres + 1).astype(np.int64).T
+    key = (z << 42) | (y << 21) | x
+    ascending = np.argsort(key)
+    ordered, deep = key[ascending], np.append(depth[ascending], 0.0)
+    deepest = np.zeros(len(depth))
+    for shift in _NEIGHBOURS:
+        place = np.searchsorted(ordered, ordered + shift)
+        there = np.append(ordered, -1)[place] == ordered + shift
+        np.maximum(deepest, deep[np.where(there, place, len(depth))], out=deepest)
+    ridge = np.empty(len(depth), dtype=bool)
+    ridge[ascending] = deep[:-1] >= deepest - 0.25
+    return ridge
 
 
 def _at_corners(points: Floats, depth: Floats, chosen: Ints, scales: Scales) -> Mask:
@@ -211,10 +238,16 @@ def _supported(sheet: Mask, patches: Patches) -> Patches:
 
 
 def _occupancy(sheet: Mask, points: Floats) -> Floats:
-    """The mask (n,) at points x, y, z in voxels, between voxels by trilinear interpolation."""
-    return map_coordinates(
-        sheet.astype(np.float32), points[:, ::-1].T, order=1, mode="nearest", prefilter=False
-    )
+    """The mask (n,) at points x, y, z in voxels, trilinear between voxel centres, 0 beyond the array."""
+    low = np.floor(points[:, ::-1]).astype(np.int64)
+    part = points[:, ::-1] - low
+    total = np.zeros(len(points))
+    for corner in np.ndindex(2, 2, 2):
+        place = low + corner
+        within = np.all((place >= 0) & (place < sheet.shape), axis=1)
+        weight = np.prod(np.where(corner, part, 1 - part), axis=1)
+        total[within] += weight[within] * sheet[tuple(place[within].T)]
+    return total
 
 
 def _spacing(patches: Patches, scales: Scales, settings: MedialSettings) -> Floats:
@@ -228,7 +261,7 @@ def _densified(
 ) -> Patches:
     """More patches where neighbours are farther apart than the spacing asks, laid out on tangent patches."""
     spacing = _spacing(patches, scales, settings)
-    laid = _laid_out(patches, spacing, max(scales.spacing, 0.6 * scales.thickness))
+    laid = _laid_out(patches, spacing, scales.seed_spacing)
     laid = chosen_patches(laid, _occupancy(sheet, laid.points) >= 0.5)
     both = joined_patches(patches, laid)
     order = np.concatenate([np.ones(len(patches.points)), np.zeros(len(laid.points))])
@@ -240,51 +273,84 @@ def _densified(
 
 
 def _laid_out(patches: Patches, spacing: Floats, reach: float) -> Patches:
-    """Hexagonal rings about each patch, on its quadric, out to the reach."""
+    """Rings of places about each patch, on its quadric, out to the reach."""
     parts = []
     rings = np.ceil(reach / spacing).astype(int)
     for ring in range(1, int(rings.max(initial=0)) + 1):
-        parents = np.flatnonzero(rings >= ring)
-        for turn in np.arange(6 * ring) * (2 * np.pi / (6 * ring)):
-            parent = chosen_patches(patches, parents)
-            away = 1.02 * ring * spacing[parents]
-            points, normals = on_patches(parent, away * np.cos(turn), away * np.sin(turn))
+        parent = chosen_patches(patches, rings >= ring)
+        along, across = tangents(parent.normals)
+        away = 1.02 * ring * spacing[rings >= ring, None]
+        for turn in np.arange(LAID * ring) * (2 * np.pi / (LAID * ring)):
+            points, normals = on_patches(parent, away * (np.cos(turn) * along + np.sin(turn) * across))
             parts.append(parent._replace(points=points, normals=normals))
     return Patches(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _single_layer(patches: Patches, scales: Scales) -> Patches:
-    """Without points that lie beside the patches of most of their neighbours."""
-    tree = cKDTree(patches.points)
-    reach = 2.0 * scales.spacing
-    near = tree.query(patches.points, k=9, distance_upper_bound=reach)[1][:, 1:]
-    there = near < len(patches.points)
-    other = np.where(there, near, 0)
+def _at_rims(sheet: Mask, patches: Patches) -> Patches:
+    """Patches on the rim itself: each patch near one, carried along its quadric to where the sheet ends.
+
+    The sheet ends where less than half of it is left about the middle, over a thickness and two voxels
+    along the rim: so a rim cut at an angle, or rounded, ends where the middle does.
+    """
+    near = chosen_patches(patches, np.linalg.norm(patches.lean, axis=1) > NEAR_RIM_LEAN)
+    outward = near.lean / np.linalg.norm(near.lean, axis=1, keepdims=True)
+    sideways = np.cross(near.normals, outward)
+    left = np.stack([_left_over(sheet, near, outward * step, sideways) for step in RIM_STEPS], axis=1)
+    ends = left < 0.5
+    first = np.argmax(ends, axis=1)
+    reached = np.flatnonzero(ends.any(axis=1) & (first > 0))
+    first = first[reached]
+    before, after = left[reached, first - 1], left[reached, first]
+    step = RIM_STEPS[first] - (0.5 - after) / (before - after) * (RIM_STEPS[1] - RIM_STEPS[0])
+    rim = chosen_patches(near, reached)
+    points, normals = on_patches(rim, outward[reached] * step[:, None])
+    return rim._replace(points=points, normals=normals)
+
+
+def _left_over(sheet: Mask, patches: Patches, offsets: Floats, sideways: Floats) -> Floats:
+    """How much (n,) of the sheet is there about the quadrics over the tangential offsets (n, 3)."""
+    total = np.zeros(len(offsets))
+    for aside in (-1.0, 0.0, 1.0):
+        points, normals = on_patches(patches, offsets + aside * sideways)
+        for level in (-0.6, 0.0, 0.6):
+            height = level * patches.half_thickness[:, None]
+            total += _occupancy(sheet, points + height * normals)
+    return total / 9
+
+
+def _single_layer(patches: Patches, spacing: float) -> Patches:
+    """Without points inside the membrane of better determined neighbours, yet off its middle or athwart it.
+
+    Another sheet lies more than a thickness away; a stray point of the same sheet, as the end walls of two
+    sheets side by side can give, does not.
+    """
+    near = cKDTree(patches.points).query(patches.points, k=13, distance_upper_bound=2.2 * spacing)[1]
+    there = near[:, 1:] < len(patches.points)
+    other = np.where(there, near[:, 1:], 0)
     offset = patches.points[:, None] - patches.points[other]
-    normal = patches.normals[other]
-    height = np.einsum("nki,nki->nk", offset, normal)
-    bend = principal_bending(patches)[other]
-    # Two sheets closer than the reach are a whole thickness apart; a stray point of one sheet is not.
-    flat = np.sum(offset**2, axis=2) - height**2
-    beside = np.abs(height) - 0.5 * bend * flat
-    same = there & (np.abs(height) < 0.75 * scales.thickness + 0.25)
-    stray = np.sum(same & (beside > 0.25), axis=1) > 0.5 * np.maximum(np.sum(same, axis=1), 1)
-    return chosen_patches(patches, ~stray)
+    height = np.einsum("nki,nki->nk", offset, patches.normals[other])
+    sagitta = 0.5 * principal_bending(patches)[other] * np.maximum(np.sum(offset**2, axis=2) - height**2, 0)
+    facing = np.abs(np.einsum("ni,nki->nk", patches.normals, patches.normals[other]))
+    better = there & (patches.error[other] < 0.8 * patches.error[:, None])
+    better &= np.abs(height) < patches.half_thickness[other] + 0.25
+    off = (np.abs(height) - sagitta > OFF_MIDDLE) | (facing < ATHWART)
+    return chosen_patches(patches, np.sum(better & off, axis=1) <= 0.5 * np.sum(better, axis=1))
 
 
-def _even(patches: Patches, scales: Scales, settings: MedialSettings) -> Patches:
-    """Thinned to the spacing asked, the best determined points first."""
-    kept = poisson_disc(
-        patches.points, _spacing(patches, scales, settings), -np.round(patches.error, 2), settings.seed
-    )
-    return chosen_patches(patches, kept)
+def _even(rims: Patches, patches: Patches, scales: Scales, settings: MedialSettings) -> Patches:
+    """Thinned to the spacing asked, those on rims first, then the best determined."""
+    both = joined_patches(rims, patches)
+    order = -np.round(both.error, 2)
+    order[: len(rims.points)] = 1.0
+    kept = poisson_disc(both.points, _spacing(both, scales, settings), order, settings.seed)
+    return chosen_patches(both, kept)
 
 
 def _without_small_pieces(
     patches: Patches, scales: Scales, settings: MedialSettings, voxel_size_nm: float
 ) -> Patches:
     """Without connected pieces of less area than asked; InputError where nothing is left."""
-    area = 0.9 * (_spacing(patches, scales, settings) * voxel_size_nm) ** 2
+    area = 1.45 * (_spacing(patches, scales, settings) * voxel_size_nm) ** 2
     pairs = cKDTree(patches.points).query_pairs(2.0 * scales.spacing, output_type="ndarray")
     links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(area), len(area)))
     _, piece = connected_components(links, directed=False)

@@ -56,7 +56,7 @@ class Patches(NamedTuple):
     radius: Floats
     error: Floats
     lean: Floats
-    count: Ints
+    crossings: Ints
 
 
 def new_patches(points: Floats, normals: Floats, half_thickness: float, radius: float) -> Patches:
@@ -75,12 +75,11 @@ def new_patches(points: Floats, normals: Floats, half_thickness: float, radius: 
     )
 
 
-def face_lattice(mask: NDArray[np.bool_]) -> Lattice:
-    """The crossings of a mask [z, y, x]: midway between each voxel inside and its neighbour outside.
+def face_lattice(mask: NDArray[np.bool_], occupied: Ints) -> Lattice:
+    """The crossings of a mask [z, y, x]: midway between each voxel inside (n, 3) and its neighbour outside.
 
     The border of the array is no face: there the volume ends, not the membrane.
     """
-    occupied = np.argwhere(mask)
     places, outs = [], []
     for axis in range(3):
         for step in (-1, 1):
@@ -94,11 +93,6 @@ def face_lattice(mask: NDArray[np.bool_]) -> Lattice:
             places.append(place)
             outs.append(np.full(len(place), 2 - axis + (3 if step < 0 else 0), dtype=np.uint8))
     return _in_blocks(np.concatenate(places), np.concatenate(outs), mask.shape)
-
-
-def centre_lattice(mask: NDArray[np.bool_]) -> Lattice:
-    """The centres of the occupied voxels of a mask [z, y, x]."""
-    return point_lattice(np.argwhere(mask)[:, ::-1].astype(np.float64), mask.shape)
 
 
 def point_lattice(points: Floats, shape: tuple[int, ...]) -> Lattice:
@@ -228,7 +222,7 @@ def sum_faces(local, count, model, radius, sums):
         residual = (z - f - d * x - e * y - 0.5 * (a * x * x + 2 * b * x * y + c * y * y)) * tilt
         x, y = x * inverse, y * inverse
         g = 1 - x * x - y * y
-        limit = 0.25 + 0.5 * abs(facing) + 3 * noise
+        limit = 0.25 + 0.5 * abs(facing) + 2 * noise
         g = g * g if (g > 0) & (abs(residual) < limit) else 0.0
         # A crossing is uniform within its voxel edge: variance facing² / 12 along the normal. On a face
         # parallel to the voxel planes neighbours err together, in terraces, so they count for fewer.
@@ -364,9 +358,9 @@ def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix
     _fill(model, 0, (a, b, c, 0.0, 0.0, 0.0))
     model[6], model[7] = patches.half_thickness[i], patches.noise[i]
     bend = 0.5 * abs(model[0] + model[2]) + np.hypot(0.5 * (model[0] - model[2]), model[1])
-    height = model[6] + 0.75 + 3 * model[7] + min(0.5 * bend * radius**2, 0.7 * radius)
+    height = model[6] + 0.75 + 2 * model[7] + min(0.5 * bend * radius**2, 0.7 * radius)
     count = gather(lattice, point, frame, radius, height, local)
-    patches.count[i], patches.error[i] = count, np.inf
+    patches.crossings[i], patches.error[i] = count, np.inf
     if count < FIT_POINTS:
         return
     for _ in range(steps):
@@ -459,46 +453,29 @@ def joined_patches(one: Patches, other: Patches) -> Patches:
     return Patches(*(np.concatenate(pair) for pair in zip(one, other, strict=True)))
 
 
+def bending_matrices(patches: Patches) -> Floats:
+    """The second derivatives of each patch's height as matrices (n, 3, 3)."""
+    xx, xy, xz, yy, yz, zz = patches.bending.T
+    return np.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], axis=-1).reshape(-1, 3, 3)
+
+
 def principal_bending(patches: Patches) -> Floats:
     """The largest absolute second derivative (n,) of each patch in any direction: 1 / voxels."""
-    xx, xy, xz, yy, yz, zz = patches.bending.T
-    matrices = np.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], axis=-1).reshape(-1, 3, 3)
-    return np.abs(np.linalg.eigvalsh(matrices)).max(axis=1)
+    return np.abs(np.linalg.eigvalsh(bending_matrices(patches))).max(axis=1)
 
 
-def on_patches(patches: Patches, along: Floats, across: Floats) -> tuple[Floats, Floats]:
-    """Points (n, 3) on the quadrics at tangential offsets (n,), and the unit normals (n, 3) there."""
-    frames = np.empty((len(along), 3, 3))
-    heights = _heights(patches.normals, patches.bending, along, across, frames)
-    u, v, n = frames[:, 0], frames[:, 1], frames[:, 2]
-    points = patches.points + along[:, None] * u + across[:, None] * v + heights[:, :1] * n
-    normals = n - heights[:, 1:2] * u - heights[:, 2:3] * v
+def on_patches(patches: Patches, offsets: Floats) -> tuple[Floats, Floats]:
+    """Points (n, 3) of the quadrics over tangential offsets (n, 3), and the unit normals (n, 3) there."""
+    slopes = np.einsum("nij,nj->ni", bending_matrices(patches), offsets)
+    heights = 0.5 * np.sum(slopes * offsets, axis=1, keepdims=True)
+    normals = patches.normals - slopes
+    points = patches.points + offsets + heights * patches.normals
     return points, normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _heights(normals, bending, along, across, frames):
-    """Height and its two slopes (n, 3) of each quadric at an offset; fills the frames (n, 3, 3)."""
-    out = np.empty((len(along), 3))
-    for i in range(len(along)):
-        tangent_frame(normals[i], frames[i])
-        a, b, c = bending_in(frames[i], bending[i])
-        x, y = along[i], across[i]
-        out[i, 0] = 0.5 * (a * x * x + 2 * b * x * y + c * y * y)
-        out[i, 1], out[i, 2] = a * x + b * y, b * x + c * y
-    return out
-
-
-@njit(cache=True, nogil=True)
-def on_ridge(depth, occupied):
-    """Mask (n,) of the voxels (n, 3) z, y, x that none of their 26 neighbours exceeds in depth by 1/4."""
-    ridge = np.ones(len(occupied), dtype=np.bool_)
-    for i in range(len(occupied)):
-        z, y, x = occupied[i]
-        limit = depth[z, y, x] + 0.25
-        for k in range(max(0, z - 1), min(depth.shape[0], z + 2)):
-            for j in range(max(0, y - 1), min(depth.shape[1], y + 2)):
-                for m in range(max(0, x - 1), min(depth.shape[2], x + 2)):
-                    if depth[k, j, m] > limit:
-                        ridge[i] = False
-    return ridge
+def tangents(normals: Floats) -> tuple[Floats, Floats]:
+    """Two unit tangents (n, 3) at right angles to each normal and to each other."""
+    least = np.argmin(np.abs(normals), axis=1)
+    along = np.cross(normals, np.eye(3)[least])
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    return along, np.cross(normals, along)
