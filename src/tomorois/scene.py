@@ -28,7 +28,14 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-Range = Annotated[tuple[float, float], AfterValidator(_rising)]
+class _Rising(AfterValidator):
+    """The rule in the words of the settings template."""
+
+    def __repr__(self) -> str:
+        return "first ≤ second"
+
+
+Range = Annotated[tuple[float, float], _Rising(_rising)]
 """Least and greatest value of something that is drawn."""
 
 GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
