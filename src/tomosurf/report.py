@@ -134,12 +134,12 @@ def _percent(share: float) -> str:
 
 def _rois_section(project: Project, rois: pd.DataFrame) -> Section:
     plans = [plan for plan in project.plans if plan.rois.exists()][:MOST_PICTURED]
-    figures = [picture_of_figure(_slice_figure(plan, project), plan.stem) for plan in plans]
+    figures = [picture_of_figure(slice_figure(plan, project), plan.stem) for plan in plans]
     text = "Each tomogram's slice with most ROI voxels. Orange: ROIs found; dashed blue: true ROIs, if known."
     return Section("Regions of interest", [text], figures, [table_of(rois)] if len(rois) else [])
 
 
-def _slice_figure(plan: TomogramPlan, project: Project) -> Figure:
+def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
     """The tomogram's slice with most ROI voxels, with the outlines of ROIs and truth."""
     tomogram = read_volume(plan.tomogram, project.settings.voxel_size_nm, lazy=True)
     found = union_mask(read_rois(plan.rois)).data
