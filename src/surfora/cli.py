@@ -121,6 +121,32 @@ def medial(
 
 
 @app.command(sort_key=4)
+def isosurface(
+    mask: Mask,
+    /,
+    *,
+    output: Output,
+    voxel_size: VoxelSize = None,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """The boundary of a mask as a smooth mesh that neither thins it nor closes narrow gaps."""
+    from surfora.isosurface import IsosurfaceSettings
+    from surfora.isosurface import isosurface as boundary
+    from surfora.surface import write_surface
+
+    chosen = _section(IsosurfaceSettings, "isosurface", settings)
+
+    def write(path: Path) -> None:
+        membrane = _only_membrane(mask, voxel_size)
+        with progress_bar("isosurface") as progress:
+            mesh = boundary(membrane.mask, membrane.voxel_size_nm, membrane.origin_nm, chosen, progress)
+        write_surface(path, mesh)
+
+    write_unless_there(output, overwrite, write, f"surfora curvature {output}")
+
+
+@app.command(sort_key=5)
 def orient(
     points: PointsFile,
     /,
@@ -139,7 +165,7 @@ def orient(
     )
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=6)
 def mesh(
     points: PointsFile,
     /,
@@ -165,7 +191,7 @@ def mesh(
     _point_stage(points, output, overwrite, meshed, f"surfora smooth {output}")
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def smooth(
     mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
 ) -> None:
@@ -176,7 +202,7 @@ def smooth(
     _mesh_stage(mesh, output, overwrite, lambda m: smooth_mesh(m, chosen), f"surfora curvature {output}")
 
 
-@app.command(sort_key=7)
+@app.command(sort_key=8)
 def curvature(
     mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
 ) -> None:
@@ -192,7 +218,7 @@ def curvature(
     _mesh_stage(mesh, output, overwrite, curved, f"surfora roughness {output}")
 
 
-@app.command(sort_key=8)
+@app.command(sort_key=9)
 def distance(
     mesh: MeshFile,
     /,
@@ -219,7 +245,7 @@ def distance(
     _mesh_stage(mesh, output, overwrite, measured)
 
 
-@app.command(sort_key=9)
+@app.command(sort_key=10)
 def roughness(
     mesh: MeshFile,
     /,
@@ -241,7 +267,7 @@ def roughness(
     _mesh_stage(mesh, output, overwrite, rough)
 
 
-@app.command(sort_key=10)
+@app.command(sort_key=11)
 def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")], /) -> None:
     """Write report.html of a finished run again, from its files."""
     from surfora.report import write_run_report
@@ -249,7 +275,7 @@ def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")],
     out.print(f"report: {write_run_report(folder)}", markup=False)
 
 
-@app.command(sort_key=11)
+@app.command(sort_key=12)
 def settings() -> None:
     """Print a settings file with every default, its meaning and its range, for -s."""
     from surfora.pipeline import SurforaSettings
@@ -259,7 +285,18 @@ def settings() -> None:
 
 S = TypeVar("S", bound=Settings)
 
-SECTIONS = ("roi", "clean", "medial", "orient", "mesh", "smooth", "curvature", "roughness", "distance")
+SECTIONS = (
+    "roi",
+    "clean",
+    "medial",
+    "orient",
+    "mesh",
+    "smooth",
+    "isosurface",
+    "curvature",
+    "roughness",
+    "distance",
+)
 """Sections of the settings file; `SurforaSettings` has the same, but importing it loads every stage."""
 
 

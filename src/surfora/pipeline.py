@@ -14,6 +14,7 @@ import numpy as np
 from surfora.ballpivot import MeshSettings, mesh_points
 from surfora.curvature import CurvatureSettings, mesh_curvature
 from surfora.distance import DistanceSettings
+from surfora.isosurface import IsosurfaceSettings
 from surfora.mask import CleanSettings, clean_mask, mask_thickness_nm
 from surfora.medial import MedialSettings, medial_points
 from surfora.membranes import Membrane, RoiSettings
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class SurforaSettings(Settings):
-    """All settings of `surfora run`, stage by stage in pipeline order."""
+    """All settings of the surfora commands, stage by stage in pipeline order."""
 
     roi: RoiSettings = RoiSettings()
     clean: CleanSettings = CleanSettings()
@@ -39,6 +40,7 @@ class SurforaSettings(Settings):
     orient: OrientSettings = OrientSettings()
     mesh: MeshSettings = MeshSettings()
     smooth: SmoothSettings = SmoothSettings()
+    isosurface: IsosurfaceSettings = IsosurfaceSettings()
     curvature: CurvatureSettings = CurvatureSettings()
     roughness: RoughnessSettings = RoughnessSettings()
     distance: DistanceSettings = DistanceSettings()

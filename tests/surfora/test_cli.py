@@ -14,7 +14,7 @@ import pytest
 import shapes
 from command_line import refusal_of, run_command
 
-from surfora.surface import read_mesh, read_notes, read_points
+from surfora.surface import face_areas_nm2, read_mesh, read_notes, read_points
 from tomocore.formats import write_volume
 from tomocore.volume import Volume
 
@@ -126,6 +126,7 @@ def test_a_stage_by_hand_gives_the_same_area(tmp_path):
         ("smooth", "mesh.vtp", "-o", "smooth.vtp"),
         ("curvature", "smooth.vtp", "-o", "curved.vtp"),
         ("roughness", "curved.vtp", "--voxel-size", EDGE_NM, "-o", "rough.vtp"),
+        ("isosurface", "clean.mrc", "-o", "boundary.vtp"),
     ]
     for step in steps:
         result = run_command("surfora", *step, cwd=tmp_path)
@@ -135,6 +136,10 @@ def test_a_stage_by_hand_gives_the_same_area(tmp_path):
     run_command("surfora", "run", "clean.mrc", "-o", "out", cwd=tmp_path)
     table = pd.read_csv(tmp_path / "out" / "surfaces.csv")
     assert table.loc[0, "area_nm2"] == pytest.approx(shape.area_nm2, rel=0.06)
+    boundary = read_mesh(tmp_path / "boundary.vtp")
+    rim_nm2 = 4.0 * table.loc[0, "boundary_length_nm"]
+    both_sides = face_areas_nm2(boundary.vertices, boundary.faces).sum() - rim_nm2
+    assert both_sides == pytest.approx(2 * shape.area_nm2, rel=0.1)
     whole = read_mesh(tmp_path / "out" / "clean.medial.vtp")
     np.testing.assert_allclose(whole.vertices, mesh.vertices)
 
