@@ -14,7 +14,7 @@ another sheet faces the wrong way or lies at the wrong height, and is left out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -445,7 +445,8 @@ def ball_covariances(lattice, points, radius, covariance):
 
 def chosen_patches(patches: Patches, keep: NDArray[np.bool_] | Ints) -> Patches:
     """Copies of some patches, by mask or index."""
-    return Patches(*(array[keep] for array in patches))
+    kept: Any = (array[keep] for array in patches)
+    return Patches(*kept)
 
 
 def joined_patches(one: Patches, other: Patches) -> Patches:
