@@ -20,6 +20,8 @@ from surfora.surface import (
 from tomocore.console import InputError
 from tomocore.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 SPACING = 1.5
 SMALL = [
     shapes.sphere(12.0),

@@ -18,6 +18,8 @@ from surfora.surface import face_areas_nm2, read_mesh, read_notes, read_points
 from tomocore.formats import write_volume
 from tomocore.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 EDGE_NM = 1.25
 ARRAYS = {
     "mean_curvature_per_nm",

@@ -21,6 +21,8 @@ from surfora.jets import COLUMNS, DIFFERENCE, K1_X, K1_Z, MEAN, MEAN_VARIANCE, T
 from surfora.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from tomocore.console import InputError
 
+pytestmark = pytest.mark.slow
+
 SMOOTH = [
     shapes.sphere(12.0),
     shapes.torus(20.0, 8.0),

@@ -13,6 +13,8 @@ from surfora.surface import boundary_vertices, edges_and_counts, enclosed_volume
 from surfora.surfacefit import adjacency, fit_height, fit_patches, gather_patch, neighbour_means
 from tomocore.console import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def boundary_errors(shape, mesh, thickness, rim_margin):
     """Offset error (n,) in nm of vertices away from the rim, positive where too thick; which are outer."""

@@ -17,6 +17,8 @@ from surfora.roughness import (
 from surfora.surface import SurfaceMesh, vertex_normals
 from tomocore.console import InputError
 
+pytestmark = pytest.mark.slow
+
 SHEET = shapes.flat_sheet(90.0, 80.0)
 
 

@@ -11,6 +11,8 @@ from tomocore.formats import inspect_volume, read_volume, write_volume
 from tomocore.roiset import rois_from_labels, write_rois_archive
 from tomocore.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 EDGE_NM = 2.0
 SHAPE = (32, 48, 48)
 SETTINGS = """\

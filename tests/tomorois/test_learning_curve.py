@@ -20,6 +20,8 @@ from tomorois.learning_curve import (
 from tomorois.training_data import training_volume
 from tomorois.training_loop import TrainSettings
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = TrainSettings(
     bin_factor=1,
     patch_voxels=14,

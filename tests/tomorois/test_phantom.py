@@ -24,6 +24,8 @@ from tomorois.placement import draw_contacts, draw_invaginations
 from tomorois.scene import Cisterna, Grid, Tube, sphere
 from tomorois.truth import bud_truth, contact_truth, membrane_labels
 
+pytestmark = pytest.mark.slow
+
 GRID = Grid((60, 80, 100), 1.5, (10.0, -20.0, 5.0))
 MIDDLE = np.array([10 + 74, -20 + 59, 5 + 44.0])
 LIMIT_NM, THICKNESS_NM = 30.0, 6.0

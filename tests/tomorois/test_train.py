@@ -21,6 +21,8 @@ from tomorois.train import train
 from tomorois.training_loop import Training, TrainingClock, TrainSettings
 from tomorois.validation import ValidationSettings
 
+pytestmark = pytest.mark.slow
+
 EIGHT_LAYERS = {"layers": 8, "dilations": (1, 2)}
 TINY = MSDNetConfig(layers=3, dilations=(1, 2))
 FAST = TrainSettings(

@@ -11,6 +11,8 @@ from tomocore.formats import write_volume
 from tomocore.roiset import rois_from_labels, write_rois_archive
 from tomocore.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 EDGE_NM = 2.0
 SHAPE = (40, 56, 56)
 CENTRES_NM = ((40.0, 56.0, 30.0), (40.0, 56.0, 82.0))
