@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from surfora.surface import Floats, Ints
 
+RINGS_AROUND = 4  # rings of triangles about a loop that mending looks at
 LONGEST_FILLED = 400  # vertices; the triangulation takes the cube of it
 
 
@@ -122,28 +123,42 @@ def fill_loops(
 def mend_folds(
     vertices: Floats, normals: Floats, faces: Ints, loops: list[Ints], facing: float = 0.3
 ) -> Ints:
-    """Faces in which loops that ``fill_loops`` refused, because the mesh folds over there, are closed.
+    """Faces without the loops that ``fill_loops`` refused because the mesh folds over there.
 
-    The triangles along a loop are taken away and the wider hole is triangulated; where that fails, those
-    that only touch the loop too. Loops that stay refused, or that lie on a rim, are left as they were.
+    The triangles along a loop are taken away and the wider hole is triangulated; where that fails, all that
+    touch the loop are, then all that touch those. A fold that hangs on a rim is cut off, so that its loop
+    becomes part of the rim. Loops that stay refused are left as they were.
     """
     if not loops:
         return faces
-    asked = len(loops)
-    touching = np.isin(faces, np.concatenate(loops)).any(axis=1)
-    close = np.isin(faces, faces[touching]).any(axis=1)
-    near = faces[close]
-    for least_shared in (2, 1):
-        left = []
-        for loop in loops:
-            touching = np.isin(near, loop).sum(axis=1) >= least_shared
-            patch = _patch_over(vertices, normals, near, np.flatnonzero(touching), loop, facing)
+    close = np.isin(faces, np.concatenate(loops)).any(axis=1)
+    for _ in range(RINGS_AROUND):
+        close = np.isin(faces, faces[close]).any(axis=1)
+    near, left = faces[close], loops
+    for width in range(3):
+        tried, left = left, []
+        for loop in tried:
+            removed = _around(near, loop, width)
+            patch = _patch_over(vertices, normals, near, np.flatnonzero(removed), loop, facing)
             if len(patch):
-                near = np.concatenate([near[~touching], patch])
+                near = np.concatenate([near[~removed], patch])
             else:
                 left.append(loop)
-        loops = left
-    return faces if len(loops) == asked else np.concatenate([faces[~close], near])
+    for loop in left:
+        cut = near[~_around(near, loop, 1)]
+        if len(boundary_loops(cut)) < len(boundary_loops(near)):
+            near = cut
+    unchanged = len(near) == close.sum() and len(left) == len(loops)
+    return faces if unchanged else np.concatenate([faces[~close], near])
+
+
+def _around(faces: Ints, loop: Ints, width: int) -> NDArray[np.bool_]:
+    """The faces along a loop (width 0: an edge on it, 1: a vertex on it, 2: a vertex on one of those)."""
+    shared = np.isin(faces, loop).sum(axis=1)
+    chosen: NDArray[np.bool_] = shared >= (2 if width == 0 else 1)
+    if width == 2:
+        chosen = np.asarray(np.isin(faces, faces[chosen]).any(axis=1))
+    return chosen
 
 
 def _patch_over(

@@ -331,13 +331,17 @@ def test_holes_are_filled_only_where_the_support_backs_them():
 
 
 def test_small_components_are_dropped():
-    cloud, _ = cloud_and_support(shapes.apposed_sheets(12.0, 24.0))
-    low = cloud.points @ shapes.apposed_sheets(12.0, 24.0).rotation[:, 2]
-    few = np.argsort(low)[: len(low) // 2 + 12]
-    kept = mesh_points(cloud.at(few), MeshSettings(smallest_component_nm2=100.0))
+    shape = shapes.apposed_sheets(12.0, 24.0)
+    cloud, _ = cloud_and_support(shape)
+    upper = ((cloud.points - shape.centre_nm) @ shape.rotation)[:, 2] > 0
+    centre = cloud.points[upper].mean(axis=0)
+    scrap = upper & (np.linalg.norm(cloud.points - centre, axis=1) < 5.0)
+    cloud = cloud.at(~upper | scrap)
+    kept = mesh_points(cloud, MeshSettings(smallest_component_nm2=100.0))
+    every = mesh_points(cloud, MeshSettings(smallest_component_nm2=30.0))
     assert len(boundary_loops(kept.faces)) == 1
-    every = mesh_points(cloud.at(few), MeshSettings(smallest_component_nm2=0.0))
-    assert len(every.faces) > len(kept.faces)
+    assert len(boundary_loops(every.faces)) == 2
+    assert face_areas_nm2(kept.vertices, kept.faces).sum() == pytest.approx(24.0**2, rel=0.02)
 
 
 def test_clouds_that_cannot_be_meshed_are_refused():

@@ -141,6 +141,24 @@ def test_a_fold_is_mended_where_filling_fails():
     assert edges_and_counts(mended)[1].max() == 2
 
 
+def test_a_fold_that_hangs_on_a_rim_is_cut_off():
+    shape = shapes.flat_sheet(20.0, 20.0)
+    vertices, faces = shape.mesh(2.0)
+    local = (vertices - shape.centre_nm) @ shape.rotation
+    middle = local[faces].mean(axis=1)
+    hole = np.hypot(middle[:, 0], middle[:, 1] - 7.0) < 1.6
+    kept, vertices = faces[~hole], vertices.copy()
+    inner = min(boundary_loops(kept), key=len)
+    offset = vertices[inner] - vertices[inner].mean(axis=0)
+    across = offset[0] / np.linalg.norm(offset[0])
+    vertices[inner] -= 1.5 * np.outer(offset @ across, across)
+    mended = mend_folds(vertices, shape.normals(vertices), kept, [inner])
+    assert len(boundary_loops(kept)) == 2
+    assert len(boundary_loops(mended)) == 1
+    assert len(mended) < len(kept)
+    assert edges_and_counts(mended)[1].max() == 2
+
+
 def test_mending_leaves_a_rim_alone():
     shape = shapes.open_cylinder(4.0, 12.0)
     vertices, faces = shape.mesh(1.5)
