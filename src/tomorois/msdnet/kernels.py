@@ -164,39 +164,46 @@ def _finish_row(channels, z, y, sums, at, dx_step, step, dilation, padding, bias
 
 
 @njit(cache=True, nogil=True)
-def _convolve_group(channels, y, rows, planes_z, taps, step, dilation, padding, bias, gate, gradient):
-    """One group of rows, a dilation apart, on some planes; ``step`` is a row of passes."""
+def _convolve_groups(channels, groups, planes_z, taps, step, dilation, padding, bias, gate, gradient):
+    """Some groups of rows, a dilation apart, on some planes; ``step`` is a row of passes."""
     reach = (dilation + LANES - 1) // LANES * LANES
     line = channels.blocks * LANES + 2 * reach
     dx_step = MANY * line
     sums = np.zeros(3 * dx_step + LANES, np.float32)
     at = (-(sums.ctypes.data // 4)) % LANES + reach
-    offsets, folded = np.empty(MANY + 2, np.int64), np.empty(FEW + 2, np.int64)
+    offsets, folded = np.empty((len(groups), MANY + 2), np.int64), np.empty(FEW + 2, np.int64)
     planes = np.empty(2 * MOST_PLANES, np.int64)
-    _list_lines(y, MANY, dilation, channels, padding, offsets)
+    for n in range(len(groups)):
+        _list_lines(groups[n, 0], MANY, dilation, channels, padding, offsets[n])
     for z in planes_z:
         depth = _list_planes(z, dilation, channels, 36, padding, planes)
-        _sum_row_group(channels, z, rows > FEW, taps, step, offsets, planes, depth, sums, at, line)
-        for r in range(rows):
-            row = y + r * dilation
-            _finish_row(channels, z, row, sums, at + r * line, dx_step, step, dilation, padding, bias, gate, gradient)  # fmt: skip  # noqa: E501
-        for r in range(rows if padding == FOLD else 0):
-            row = y + r * dilation
-            if _list_folded_lines(row, dilation, channels, folded):
-                _sum_row_group(channels, z, False, taps, step, folded, planes, depth, sums, at, line)
-                _finish_row(
-                    channels, z, row, sums, at, dx_step, step, dilation, padding, bias, gate, gradient
-                )
+        for n in range(len(groups)):
+            y, rows = groups[n]
+            _sum_row_group(channels, z, rows > FEW, taps, step, offsets[n], planes, depth, sums, at, line)
+            for r in range(rows):
+                row = y + r * dilation
+                _finish_row(channels, z, row, sums, at + r * line, dx_step, step, dilation, padding, bias, gate, gradient)  # fmt: skip  # noqa: E501
+            for r in range(rows if padding == FOLD else 0):
+                row = y + r * dilation
+                if _list_folded_lines(row, dilation, channels, folded):
+                    _sum_row_group(channels, z, False, taps, step, folded, planes, depth, sums, at, line)
+                    _finish_row(
+                        channels, z, row, sums, at, dx_step, step, dilation, padding, bias, gate, gradient
+                    )
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def _convolve(channels, groups, order, taps, step, dilation, padding, bias, gate, gradient):
     segments = (len(order) + PLANES_A_TASK - 1) // PLANES_A_TASK
-    for task in prange(len(groups) * segments):
-        y, rows = groups[task // segments]
+    together = max(1, min(4, (262144 // (3 * channels.row_step) - 2) // MANY))
+    bundles = (len(groups) + together - 1) // together
+    for task in prange(bundles * segments):
+        n = task // segments * together
         segment = task % segments
         planes_z = order[segment * len(order) // segments : (segment + 1) * len(order) // segments]
-        _convolve_group(channels, y, rows, planes_z, taps, step, dilation, padding, bias, gate, gradient)
+        _convolve_groups(
+            channels, groups[n : n + together], planes_z, taps, step, dilation, padding, bias, gate, gradient
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -227,32 +234,34 @@ def _fold_shifted(shifted, at, dx_step, dilation, width):
 
 
 @njit(cache=True, nogil=True)
-def _correlate(channels, gradients, z, slot, count, dilation, padding, totals):
-    """Add what one plane gives to one layer's totals [channel, tap, lane]; the last vector is the bias's."""
+def _correlate(channels, gradients, planes_z, slot, count, dilation, padding, totals):
+    """Add what some planes give to one layer's totals [channel, tap, lane]; the last vector is the bias's."""
     reach = (dilation + LANES - 1) // LANES * LANES
     line = channels.blocks * LANES + 2 * reach
     stripe = max(1, min(channels.size_y, BLOCKS_A_STRIPE // channels.blocks))
     dx_step = stripe * line
     shifted = np.zeros(3 * dx_step + LANES, np.float32)
     at = (-(shifted.ctypes.data // 4)) % LANES + reach
-    lines, planes = np.empty(3 * stripe, np.int64), np.empty(2 * MOST_PLANES, np.int64)
-    depth = _list_planes(z, dilation, channels, 36 * LANES, padding, planes)
-    for y in range(0, channels.size_y, stripe):
-        rows = min(stripe, channels.size_y - y)
-        for r in range(rows):
-            _list_lines(y + r, 1, dilation, channels, padding, lines[3 * r : 3 * r + 3])
-            source = z * gradients.plane_step + (y + r) * gradients.row_step + slot * LANES
-            shift_row(gradients.data, source, gradients.block_step, shifted, at + r * line, dx_step, dilation, channels.blocks, totals, count * 27 * LANES)  # fmt: skip  # noqa: E501
-            if padding == MIRROR:
-                _fold_shifted(shifted, at + r * line, dx_step, dilation, channels.size_x)
-        for channel in range(count):
-            source, total, m = z * channels.plane_step + channel * LANES, channel * 27 * LANES, 0
-            while m + PLANES <= depth:
-                correlate_planes(channels.data, lines, planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
-                m += PLANES
-            while m < depth:
-                correlate_plane(channels.data, lines, planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
-                m += 1
+    lines, planes = np.empty((channels.size_y, 3), np.int64), np.empty(2 * MOST_PLANES, np.int64)
+    for y in range(channels.size_y):
+        _list_lines(y, 1, dilation, channels, padding, lines[y])
+    for z in planes_z:
+        depth = _list_planes(z, dilation, channels, 36 * LANES, padding, planes)
+        for y in range(0, channels.size_y, stripe):
+            rows = min(stripe, channels.size_y - y)
+            for r in range(rows):
+                source = z * gradients.plane_step + (y + r) * gradients.row_step + slot * LANES
+                shift_row(gradients.data, source, gradients.block_step, shifted, at + r * line, dx_step, dilation, channels.blocks, totals, count * 27 * LANES)  # fmt: skip  # noqa: E501
+                if padding == MIRROR:
+                    _fold_shifted(shifted, at + r * line, dx_step, dilation, channels.size_x)
+            for channel in range(count):
+                source, total, m = z * channels.plane_step + channel * LANES, channel * 27 * LANES, 0
+                while m + PLANES <= depth:
+                    correlate_planes(channels.data, lines[y:], planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
+                    m += PLANES
+                while m < depth:
+                    correlate_plane(channels.data, lines[y:], planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
+                    m += 1
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -270,9 +279,8 @@ def weight_gradients(channels, gradients, slots, schedule, padding):
         for layer in range(layers):
             count, kind = inputs + layer, schedule.kinds[layer]
             totals = np.zeros((27 * count + 1) * LANES, np.float32)
-            for place in range(part * PLANES_A_PART, min((part + 1) * PLANES_A_PART, size)):
-                z, dilation = schedule.orders[kind, place], schedule.dilations[kind]
-                _correlate(channels, gradients, z, slots[count], count, dilation, padding, totals)
+            planes_z = schedule.orders[kind, part * PLANES_A_PART : (part + 1) * PLANES_A_PART]
+            _correlate(channels, gradients, planes_z, slots[count], count, schedule.dilations[kind], padding, totals)  # fmt: skip  # noqa: E501
             for tap in range(27 * count):
                 parts[part, done + tap] = sum_lanes(totals, tap * LANES)
             parts[part, taps + layer] = sum_lanes(totals, 27 * count * LANES)

@@ -10,6 +10,7 @@ offsets that come in integer arrays count bytes. Nothing is checked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -233,16 +234,16 @@ def _correlation(depth: int) -> Callable[..., None]:
             sums = e.variables(9 * depth)
             for variable, place in zip(sums, places, strict=True):
                 builder.store(e.load(place), variable)
-            with cgutils.for_range(builder, rows, intp=INT64) as row:
-                line = e.plus(lines, row.index, 3, size=8)
-                offsets = [e.integer(e.plus(line, dy, size=8)) for dy in range(3)]
-                inputs = [builder.add(start, offset) for start in starts for offset in offsets]
-                gradient = e.plus(e.plus(shifted, at), builder.mul(row.index, row_step))
-                with cgutils.for_range(builder, blocks, intp=INT64) as block:
-                    here = e.plus(gradient, block.index, LANES)
+            with cgutils.for_range(builder, blocks, intp=INT64) as block:
+                columns = [e.plus(start, builder.mul(block.index, step)) for start in starts]
+                gradient = e.plus(e.plus(shifted, at), block.index, LANES)
+                with cgutils.for_range(builder, rows, intp=INT64) as row:
+                    line = e.plus(lines, row.index, 3, size=8)
+                    offsets = [e.integer(e.plus(line, dy, size=8)) for dy in range(3)]
+                    here = e.plus(gradient, builder.mul(row.index, row_step))
                     g = [e.load(e.plus(here, dx_step, dx), BYTES) for dx in range(3)]
-                    for n, start in enumerate(inputs):
-                        value = e.load(e.plus(start, builder.mul(block.index, step)), BYTES)
+                    for n, (column, offset) in enumerate(product(columns, offsets)):
+                        value = e.load(builder.add(column, offset), BYTES)
                         for dx in range(3):
                             e.add_to(sums[3 * n + dx], g[dx], value)
             for variable, place in zip(sums, places, strict=True):
