@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -176,6 +178,25 @@ def test_row_groups_cover_every_row_once() -> None:
         schedule = cpu.schedule_of((dilation,), 3, size)
         rows = [y + k * dilation for y, count in schedule.groups for k in range(count)]
         assert sorted(rows) == list(range(size))
+
+
+NARROW = """
+from llvmlite import binding
+binding.get_host_cpu_features = lambda: binding.FeatureMap({{"avx": {avx}}})
+import numpy as np, torch, test_msdnet
+from tomorois.msdnet import vector
+assert vector.LANES == {lanes}
+for case in test_msdnet.CASES.values():
+    test_msdnet.test_outputs_and_all_gradients_equal_the_plain_module(case)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("avx", "lanes"), [(True, 8), (False, 4)])
+def test_processors_with_narrower_vectors_compute_the_same(avx: bool, lanes: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent)}
+    code = NARROW.format(avx=avx, lanes=lanes)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
 
 
 def test_the_package_imports_without_torch() -> None:

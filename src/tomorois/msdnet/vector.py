@@ -87,9 +87,10 @@ class Emitter:
 
     def prefetch(self, address: ir.Value) -> None:
         """Ask for a cache line early, into the second-level cache."""
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), INT32, INT32, INT32])
-        ask = cgutils.get_or_insert_function(self.b.module, kind, "llvm.prefetch.p0")
-        self.b.call(ask, [self.b.inttoptr(address, ir.IntType(8).as_pointer()), INT32(0), INT32(2), INT32(1)])
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, INT32, INT32, INT32])
+        ask = self.b.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        self.b.call(ask, [self.b.inttoptr(address, pointer), INT32(0), INT32(2), INT32(1)])
 
     def variables(self, count: int) -> list[Any]:
         """Vectors that live across loops, zero at first; they become registers."""
