@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,6 +70,10 @@ class Arc:
         rho, z = self.centre[0] + self.radius * c, self.centre[1] + self.radius * d
         return rho, z, self.side * c, self.side * d, np.full_like(rho, self.side / self.radius)
 
+    def widened(self, by_nm: float, end: int) -> Arc:
+        more = np.sign(self.stop - self.start) * by_nm / self.radius
+        return replace(self, start=self.start - more) if end == 0 else replace(self, stop=self.stop + more)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -98,6 +102,12 @@ class Line:
         rho, z = self.start[0] + s * along[0], self.start[1] + s * along[1]
         one = np.ones_like(rho)
         return rho, z, along[1] * one, -along[0] * one, 0.0 * one
+
+    def widened(self, by_nm: float, end: int) -> Line:
+        shift = by_nm * self._direction()
+        if end == 0:
+            return replace(self, start=tuple(np.asarray(self.start) - shift))
+        return replace(self, stop=tuple(np.asarray(self.stop) + shift))
 
 
 @dataclass(frozen=True)
@@ -133,6 +143,9 @@ class Catenary:
         z = c * np.arcsinh(s / c - np.sinh(self.half_height / c))
         cosh = np.cosh(z / c)
         return c * cosh, z, 1 / cosh, -np.tanh(z / c), -1 / (c * cosh**2)
+
+    def widened(self, by_nm: float, end: int) -> Catenary:
+        return replace(self, half_height=self.half_height + by_nm)
 
 
 @dataclass(frozen=True)
@@ -184,6 +197,22 @@ class Revolution:
         small = np.abs(foot_rho) < 1e-9  # at a pole both principal curvatures are the profile's
         around = np.where(small, bend, n_rho / np.where(small, 1.0, foot_rho))
         return Feet(foot, normal, (bend + around) / 2, bend * around, rim > 0)
+
+    def widened(self, by_nm: float) -> Revolution:
+        """The same surface carried on beyond its rims."""
+        pieces = list(self.pieces)
+        for end, is_open in zip((0, -1), self.open_ends, strict=True):
+            if is_open:
+                pieces[end] = pieces[end].widened(by_nm, end)
+        return replace(self, pieces=tuple(pieces))
+
+    def between_rims(self, points: Floats) -> Mask:
+        """Which points lie between the planes of the rims."""
+        low, high = (
+            self.pieces[0].at(np.zeros(1))[1],
+            self.pieces[-1].at(np.array([self.pieces[-1].length]))[1],
+        )
+        return ~((self.open_ends[0] & (points[:, 2] < low)) | (self.open_ends[1] & (points[:, 2] > high)))
 
     def grid(self, edge_nm: float) -> tuple[Floats, Ints]:
         rho, z = self._stations(edge_nm)

@@ -10,7 +10,7 @@ points are (n, 3) x, y, z; masks are [z, y, x]. H > 0 where the surface bends ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion
@@ -114,13 +114,16 @@ class Shape:
         margin_nm: float | None = None,
         origin_nm: tuple[float, float, float] | None = None,
         rounded_rim: bool = False,
+        slanted_rim: bool = False,
     ) -> tuple[Mask, tuple[float, float, float]]:
         """Mask [z, y, x] of the voxels whose centre is within half the thickness, and the origin (x, y, z).
 
-        An open membrane ends flat at its rim, or in a half-round where ``rounded_rim`` is set.
+        An open membrane ends at right angles at its rim, or in a half-round with ``rounded_rim``; with
+        ``slanted_rim`` a surface of revolution ends along the planes of its rims, as if cut by a volume.
         """
+        whole = replace(self, patch=self.patch.widened(2 * thickness_nm)) if slanted_rim else self
         margin = (3 * voxel_size_nm if margin_nm is None else margin_nm) + thickness_nm / 2
-        corners, _ = self.mesh(max(self.area_nm2**0.5 / 40, voxel_size_nm))
+        corners, _ = whole.mesh(max(self.area_nm2**0.5 / 40, voxel_size_nm))
         low = corners.min(axis=0) - margin if origin_nm is None else np.asarray(origin_nm, dtype=float)
         nx, ny, nz = np.ceil((corners.max(axis=0) + margin - low) / voxel_size_nm).astype(int) + 1
         mask = np.zeros((nz, ny, nx), dtype=bool)
@@ -130,9 +133,10 @@ class Shape:
         for z in range(nz):
             points = low + voxel_size_nm * np.column_stack([yx[:, 1], yx[:, 0], np.full(len(yx), z)])
             near = np.isfinite(coarse.query(points, distance_upper_bound=reach)[0])
-            foot = self.feet(points[near])
+            foot = whole.feet(points[near])
             inside = np.linalg.norm(points[near] - foot.points, axis=1) <= thickness_nm / 2
-            mask[z].reshape(-1)[near] = inside & (rounded_rim | ~foot.on_rim)
+            kept = self.patch.between_rims(self._local(points[near])) if slanted_rim else ~foot.on_rim
+            mask[z].reshape(-1)[near] = inside & (rounded_rim | kept)
         return mask, (float(low[0]), float(low[1]), float(low[2]))
 
     def _local(self, points: Floats) -> Floats:

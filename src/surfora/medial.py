@@ -41,7 +41,7 @@ Mask = NDArray[np.bool_]
 
 MODES = {"faces": 0, "cylinder": 1, "ball": 2}
 LAID = 6  # places laid out on the innermost ring about a patch
-HOLD = 0.3  # weight of the neighbours' thickness beside a point's own crossings
+HOLD = 1.0  # weight of the neighbours' thickness beside a point's own crossings
 _NEIGHBOURS = [(z << 42) + (y << 21) + x for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1)]
 NEAR_RIM_LEAN = 0.08
 RIM_STEPS = np.arange(-1.5, 3.01, 0.25)  # voxels outward from a point near a rim
@@ -120,12 +120,14 @@ def medial_points(
     )
     progress(1, 5)
     patches = _single_layer(_supported(sheet, patches), scales.seed_spacing)
-    patches = _densified(sheet, lattice, patches, scales, settings)
+    patches = _densified(sheet, lattice, patches, scales.seed_spacing, scales, settings)
     progress(3, 5)
     patches = _single_layer(patches, scales.spacing)
     rims = _at_rims(sheet, patches)
     patches = _even(rims, patches, scales, settings)
-    patches = _single_layer(_densified(sheet, lattice, patches, scales, settings), scales.spacing)
+    patches = _single_layer(
+        _densified(sheet, lattice, patches, scales.spacing, scales, settings), scales.spacing
+    )
     progress(4, 5)
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     patches = _without_small_pieces(_supported(sheet, patches), scales, settings, voxel_size_nm)
@@ -193,23 +195,50 @@ def _settled(lattice: Lattice, patches: Patches, scales: Scales, projections: in
     for _ in range(projections):
         project_points(lattice, patches, everyone, 2, scales.mode, 0.0)
     if scales.mode == 0:
-        _agree(patches)
+        _from_inside(patches, scales)
         _adapt_radii(lattice, patches, scales)
     return chosen_patches(patches, np.isfinite(patches.error))
 
 
-def _agree(patches: Patches) -> None:
-    """Give every patch the median thickness and noise of the patches about it that are not at a rim.
+def _from_inside(patches: Patches, scales: Scales) -> None:
+    """Replace the patches that the end walls of the mask mislead by what the sound ones farther in say.
 
-    At a rim the walls of the mask pass for faces, unless both are known from farther in.
+    The walls pass for faces, more so where they are slanted. Carried on from the inside, quadric, thickness
+    and noise keep them out of the next fit.
     """
-    inner = np.flatnonzero((np.linalg.norm(patches.lean, axis=1) < RIM_LEAN) & np.isfinite(patches.error))
-    if len(inner) == 0:
+    sound = np.flatnonzero(_sound(patches, scales))
+    if len(sound) == 0:
         return
-    near = cKDTree(patches.points[inner]).query(patches.points, k=min(12, len(inner)))[1]
-    near = inner[near.reshape(len(patches.points), -1)]
+    near = cKDTree(patches.points[sound]).query(patches.points, k=min(12, len(sound)))[1]
+    near = sound[near.reshape(len(patches.points), -1)]
     for values in (patches.half_thickness, patches.noise):
         values[:] = np.median(values[near], axis=1)
+    misled = np.setdiff1d(np.arange(len(patches.points)), sound)
+    offset = patches.points[misled, None] - patches.points[near[misled]]
+    height = np.einsum("nki,nki->nk", offset, patches.normals[near[misled]])
+    best = np.argmin(np.abs(height) + 0.3 * np.linalg.norm(offset, axis=2), axis=1)
+    source = chosen_patches(patches, near[misled, best])
+    chosen = (np.arange(len(misled)), best)
+    across = offset[chosen] - height[chosen][:, None] * source.normals
+    patches.points[misled], patches.normals[misled] = on_patches(source, across)
+    patches.bending[misled] = source.bending
+
+
+def _sound(patches: Patches, scales: Scales) -> Mask:
+    """Mask (n,) of the patches not near a rim, or near one yet as thick and smooth as those about them."""
+    lean = np.linalg.norm(patches.lean, axis=1)
+    tree = cKDTree(patches.points)
+    at_rim = patches.points[lean > 1.5 * NEAR_RIM_LEAN]
+    if len(at_rim) == 0:
+        return np.isfinite(patches.error)
+    far = cKDTree(at_rim).query(patches.points)[0] > 3 * scales.thickness + 1
+    reach = 2.5 * scales.thickness + 4
+    near = tree.query(patches.points, k=min(64, len(lean)), distance_upper_bound=reach)[1]
+    near = near.reshape(len(lean), -1)
+    thick = np.nanpercentile(np.append(patches.half_thickness, np.nan)[near], 75, axis=1)
+    smooth = np.nanpercentile(np.append(patches.noise, np.nan)[near], 25, axis=1)
+    alike = (patches.half_thickness > 0.85 * thick) & (patches.noise < 2 * smooth + 0.05)
+    return (far | ((lean < NEAR_RIM_LEAN) & alike)) & np.isfinite(patches.error)
 
 
 def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
@@ -218,17 +247,26 @@ def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
     A quadric over radius r misses a sphere of radius R by up to r⁴ / (48 R³), so r stays below 0.7 R.
     """
     low, high = scales.radius_bounds
+    low = low + 4 * np.maximum(patches.noise - 0.1, 0)
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     for _ in range(4):
         tolerance = np.maximum(0.025, 0.1 * patches.noise)
         wanted = np.where(patches.error > tolerance, np.minimum(1.25 * patches.radius, high), patches.radius)
-        bent = 0.7 / np.maximum(principal_bending(patches), 1e-6)
-        wanted = np.minimum(wanted, np.maximum(bent, low))
+        wanted = np.minimum(wanted, np.maximum(0.7 / np.maximum(_shared_bending(patches), 1e-6), low))
         changed = np.flatnonzero(np.abs(wanted - patches.radius) > 0.02 * patches.radius)
         if len(changed) == 0:
             return
         patches.radius[changed] = wanted[changed]
         project_points(lattice, patches, changed, 2, scales.mode, HOLD)
+
+
+def _shared_bending(patches: Patches) -> Floats:
+    """The largest second derivative (n,) of the mean patch of each point and its nearest: noise cancels."""
+    near = cKDTree(patches.points).query(patches.points, k=min(8, len(patches.points)))[1]
+    near = near.reshape(len(patches.points), -1)
+    facing = np.sign(np.einsum("ni,nki->nk", patches.normals, patches.normals[near]))
+    mean = np.mean(facing[:, :, None] * patches.bending[near], axis=1)
+    return principal_bending(patches._replace(bending=mean))
 
 
 def _supported(sheet: Mask, patches: Patches) -> Patches:
@@ -252,38 +290,44 @@ def _occupancy(sheet: Mask, points: Floats) -> Floats:
 
 def _spacing(patches: Patches, scales: Scales, settings: MedialSettings) -> Floats:
     """Spacing (n,) in voxels by the turn of the membrane, between its bounds."""
-    by_turn = np.deg2rad(settings.turn_deg) / np.maximum(principal_bending(patches), 1e-6)
+    by_turn = np.deg2rad(settings.turn_deg) / np.maximum(_shared_bending(patches), 1e-6)
     return np.clip(by_turn, scales.min_spacing, scales.spacing)
 
 
 def _densified(
-    sheet: Mask, lattice: Lattice, patches: Patches, scales: Scales, settings: MedialSettings
+    sheet: Mask, lattice: Lattice, patches: Patches, reach: float, scales: Scales, settings: MedialSettings
 ) -> Patches:
     """More patches where neighbours are farther apart than the spacing asks, laid out on tangent patches."""
     spacing = _spacing(patches, scales, settings)
-    laid = _laid_out(patches, spacing, scales.seed_spacing)
-    laid = chosen_patches(laid, _occupancy(sheet, laid.points) >= 0.5)
-    both = joined_patches(patches, laid)
-    order = np.concatenate([np.ones(len(patches.points)), np.zeros(len(laid.points))])
-    kept = poisson_disc(both.points, _spacing(both, scales, settings), order, settings.seed)
-    added = chosen_patches(both, kept[kept >= len(patches.points)])
+    parent, points, normals = _laid_out(patches, spacing, reach)
+    held = np.flatnonzero(_occupancy(sheet, points) >= 0.5)
+    parent = np.concatenate([np.arange(len(spacing)), parent[held]])
+    points = np.concatenate([patches.points, points[held]])
+    normals = np.concatenate([patches.normals, normals[held]])
+    order = np.arange(len(points)) < len(spacing)
+    kept = poisson_disc(points, spacing[parent], order, settings.seed)
+    kept = kept[kept >= len(spacing)]
+    added = chosen_patches(patches, parent[kept])._replace(points=points[kept], normals=normals[kept])
     for _ in range(2):
-        project_points(lattice, added, np.arange(len(added.points)), 2, scales.mode, HOLD)
+        project_points(lattice, added, np.arange(len(kept)), 2, scales.mode, HOLD)
     return joined_patches(patches, _supported(sheet, added))
 
 
-def _laid_out(patches: Patches, spacing: Floats, reach: float) -> Patches:
-    """Rings of places about each patch, on its quadric, out to the reach."""
-    parts = []
+def _laid_out(patches: Patches, spacing: Floats, reach: float) -> tuple[Ints, Floats, Floats]:
+    """Rings of places about each patch, on its quadric, out to the reach: parents, points and normals."""
+    along, across = tangents(patches.normals)
+    parents, points, normals = [], [], []
     rings = np.ceil(reach / spacing).astype(int)
     for ring in range(1, int(rings.max(initial=0)) + 1):
-        parent = chosen_patches(patches, rings >= ring)
-        along, across = tangents(parent.normals)
-        away = 1.02 * ring * spacing[rings >= ring, None]
+        parent = np.flatnonzero(rings >= ring)
+        away = 1.02 * ring * spacing[parent, None]
         for turn in np.arange(LAID * ring) * (2 * np.pi / (LAID * ring)):
-            points, normals = on_patches(parent, away * (np.cos(turn) * along + np.sin(turn) * across))
-            parts.append(parent._replace(points=points, normals=normals))
-    return Patches(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+            offsets = away * (np.cos(turn) * along[parent] + np.sin(turn) * across[parent])
+            place, normal = on_patches(chosen_patches(patches, parent), offsets)
+            parents.append(parent)
+            points.append(place)
+            normals.append(normal)
+    return np.concatenate(parents), np.concatenate(points), np.concatenate(normals)
 
 
 def _at_rims(sheet: Mask, patches: Patches) -> Patches:
