@@ -33,6 +33,7 @@ SIXTH_NEIGHBOUR = 1.8  # distance to the sixth neighbour in a Poisson-disc sampl
 REACH = 1.1  # neighbours are kept this much beyond the ball's diameter, for where the spacing grows
 MOST_ROWS = 4e6
 CHUNK = 8192  # points that a thread takes at a time
+PINHOLE_SLACK = 0.4  # voxels
 TIE_BREAK = 1e-4  # displacement, in spacings, that keeps four points of a lattice off one ball
 
 
@@ -70,7 +71,7 @@ class MeshSettings(Settings):
     gap_limit_voxels: float = Field(
         1.2,
         ge=0.5,
-        le=4.0,
+        le=3.5,
         description="A triangle is dropped where it comes farther than this from every voxel of the mask; "
         "1.2 voxels forbids bridges over two empty voxels.",
     )
@@ -78,6 +79,12 @@ class MeshSettings(Settings):
         10.0,
         ge=0.0,
         description="Holes up to this diameter in nm are closed where the mask backs all of it; 0: none.",
+    )
+    pinhole_nm: float = Field(
+        4.0,
+        ge=0.0,
+        description="Holes up to this diameter in nm, less than a membrane is thick, are closed even where "
+        "the mask is up to 0.4 voxel farther than the gap limit; 0: none.",
     )
     smallest_component_nm2: float = Field(
         30.0, ge=0.0, description="Connected pieces of the mesh below this area in nm² are dropped."
@@ -95,8 +102,8 @@ def mesh_points(
 
     Ball pivoting over a scan of radii; triangles that cross a gap of ``support`` (the membrane's mask as a
     bool Volume) or a voxel of ``foreign`` (mask on the same grid) are dropped, then small components; holes
-    up to ``fill_loops_nm`` are closed where the support backs them. Without support nothing but the holes
-    that the largest ball cannot pass is closed. The local spacing is read from ``cloud.data["spacing_nm"]``,
+    up to ``fill_loops_nm`` are closed where the support backs them. Without support only those that the
+    largest ball cannot pass are. The local spacing is read from ``cloud.data["spacing_nm"]``,
     else estimated. Raises InputError where the cloud has no normals, or no triangle comes out.
     """
     points, normals = _oriented(cloud)
@@ -106,7 +113,7 @@ def mesh_points(
         faces = _without_gaps(points, faces, support, foreign, settings)
     faces = _without_small_components(points, faces, settings.smallest_component_nm2)
     if support is not None and settings.fill_loops_nm > 0:
-        faces = _backed_fill(points, normals, faces, support, foreign, settings)
+        faces = _with_holes_closed(points, normals, faces, support, foreign, settings)
     if len(faces) == 0:
         raise InputError(
             f"no triangle could be made of {len(points)} points; check that they lie on a surface, "
@@ -287,7 +294,7 @@ def face_components(faces: Ints) -> Ints:
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
-def _backed_fill(
+def _with_holes_closed(
     points: Floats,
     normals: Floats,
     faces: Ints,
@@ -295,14 +302,20 @@ def _backed_fill(
     foreign: Mask | None,
     settings: MeshSettings,
 ) -> Ints:
-    """Close the loops up to ``fill_loops_nm`` across whose filling the support has no gap."""
-    loops = boundary_loops(faces)
-    small = measure_loops(points, loops).diameter_nm <= settings.fill_loops_nm
-    chosen = [loop for loop, is_small in zip(loops, small, strict=True) if is_small]
-    filled, owner = fill_loops(points, normals, faces, chosen, _facing(settings))
-    keep = gap_tests(points, filled, support, foreign=foreign, limit_voxels=settings.gap_limit_voxels).keep
-    refused = np.unique(owner[~keep])
-    return np.concatenate([faces, filled[~np.isin(owner, refused)]])
+    """Close the loops across whose filling the support has no gap.
+
+    A pinhole may be a little farther from the mask: it is closed in on all sides, so nothing is bridged.
+    """
+    gap, fill_nm = settings.gap_limit_voxels, settings.fill_loops_nm
+    for most_nm, limit in ((fill_nm, gap), (min(settings.pinhole_nm, fill_nm), gap + PINHOLE_SLACK)):
+        loops = boundary_loops(faces)
+        small = measure_loops(points, loops).diameter_nm <= most_nm
+        chosen = [loop for loop, is_small in zip(loops, small, strict=True) if is_small]
+        filled, owner = fill_loops(points, normals, faces, chosen, _facing(settings))
+        keep = gap_tests(points, filled, support, foreign=foreign, limit_voxels=limit).keep
+        refused = np.unique(owner[~keep])
+        faces = np.concatenate([faces, filled[~np.isin(owner, refused)]])
+    return faces
 
 
 def _facing(settings: MeshSettings) -> float:

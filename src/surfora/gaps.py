@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import get_num_threads, njit
@@ -14,6 +14,7 @@ from tomocore.console import InputError
 from tomocore.volume import Volume, world_to_index
 
 Mask = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
 
 CHUNK = 8192  # triangles that a thread takes at a time
 HALF_BOX = 0.25  # voxels are tested in halves along each axis: boxes of half a voxel, centres at ±¼
@@ -61,16 +62,17 @@ def gap_tests(
         raise InputError(f"gap limit must be 0.5 to 4 voxels; got {limit_voxels}")
     if foreign is not None and foreign.shape != support.shape:
         raise InputError(f"foreign labels have shape {foreign.shape}, the mask {support.shape}; use one grid")
-    grid = np.ascontiguousarray(support.data != 0).view(np.uint8)
-    if foreign is not None:
-        grid = np.where(foreign, np.uint8(2), grid)
+    own = _as_bytes(support.data)
+    other = np.empty((0, 0, 0), np.uint8) if foreign is None else _as_bytes(foreign)
     corners = world_to_index(vertices, support.voxel_size_nm, support.origin_nm)
     tests = np.empty(len(faces), dtype=np.int64)
     keep = np.empty(len(faces), dtype=np.bool_)
     offsets, corner_of = _offsets_within(limit_voxels), np.ascontiguousarray(faces)
 
     def test(first: int) -> None:
-        _test_faces(corners, corner_of, grid, offsets, keep, tests, first, min(first + CHUNK, len(faces)))
+        _test_faces(
+            corners, corner_of, own, other, offsets, keep, tests, first, min(first + CHUNK, len(faces))
+        )
 
     with ThreadPoolExecutor(get_num_threads()) as pool:
         list(pool.map(test, range(0, len(faces), CHUNK)))
@@ -87,6 +89,11 @@ def occupied_by_points(points: Floats, voxel_size_nm: float, margin_voxels: int 
     return Volume(data, voxel_size_nm, origin)
 
 
+def _as_bytes(mask: NDArray[Any]) -> Bytes:
+    """A mask as 0 and 1, without a copy where it is bool and contiguous."""
+    return np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask != 0).view(np.uint8)
+
+
 def _offsets_within(limit: float) -> NDArray[np.int64]:
     """Voxels (k, 3) within ``limit`` of a box centre at +¼ on each axis, nearest first."""
     reach = int(np.ceil(limit)) + 1
@@ -97,17 +104,17 @@ def _offsets_within(limit: float) -> NDArray[np.int64]:
 
 
 @njit(cache=True, nogil=True)
-def _is_gap(grid: NDArray[np.uint8], offsets: Ints, z: int, y: int, x: int) -> bool:
+def _is_gap(own: Bytes, other: Bytes, offsets: Ints, z: int, y: int, x: int) -> bool:
     """Whether half-voxel box (z, y, x) lies in a foreign voxel or has no occupied voxel near."""
     vz, vy, vx = z >> 1, y >> 1, x >> 1
     sz, sy, sx = 2 * (z & 1) - 1, 2 * (y & 1) - 1, 2 * (x & 1) - 1
-    nz, ny, nx = grid.shape
+    nz, ny, nx = own.shape
     for k in range(len(offsets)):
         i, j, l = vz + sz * offsets[k, 0], vy + sy * offsets[k, 1], vx + sx * offsets[k, 2]  # noqa: E741
         if 0 <= i < nz and 0 <= j < ny and 0 <= l < nx:
-            if k == 0 and grid[i, j, l] == 2:
+            if k == 0 and len(other) > 0 and other[i, j, l] != 0:
                 return True
-            if grid[i, j, l] == 1:
+            if own[i, j, l] != 0:
                 return False
     return True
 
@@ -150,7 +157,7 @@ def triangle_meets_box(corner: Floats, edge: Floats, normal: Floats, at: Floats)
 
 
 @njit(cache=True, nogil=True)
-def _meets_gap(corner: Floats, grid: NDArray[np.uint8], offsets: Ints, work: Floats) -> tuple[bool, int]:
+def _meets_gap(corner: Floats, own: Bytes, other: Bytes, offsets: Ints, work: Floats) -> tuple[bool, int]:
     """Whether a triangle meets a gap box, and how many gap boxes it took to say so.
 
     Columns of boxes along the normal's largest axis are left out where an edge parts them from the
@@ -187,7 +194,7 @@ def _meets_gap(corner: Floats, grid: NDArray[np.uint8], offsets: Ints, work: Flo
                 first = max(first, int(np.floor(2 * (level - reach) + 0.5)))
                 last = min(last, int(np.floor(2 * (level + reach) + 0.5)) + 1)
             for box[w] in range(first, last):
-                if _is_gap(grid, offsets, box[0], box[1], box[2]):
+                if _is_gap(own, other, offsets, box[0], box[1], box[2]):
                     tests += 1
                     at[w] = 0.5 * box[w] - HALF_BOX
                     if triangle_meets_box(corner, edge, normal, at):
@@ -206,7 +213,8 @@ def _box_range(corner: Floats, axis: int) -> tuple[int, int]:
 def _test_faces(
     corners: Floats,
     faces: Ints,
-    grid: NDArray[np.uint8],
+    own: Bytes,
+    other: Bytes,
     offsets: Ints,
     keep: Mask,
     tests: Ints,
@@ -218,5 +226,5 @@ def _test_faces(
         for k in range(3):
             for axis in range(3):
                 corner[k, axis] = corners[faces[face, k], axis]
-        met, tests[face] = _meets_gap(corner, grid, offsets, work)
+        met, tests[face] = _meets_gap(corner, own, other, offsets, work)
         keep[face] = not met

@@ -34,6 +34,7 @@ Mask = NDArray[np.bool_]
 
 MARGIN = 4  # voxels of background about the mask, where the volume has them
 CANDIDATES_PER_POINT = 10
+ROUGH_COSINE, SMOOTH_COSINE = 0.5, 0.7  # least cosine of normals in a patch: first round, later rounds
 NUDGE = np.float32(1e-3)  # voxels that touch by an edge or a corner only are taken as apart
 
 
@@ -178,11 +179,12 @@ def _smoothed(
     radius = settings.fit_radius_voxels * voxel_size_nm
     first = vertices
     if settings.scheme != "surface" or settings.fit_rounds == 0:
-        fits = fit_patches(vertices, normals, start, neighbour, radius)
+        fits = fit_patches(vertices, normals, start, neighbour, radius, SMOOTH_COSINE)
         return vertices, fits.normals, fits.bend
     for done in range(settings.fit_rounds):
         vertices = _evened(vertices, normals, start, neighbour)
-        fits = fit_patches(vertices, normals, start, neighbour, radius)
+        least_cosine = ROUGH_COSINE if done == 0 else SMOOTH_COSINE
+        fits = fit_patches(vertices, normals, start, neighbour, radius, least_cosine)
         moved = vertices + np.nan_to_num(fits.height)[:, None] * normals
         normals = fits.normals
         vertices = _kept_near(moved, first, settings.tube_voxels * voxel_size_nm)

@@ -246,8 +246,8 @@ def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
 
     A quadric over radius r misses a sphere of radius R by up to r⁴ / (48 R³), so r stays below 0.7 R.
     """
-    low, high = scales.radius_bounds
-    low = low + 4 * np.maximum(patches.noise - 0.1, 0)
+    narrowest, high = scales.radius_bounds
+    low = narrowest + 4 * np.maximum(patches.noise - 0.1, 0)
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     for _ in range(4):
         tolerance = np.maximum(0.025, 0.1 * patches.noise)

@@ -12,7 +12,6 @@ from scipy.sparse import csr_array
 from surfora.normals import solve_symmetric
 from surfora.surface import Floats, Ints
 
-SAME_SIDE = 0.2  # cosine below which a neighbour's normal says that it lies round an edge
 CHUNKS = 64
 
 
@@ -43,15 +42,20 @@ class PatchFits:
     bend: Floats
 
 
-def fit_patches(vertices: Floats, normals: Floats, start: Ints, neighbour: Ints, radius: float) -> PatchFits:
+def fit_patches(
+    vertices: Floats, normals: Floats, start: Ints, neighbour: Ints, radius: float, least_cosine: float
+) -> PatchFits:
     """Quadrics over the mesh about every vertex.
 
-    A vertex's patch are the vertices within ``radius`` reached over edges inside it whose normals do not
-    turn away; weights fall as (1 − (r/radius)²)². Heights over the tangent plane are fitted by a full
-    quadric, so that a surface of constant curvature has height 0: moving onto the fit does not shrink it.
+    A vertex's patch are the vertices within ``radius`` reached over edges inside it whose normals have at
+    least this cosine with its own, so that none lies round an edge; weights fall as (1 − (r/radius)²)².
+    Heights over the tangent plane are fitted by a full quadric, so that a surface of constant curvature has
+    height 0: moving onto the fit does not shrink it.
     """
     fits = PatchFits(np.full(len(vertices), np.nan), normals.copy(), np.full(len(vertices), np.nan))
-    _fit_patches(vertices, normals, start, neighbour, radius, fits.height, fits.normals, fits.bend)
+    _fit_patches(
+        vertices, normals, start, neighbour, radius, least_cosine, fits.height, fits.normals, fits.bend
+    )
     return fits
 
 
@@ -62,6 +66,7 @@ def _fit_patches(
     start: Ints,
     neighbour: Ints,
     radius: float,
+    least_cosine: float,
     height: Floats,
     tilted: Floats,
     bend: Floats,
@@ -69,7 +74,9 @@ def _fit_patches(
     count = len(vertices)
     for chunk in prange(CHUNKS):
         begin, end = chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS
-        _fit_range(vertices, normals, start, neighbour, radius, begin, end, height, tilted, bend)
+        _fit_range(
+            vertices, normals, start, neighbour, radius, least_cosine, begin, end, height, tilted, bend
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -79,6 +86,7 @@ def _fit_range(
     start: Ints,
     neighbour: Ints,
     radius: float,
+    least_cosine: float,
     begin: int,
     end: int,
     height: Floats,
@@ -89,7 +97,7 @@ def _fit_range(
     patch = np.empty(len(vertices), np.int64)
     system = np.empty((6, 7))
     for i in range(begin, end):
-        size = gather_patch(vertices, normals, start, neighbour, radius, i, seen, patch)
+        size = gather_patch(vertices, normals, start, neighbour, radius, least_cosine, i, seen, patch)
         fit_height(vertices, normals[i], patch[:size], radius, system)
         if size >= 6 and solve_symmetric(system):
             u, v = tangents(normals[i])
@@ -108,6 +116,7 @@ def gather_patch(
     start: Ints,
     neighbour: Ints,
     radius: float,
+    least_cosine: float,
     centre: int,
     seen: Ints,
     patch: Ints,
@@ -126,7 +135,7 @@ def gather_patch(
             for axis in range(3):
                 squared += (vertices[other, axis] - vertices[centre, axis]) ** 2
                 cosine += normals[other, axis] * normals[centre, axis]
-            if squared < radius * radius and cosine > SAME_SIDE:
+            if squared < radius * radius and cosine >= least_cosine:
                 patch[size] = other
                 size += 1
         done += 1

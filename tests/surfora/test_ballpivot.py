@@ -330,6 +330,21 @@ def test_holes_are_filled_only_where_the_support_backs_them():
     assert len(boundary_loops(mesh_points(cloud.at(far), settings, support.with_data(holed)).faces)) == 1
 
 
+def test_pinholes_are_closed_but_no_slit():
+    shape = shapes.flat_sheet(30.0, 24.0, seed=7)
+    cloud, support = cloud_and_support(shape)
+    inside = np.argwhere(support.data)
+    voxel = (support.world(inside) - shape.centre_nm) @ shape.rotation
+    point = (cloud.points - shape.centre_nm) @ shape.rotation
+    for half_length, closed in ((1.6, 1), (6.0, 2)):
+        mask = support.data.copy()
+        mask[tuple(inside[(np.abs(voxel[:, 0]) < 1.2) & (np.abs(voxel[:, 1]) < half_length)].T)] = False
+        kept = cloud.at((np.abs(point[:, 0]) > 1.2) | (np.abs(point[:, 1]) > half_length))
+        for pinhole_nm, loops in ((8.0, closed), (0.0, 2)):
+            mesh = mesh_points(kept, MeshSettings(pinhole_nm=pinhole_nm), support.with_data(mask))
+            assert len(boundary_loops(mesh.faces)) == loops
+
+
 def test_small_components_are_dropped():
     shape = shapes.apposed_sheets(12.0, 24.0)
     cloud, _ = cloud_and_support(shape)
