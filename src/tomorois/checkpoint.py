@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from tomocore.console import InputError
@@ -83,8 +83,10 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _save(path: Path, tensors: dict[str, Tensor], kind: str, header: dict[str, Any]) -> None:
     header = {"format": kind, "format_version": FORMAT_VERSION, **header}
     metadata = {HEADER_KEY: json.dumps(header, sort_keys=True)}  # one key: the library shuffles several
+    # Written by Python, whose errors name a full disk; the library's own file writer hides it.
+    content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
     with written_beside(path) as beside:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside, metadata)
+        beside.write_bytes(content)
 
 
 def _load(path: Path, kind: str, wanted: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.console import InputError, Progress, no_progress
-from tomocore.formats import read_volume, volume_stem, written_beside
+from tomocore.formats import read_volume, written_beside
 from tomocore.roiset import RoiSet, read_rois
 from tomocore.volume import Volume
 from tomorois.contacts import Membranes, membrane_instances
 from tomorois.curves import curve_row, ranked_curve
 from tomorois.instances import InstanceSettings, find_instances, instances_and_remarks
 from tomorois.matching import Comparison, compare
+from tomorois.pairing import tomogram_stem
 from tomorois.scores import (
     RULES,
     SUMS,
@@ -157,8 +158,8 @@ def paired_files(first: Sequence[Path], second: Sequence[Path], what: str) -> li
         raise InputError(
             f"{len(first)} predicted and {len(second)} {what} files; give one of each a tomogram"
         )
-    names = [_tomogram_name(path) for path in first]
-    partners = {_tomogram_name(path): path for path in second}
+    names = [tomogram_stem(path) for path in first]
+    partners = {tomogram_stem(path): path for path in second}
     if len(partners) == len(second) and set(names) == set(partners) and len(set(names)) == len(names):
         return [(path, partners[name]) for path, name in zip(first, names, strict=True)]
     pairs = list(zip(first, second, strict=True))
@@ -212,7 +213,7 @@ def _read_tomogram(
     if ignore and truth_path.suffix.lower() != ".npz":
         labels = read_volume(truth_path, voxel_size_nm)
         ignored = labels.with_data(np.asarray(labels.data) == settings.ignore_value)
-    name = _tomogram_name(path)
+    name = tomogram_stem(path)
     return ScoredTomogram(name, predicted, truth, confidence, membranes, ignored)
 
 
@@ -223,10 +224,6 @@ def _read_confidence(path: Path, voxel_size_nm: float | None) -> Volume | None:
     volume = read_volume(path, voxel_size_nm)
     is_map = volume.data.dtype.kind == "f" and volume.data.max() <= 1
     return volume if is_map else None
-
-
-def _tomogram_name(path: Path) -> str:
-    return (path.stem if path.suffix.lower() == ".npz" else volume_stem(path)).split("__")[0]
 
 
 def _trained_on(tomograms: Sequence[ScoredTomogram], marks: Collection[str]) -> list[str]:

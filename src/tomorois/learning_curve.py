@@ -14,25 +14,29 @@ from pydantic import Field
 
 from tomocore.console import InputError, Progress, no_progress
 from tomocore.formats import written_beside
-from tomocore.roiset import RoiSet
+from tomocore.roiset import RoiSet, read_rois, rois_from_labels
 from tomocore.settings import Settings
 from tomorois.annotation import AnnotationSettings, roi_components, training_targets
 from tomorois.checkpoint import load_model
 from tomorois.evaluate import Evaluation, ScoredTomogram, evaluate
 from tomorois.instances import InstanceSettings, find_instances
+from tomorois.pairing import roi_files, tomogram_stem
 from tomorois.predict import predict_confidence
 from tomorois.scores import EvaluateSettings
 from tomorois.train import train
 from tomorois.training_data import TrainingTomogram
 from tomorois.training_loop import TrainSettings
 
+SMALL_GAIN = 0.02  # of Dice for twice the annotation, below which it is not worth it
 SCORES = {"dice_pooled": "Dice", "false_positive_rate": "false positives", "false_negative_rate": "missed"}
 
 
 class LearningCurveSettings(Settings):
     """How many ROIs to train on, and how often."""
 
-    rois: tuple[int, ...] = Field((10, 25, 50), description="Numbers of annotated ROIs to train on.")
+    rois: tuple[int, ...] | None = Field(
+        None, description="Numbers of annotated ROIs to train on; unset: a quarter, half and all there are."
+    )
     repeats: int = Field(
         1, ge=1, le=50, description="Trainings for each number, on other ROIs and from another seed."
     )
@@ -79,7 +83,8 @@ def learning_curve(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "learning_curve.csv"
     points = read_points(path)
-    wanted = [(count, repeat) for count in curve.rois for repeat in range(curve.repeats)]
+    counts = curve.rois or roi_steps(samples, settings.annotation)
+    wanted = [(count, repeat) for count in counts for repeat in range(curve.repeats)]
     for done, (count, repeat) in enumerate(wanted):
         progress(done, len(wanted))
         if not any((point.rois, point.repeat) == (count, repeat) for point in points):
@@ -88,6 +93,82 @@ def learning_curve(
             write_points(path, points)
     progress(len(wanted), len(wanted))
     return [point for point in points if (point.rois, point.repeat) in wanted]
+
+
+def roi_steps(samples: Sequence[TrainingTomogram], annotation: AnnotationSettings) -> list[int]:
+    """A quarter, half and all of the ROIs that the samples hold; InputError where they hold none."""
+    total = sum(_roi_count(sample, annotation) for sample in samples)
+    if total == 0:
+        raise InputError(
+            "the tomograms to train on hold no ROI; check the labels and annotation.ignore_value"
+        )
+    return sorted({max(1, total // 4), max(1, total // 2), total})
+
+
+def split_unseen(
+    samples: Sequence[TrainingTomogram], annotation: AnnotationSettings
+) -> tuple[list[TrainingTomogram], list[TrainingTomogram]]:
+    """Tomograms to train on, and a quarter of those with ROIs, the last, to score on.
+
+    Raises InputError where fewer than two tomograms have ROIs.
+    """
+    with_rois = [k for k, sample in enumerate(samples) if _roi_count(sample, annotation)]
+    if len(with_rois) < 2:
+        raise InputError("a learning curve needs two tomograms with ROIs at least; annotate another one")
+    held = set(with_rois[-max(1, len(with_rois) // 4) :])
+    return (
+        [sample for k, sample in enumerate(samples) if k not in held],
+        [samples[k] for k in sorted(held)],
+    )
+
+
+def with_truth(
+    samples: Sequence[TrainingTomogram], truth: Sequence[Path], annotation: AnnotationSettings
+) -> list[UnseenTomogram]:
+    """The samples with their true ROIs: of the file of their name, else each connected label an ROI."""
+    by_name = {tomogram_stem(path): path for path in roi_files(list(truth), "__truth.npz")}
+    unseen = []
+    for sample in samples:
+        if sample.name in by_name:
+            rois = read_rois(by_name[sample.name], sample.tomogram.voxel_size_nm)
+        else:
+            roi = training_targets(sample.labels, annotation, sample.name).roi
+            rois = rois_from_labels(sample.tomogram.with_data(roi_components(sample.labels, roi)))
+        unseen.append(UnseenTomogram(sample, rois))
+    return unseen
+
+
+def _roi_count(sample: TrainingTomogram, annotation: AnnotationSettings) -> int:
+    roi = training_targets(sample.labels, annotation, sample.name).roi
+    return int(roi_components(sample.labels, roi).max(initial=0))
+
+
+def verdict(points: Sequence[CurvePoint]) -> str:
+    """One sentence on whether more annotation is worth it, from the last two numbers of ROIs.
+
+    What counts is the pooled Dice gained for each doubling, beside how much repeats differ.
+    """
+    counts = sorted({point.rois for point in points})
+    if len(counts) < 2:
+        return "One number of ROIs says nothing about more of them; give several with --rois."
+    fewer, most = counts[-2:]
+    (before, doubt_before), (now, doubt_now) = (_mean_and_doubt(points, n) for n in (fewer, most))
+    doubt = float(np.hypot(doubt_before, doubt_now))
+    gain, doubt = ((value / np.log2(most / fewer)) for value in (now - before, doubt))
+    told = f"From {fewer} to {most} ROIs, Dice on unseen tomograms went from {before:.2f} to {now:.2f}, "
+    told += f"{gain:+.2f} a doubling" + (f" (±{doubt:.2f})" if doubt == doubt else " (one training each)")
+    if doubt == doubt and abs(gain) < 2 * doubt > SMALL_GAIN:
+        return f"{told}: no more than repeated trainings differ; repeat more often before you annotate more."
+    if gain < SMALL_GAIN:
+        return f"{told}: more of the same would hardly help; train longer, or look at what is still wrong."
+    return f"{told}: more annotation is worth it; {2 * most} ROIs may give up to {min(1.0, now + gain):.2f}."
+
+
+def _mean_and_doubt(points: Sequence[CurvePoint], rois: int) -> tuple[float, float]:
+    """Mean Dice of the trainings with so many ROIs, and its standard error; NaN of a single one."""
+    dice = [point.dice_pooled for point in points if point.rois == rois]
+    error = np.std(dice, ddof=1) / np.sqrt(len(dice)) if len(dice) > 1 else np.nan
+    return float(np.mean(dice)), float(error)
 
 
 def with_roi_count(

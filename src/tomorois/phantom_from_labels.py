@@ -116,6 +116,19 @@ def sheet_from_mask(mask: Bools, grid: Grid) -> Sheet:
     return Sheet(points, normals, _areas_nm2(points, normals, tree, 5.0 * spacing), spacing, tree)
 
 
+def label_pairs(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of labels from their names ("1:3"); InputError where there are none or they are no such names."""
+    if not names:
+        raise InputError("no pair of labels is named; say with --pairs 1:3 whose contacts are the ROIs")
+    pairs = []
+    for name in names:
+        parts = name.split(":")
+        if len(parts) != 2 or not all(part.isdigit() for part in parts) or parts[0] == parts[1]:
+            raise InputError(f"--pairs {name}: write two different labels with a colon between, as 1:3")
+        pairs.append((int(parts[0]), int(parts[1])))
+    return pairs
+
+
 def phantom_from_labels(
     labels: Volume,
     pairs: Sequence[tuple[int, int]],
@@ -271,7 +284,7 @@ def _onto_planes(points: Floats, sigma_nm: float) -> tuple[Floats, Floats]:
 def _contact_box(labels: Volume, pairs: Sequence[tuple[int, int]], settings: LabelPhantomSettings) -> Box:
     """The voxels about all places where a pair's labels come within the limit, with the margin."""
     data, reach = np.asarray(labels.data), settings.contact_limit_nm / labels.voxel_size_nm + 1.0
-    near = [_near_label(data, *pair, reach) for pair in pairs]
+    near = [_near_label(data, a, b, reach) for pair in pairs for a, b in (pair, pair[::-1])]
     places = np.concatenate([voxels for voxels, _ in near])
     if len(places) == 0:
         nearest = min(away for _, away in near) * labels.voxel_size_nm

@@ -69,6 +69,9 @@ class PredictSettings(Settings):
     )
 
 
+UNCERTAINTY_ORIENTATIONS: Literal[4] = 4  # where an uncertainty is asked for and no number set
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Confidence 0–1 on the network's grid, its standard deviation over orientations, and how it maps back.
@@ -113,9 +116,8 @@ def predict_with_uncertainty(
     maps: Sequence[Volume] = (),
 ) -> tuple[Volume, Volume]:
     """Confidence as `predict_confidence`, and its standard deviation over at least two orientations."""
-    settings = settings or PredictSettings(orientations=4)
-    if settings.orientations < 2:
-        raise InputError("an uncertainty needs orientations = 2, 4 or 8; set it in [predict]")
+    settings = settings or PredictSettings(orientations=UNCERTAINTY_ORIENTATIONS)
+    _require_orientations(settings)
     result = predict_on_network_grid(model, record, volume, settings, progress, maps)
     assert result.uncertainty is not None
     both = (
@@ -133,17 +135,19 @@ def predict_to_file(
     settings: PredictSettings | None = None,
     progress: Progress = no_progress,
     maps: Sequence[Volume] = (),
+    uncertainty_path: Path | None = None,
 ) -> None:
     """Write the confidence of `predict_confidence` to a volume file; an .mrc file slab by slab.
 
     The full-size map is never in memory: with a memory-mapped tomogram what counts is the binned network.
+    ``uncertainty_path`` takes the standard deviation over orientations, of which at least two are needed.
     """
+    if uncertainty_path is not None:
+        _require_orientations(settings)
     prediction = predict_on_network_grid(model, record, volume, settings, progress, maps)
-    if path.suffix.lower() != ".mrc":
-        full = _on_full_grid(prediction.confidence, prediction.ratio, volume.shape)
-        return write_volume(path, volume.with_data(full))
-    with written_beside(path) as beside:
-        _stream_mrc(beside, volume, _slabs(prediction.confidence, prediction.ratio, volume.shape))
+    if uncertainty_path is not None and prediction.uncertainty is not None:
+        _write_map(uncertainty_path, volume, prediction.uncertainty, prediction.ratio)
+    _write_map(path, volume, prediction.confidence, prediction.ratio)
 
 
 def predict_on_network_grid(
@@ -327,20 +331,49 @@ def _from(progress: Progress, done: int, total: int) -> Callable[[int, int], Non
     return lambda layer, _: progress(done + layer, total)
 
 
+def _write_map(path: Path, volume: Volume, data: Floats, ratio: float) -> None:
+    """Write a map of the network's grid on the volume's own; an .mrc file slab by slab."""
+    if path.suffix.lower() != ".mrc":
+        return write_volume(path, volume.with_data(_on_full_grid(data, ratio, volume.shape)))
+    with written_beside(path) as beside:
+        _stream_mrc(beside, volume, _slabs(data, ratio, volume.shape))
+
+
 def _stream_mrc(path: Path, volume: Volume, slabs: Iterator[tuple[slice, Floats]]) -> None:
-    """Write slabs into a float32 MRC file, with the header's statistics summed on the way."""
+    """Write slabs into a float32 MRC file, with the header's statistics summed on the way.
+
+    By plain writes: on a full disk a memory map ends the process without a word.
+    """
+    header = _mrc_header(path, volume)
     lowest, highest, total, squares = np.inf, -np.inf, 0.0, 0.0
-    with mrcfile.new_mmap(path, volume.shape, mrc_mode=2, overwrite=True) as file:
-        for planes, data in slabs:
-            file.data[planes] = data
+    with path.open("r+b") as file:
+        file.seek(header.nbytes)
+        for _, data in slabs:
+            file.write(np.ascontiguousarray(data, dtype=np.float32).data)
             lowest, highest = min(lowest, data.min()), max(highest, data.max())
             total += float(data.sum(dtype=np.float64))
             squares += float(np.square(data, dtype=np.float64).sum())
-        mean = total / file.data.size
-        file.header.dmin, file.header.dmax, file.header.dmean = lowest, highest, mean
-        file.header.rms = np.sqrt(max(0.0, squares / file.data.size - mean**2))
+        mean = total / math.prod(volume.shape)
+        header.dmin, header.dmax, header.dmean = lowest, highest, mean
+        header.rms = np.sqrt(max(0.0, squares / math.prod(volume.shape) - mean**2))
+        file.seek(0)
+        file.write(header.tobytes())
+
+
+def _mrc_header(path: Path, volume: Volume) -> Any:
+    """The header of a float32 MRC file on a volume's grid; the file is begun with one voxel."""
+    with mrcfile.new(path, overwrite=True) as file:
+        file.set_data(np.zeros((1, 1, 1), dtype=np.float32))
         file.set_volume()
+        for axis, size in zip("zyx", volume.shape, strict=True):
+            file.header[f"n{axis}"] = file.header[f"m{axis}"] = size
         stamp_mrc_geometry(file, volume.voxel_size_nm, volume.origin_nm)
+        return file.header.copy()
+
+
+def _require_orientations(settings: PredictSettings | None) -> None:
+    if settings is None or settings.orientations < 2:
+        raise InputError("an uncertainty needs orientations = 2, 4 or 8; set it in [predict]")
 
 
 def _require_maps(model: MSDNet, volume: Volume, maps: Sequence[Volume]) -> None:

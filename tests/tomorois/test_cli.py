@@ -105,6 +105,67 @@ def test_from_model_to_scores(project):
     assert (project / "crops" / "t9__crops.csv").exists()
 
 
+def test_uncertainty_and_what_to_look_at_next(project):
+    words = ("predict", "model.safetensors", "unseen", "training", "-o", "doubt", "--uncertainty")
+    result = run_command("tomorois", *words, cwd=project)
+    assert result.returncode == 0, result.stderr
+    spread = read_volume(project / "doubt" / "t9__uncertainty.mrc")
+    assert spread.shape == SHAPE
+    assert spread.origin_nm == pytest.approx((5, 6, 7))
+    assert 0 <= spread.data.min() < spread.data.max() < 0.7
+    words = ("rank", "doubt", "-o", "ranking.csv", "-s", "s.toml")
+    result = run_command("tomorois", *words, cwd=project)
+    assert result.returncode == 0, result.stderr
+    assert "entropy" in result.stdout
+    places = pd.read_csv(project / "ranking.csv")
+    assert places["entropy_bits"].is_monotonic_decreasing
+    assert (places["kind"] == "roi").sum() >= 9
+    assert places["spread"].between(0, 0.7).all()
+    tomograms = pd.read_csv(project / "ranking__tomograms.csv")
+    assert sorted(tomograms["tomogram"]) == ["t1", "t2", "t3", "t9"]
+    assert "--overwrite" in refusal_of(run_command("tomorois", *words, cwd=project))
+
+
+def test_a_learning_curve_answers_in_words(project):
+    short = SETTINGS.replace("steps = 150", "steps = 30") + "[learning_curve]\nrois = [2, 6]\n"
+    (project / "short.toml").write_text(short)
+    words = ("--tomograms", "training", "--labels", "training", "unseen", "--unseen", "unseen")
+    words = ("learning-curve", *words, "--truth", "unseen", "-o", "curve", "-s", "short.toml")
+    result = run_command("tomorois", *words, cwd=project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    points = pd.read_csv(project / "curve" / "learning_curve.csv")
+    assert points["rois"].tolist() == [2, 6]
+    answer = (project / "curve" / "learning_curve.txt").read_text().strip()
+    assert answer.startswith("From 2 to 6 ROIs")
+    assert answer in result.stdout
+    assert (project / "curve" / "learning_curve.png").stat().st_size > 5000
+
+
+def test_phantoms_of_a_segmentation_and_what_their_options_need(tmp_path):
+    grid = np.indices((30, 40, 40))
+    labels = np.zeros(grid.shape[1:], np.int16)
+    within = ((grid[0] - 15) ** 2 + (grid[1] - 20) ** 2) < 11**2
+    labels[within & (np.abs(grid[2] - 14) <= 1)] = 1
+    labels[within & (np.abs(grid[2] - 26) <= 1)] = 3
+    write_volume(tmp_path / "cell__seg.mrc", Volume(labels, 1.5))
+    words = ("phantom", "--from-labels", tmp_path / "cell__seg.mrc", "--seed", "4", "-o", tmp_path / "out")
+    (tmp_path / "s.toml").write_text("[phantom_from_labels]\nmargin_nm = 6\n")
+    chosen = ("--pairs", "1:3", "--count", "2", "-s", tmp_path / "s.toml")
+    result = run_command("tomorois", *words, *chosen, "--voxel-size", "1.25")
+    assert result.returncode == 0, result.stderr
+    for seed in (4, 5):
+        truth = pd.read_csv(tmp_path / "out" / f"cell_s{seed}__truth.csv")
+        assert truth["gap_mean_nm"].tolist() == pytest.approx([15.0], abs=0.4)
+        assert read_volume(tmp_path / "out" / f"cell_s{seed}.mrc").voxel_size_nm == pytest.approx(1.25)
+    too_short = (*chosen, "--contact-limit", "10", "--seed", "9")
+    assert "only within" in refusal_of(run_command("tomorois", *words[:-4], "-o", tmp_path, *too_short))
+    assert "--pairs" in refusal_of(run_command("tomorois", *words))
+    assert "1:3" in refusal_of(run_command("tomorois", *words, "--pairs", "1-3"))
+    assert "--from-labels" in refusal_of(run_command("tomorois", "phantom", "-o", tmp_path))
+    both = ("phantom", "--kind", "contacts", "--from-labels", tmp_path / "cell__seg.mrc", "-o", tmp_path)
+    assert "either" in refusal_of(run_command("tomorois", *both))
+
+
 def test_tomograms_trained_on_are_told(project):
     words = ("--predicted", "training/t1__truth.npz", "--truth", "training/t1__truth.npz")
     result = run_command(

@@ -1,21 +1,28 @@
 """The learning curve: exactly so many ROIs, points kept on disk, scores on tomograms not trained on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from blobs import blob_tomogram
 
 from tomocore.console import InputError
-from tomocore.roiset import rois_from_labels
+from tomocore.roiset import rois_from_labels, rois_from_masks, write_rois_archive
 from tomocore.volume import Volume
 from tomorois.annotation import training_targets
 from tomorois.instances import InstanceSettings
 from tomorois.learning_curve import (
+    CurvePoint,
     LearningCurveSettings,
     UnseenTomogram,
     learning_curve,
     learning_curve_figure,
     read_points,
+    roi_steps,
+    split_unseen,
+    verdict,
     with_roi_count,
+    with_truth,
 )
 from tomorois.training_data import training_volume
 from tomorois.training_loop import TrainSettings
@@ -77,3 +84,47 @@ def test_points_are_scored_on_unseen_tomograms_and_kept(samples, tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
     learning_curve_figure(points).savefig(tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 5000
+
+
+def point(rois, dice, repeat=0):
+    return CurvePoint(rois, 3, repeat, dice, 0.1, 0.1, 0.5, 100, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        ([point(10, 0.5), point(20, 0.7)], "worth it; 40 ROIs may give up to 0.90"),
+        (
+            [point(5, 0.5), point(20, 0.7)],
+            "+0.10 a doubling (one training each): more annotation is worth it",
+        ),
+        ([point(10, 0.7), point(20, 0.705)], "hardly help"),
+        ([point(10, 0.9), point(20, 0.8)], "hardly help"),
+        ([point(10, 0.6), point(10, 0.7, 1), point(20, 0.6), point(20, 0.8, 1)], "repeat more often"),
+        ([point(10, 0.6), point(10, 0.61, 1), point(20, 0.7), point(20, 0.71, 1)], "worth it"),
+        ([point(10, 0.6)], "give several with --rois"),
+    ],
+)
+def test_the_answer_in_words_weighs_the_gain_of_a_doubling_against_repeats(points, said):
+    assert said in verdict(points)
+
+
+def test_a_quarter_of_the_tomograms_is_kept_unseen_and_rois_rise_to_all(samples):
+    blank = replace(samples[0], name="blank", labels=np.zeros_like(samples[0].labels))
+    taught, unseen_ones = split_unseen([*samples, blank], SETTINGS.annotation)
+    assert [sample.name for sample in unseen_ones] == ["blobs_3"]
+    assert [sample.name for sample in taught] == ["blobs_0", "blobs_1", "blobs_2", "blank"]
+    assert roi_steps(taught, SETTINGS.annotation) == [3, 6, 12]
+    with pytest.raises(InputError, match="two tomograms"):
+        split_unseen([samples[0], blank], SETTINGS.annotation)
+    with pytest.raises(InputError, match="no ROI"):
+        roi_steps([blank], SETTINGS.annotation)
+
+
+def test_true_rois_come_from_the_file_of_that_name_or_from_the_labels(samples, tmp_path):
+    overlapping = rois_from_masks([(0, 0, 0), (1, 1, 1)], [np.ones((4, 4, 4), bool)] * 2, (18, 36, 36), 1.0)
+    write_rois_archive(tmp_path / "blobs_1__truth.npz", overlapping)
+    from_labels, from_file = with_truth(samples[:2], [tmp_path], SETTINGS.annotation)
+    assert len(from_file.truth) == 2
+    assert from_file.truth.table["volume_nm3"].tolist() == [64, 64]
+    assert len(from_labels.truth) == 4

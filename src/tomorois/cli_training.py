@@ -1,0 +1,322 @@
+"""Commands of `tomorois` about learning: phantoms to learn from, training, what to annotate next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from tomocore.console import InputError, out, progress_bar, require_writable_folder
+from tomocore.formats import read_volume, volume_files, written_beside
+from tomocore.options import Jobs, Output, Overwrite, SettingsFile, VoxelSize, cores, next_hint, use_threads
+from tomocore.page import shown
+from tomorois.options import require_torch, section, several
+from tomorois.pairing import labels_of, roi_files, tomogram_stem
+
+if TYPE_CHECKING:
+    from tomorois.train import TrainingResult
+    from tomorois.training_loop import LiveTraining
+
+SHOWN_PLACES = 5
+
+AnnotatedTomograms = Annotated[list[Path], several("tomograms, or folders of them")]
+Labels = Annotated[list[Path], several("label volumes: 0 background, 1… ROI, and the ignore value")]
+
+
+def phantom(
+    *,
+    output: Output,
+    kind: Annotated[
+        Literal["contacts", "invaginations"] | None, Parameter(help="what the tomograms show")
+    ] = None,
+    from_labels: Annotated[
+        Path | None, Parameter(help="a segmentation whose membranes the tomogram shows, instead of --kind")
+    ] = None,
+    pairs: Annotated[
+        list[str] | None, several("with --from-labels: labels whose contacts are the ROIs, as 1:3")
+    ] = None,
+    contact_limit: Annotated[
+        float | None, Parameter(help="with --from-labels: nm up to which membranes are in contact")
+    ] = None,
+    count: Annotated[int, Parameter(help="how many tomograms")] = 1,
+    seed: Annotated[int, Parameter(help="number that everything random follows from")] = 0,
+    voxel_size: VoxelSize = None,
+    settings: SettingsFile = None,
+    jobs: Jobs = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make synthetic tomograms with exact truth: membranes, training labels, ROIs, gaps and radii.
+
+    Of drawn scenes (--kind), or of a real segmentation's membranes (--from-labels, --pairs).
+    """
+    if (kind is None) == (from_labels is None):
+        raise InputError("give either --kind contacts, --kind invaginations or --from-labels LABELS")
+    if count < 1:
+        raise InputError(f"--count {count}: at least one tomogram is needed")
+    require_writable_folder(output)
+    if kind is not None:
+        paths = _drawn(output, kind, count, seed, settings, overwrite, cores(jobs))
+    else:
+        assert from_labels is not None
+        paths = _from_labels(
+            output,
+            from_labels,
+            pairs or [],
+            contact_limit,
+            range(seed, seed + count),
+            voxel_size,
+            settings,
+            overwrite,
+        )
+    out.print(f"{len(paths)} tomograms with their truth in {output}", markup=False)
+    next_hint(f"tomorois train --tomograms {output} --labels {output} -o model.safetensors")
+
+
+def _drawn(
+    output: Path,
+    kind: Literal["contacts", "invaginations"],
+    count: int,
+    seed: int,
+    settings: Path | None,
+    overwrite: bool,
+    jobs: int,
+) -> list[Path]:
+    from tomorois.phantom import PhantomSettings, write_phantoms
+
+    chosen = section(PhantomSettings, "phantom", settings)
+    with progress_bar("phantoms") as progress:
+        return write_phantoms(output, kind, count, seed, chosen, overwrite, jobs, progress)
+
+
+def _from_labels(
+    output: Path,
+    labels: Path,
+    pairs: list[str],
+    contact_limit: float | None,
+    seeds: range,
+    voxel_size: float | None,
+    settings: Path | None,
+    overwrite: bool,
+) -> list[Path]:
+    """One tomogram a seed, all of the same membranes: other optics, tethers and noise."""
+    from tomorois.phantom_from_labels import LabelPhantomSettings, label_pairs, write_phantom_from_labels
+
+    chosen = section(LabelPhantomSettings, "phantom_from_labels", settings, contact_limit_nm=contact_limit)
+    wanted = label_pairs(pairs)
+    volume, stem = read_volume(labels, voxel_size), tomogram_stem(labels)
+    with progress_bar("phantoms") as progress:
+        return [
+            write_phantom_from_labels(
+                output, f"{stem}_s{seed}", volume, wanted, seed, chosen, overwrite, progress
+            )
+            for seed in seeds
+        ]
+
+
+def train(
+    *,
+    tomograms: AnnotatedTomograms,
+    labels: Labels,
+    output: Output,
+    validation: Annotated[
+        list[Path] | None, several("tomograms held out, whose labels are among --labels")
+    ] = None,
+    penalty: Annotated[list[Path] | None, several("rejected ROIs (.npz or labels), one a tomogram")] = None,
+    init: Annotated[Path | None, Parameter(help="model to refine on these data")] = None,
+    resume: Annotated[
+        bool, Parameter(negative="", help="go on from the checkpoint beside the model")
+    ] = False,
+    minutes: Annotated[float | None, Parameter(help="minutes of training")] = None,
+    voxel_size: VoxelSize = None,
+    settings: SettingsFile = None,
+    jobs: Jobs = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a network from scratch, or refine one, on annotated tomograms."""
+    require_torch()
+    from tomorois.train import train as train_model
+    from tomorois.training_data import read_training_tomograms
+    from tomorois.training_loop import TrainSettings
+
+    if output.exists() and not overwrite and not resume:
+        raise InputError(f"{output}: exists already; pass --overwrite to train anew, or another name with -o")
+    require_writable_folder(output.parent)
+    chosen = section(TrainSettings, "train", settings)
+    use_threads(cores(jobs))
+    taught = volume_files(tomograms)
+    watched = volume_files(validation or [])
+    taught = [path for path in taught if path not in watched]
+    named = volume_files(labels, "labels")
+    samples = read_training_tomograms(taught, labels_of(taught, named), penalty or (), voxel_size)
+    held_out = read_training_tomograms(watched, labels_of(watched, named), (), voxel_size) if watched else []
+    with progress_bar("training") as progress:
+        result = train_model(
+            samples,
+            held_out,
+            chosen,
+            output,
+            init=init,
+            resume=resume,
+            minutes=minutes,
+            progress=progress,
+            observer=_LiveLine(),
+        )
+    _tell_result(result)
+
+
+def _tell_result(result: TrainingResult) -> None:
+    for score in result.scores:
+        before = "" if score.dice_before is None else f", {shown(score.dice_before)} before"
+        which = "held out" if score.held_out else "trained on"
+        out.print(f"{score.name} ({which}): Dice {shown(score.dice)}{before}", markup=False)
+    on = "tomograms held out" if result.validated else "training tomograms (optimistic)"
+    out.print(
+        f"wrote {result.model_path}: Dice {shown(result.dice)} on {on}, threshold {shown(result.threshold)}, "
+        f"{result.steps} steps in {result.seconds:.0f} s",
+        markup=False,
+    )
+    next_hint(f"tomorois predict {result.model_path} TOMOGRAMS -o predictions")
+
+
+def learning_curve(
+    *,
+    tomograms: AnnotatedTomograms,
+    labels: Labels,
+    output: Output,
+    unseen: Annotated[
+        list[Path] | None,
+        several("tomograms to score on, whose labels are among --labels; a quarter where not given"),
+    ] = None,
+    truth: Annotated[
+        list[Path] | None, several("true ROIs (.npz) of --unseen, where ROIs overlap or touch")
+    ] = None,
+    rois: Annotated[
+        list[int] | None, several("numbers of ROIs to train on; a quarter, half and all where not given")
+    ] = None,
+    repeats: Annotated[int | None, Parameter(help="trainings for each number")] = None,
+    minutes: Annotated[float | None, Parameter(help="minutes of each training")] = None,
+    voxel_size: VoxelSize = None,
+    settings: SettingsFile = None,
+    jobs: Jobs = None,
+) -> None:
+    """Is more annotation worth it: train on ever more of the ROIs, score on tomograms not trained on.
+
+    Writes learning_curve.csv, .png and .txt (the answer in words); what is there is not trained again.
+    """
+    require_torch()
+    from tomorois.instances import InstanceSettings
+    from tomorois.learning_curve import (
+        LearningCurveSettings,
+        learning_curve_figure,
+        split_unseen,
+        verdict,
+        with_truth,
+    )
+    from tomorois.learning_curve import learning_curve as points_of
+    from tomorois.training_data import read_training_tomograms
+    from tomorois.training_loop import TrainSettings
+
+    require_writable_folder(output)
+    chosen = section(TrainSettings, "train", settings)
+    if minutes is not None:
+        chosen = chosen.model_copy(update={"minutes": minutes, "steps": None})
+    use_threads(cores(jobs))
+    ahead = volume_files(unseen or [])
+    files = [path for path in volume_files(tomograms) if path not in ahead]
+    named = volume_files(labels, "labels")
+    samples = read_training_tomograms(files, labels_of(files, named), (), voxel_size)
+    held = read_training_tomograms(ahead, labels_of(ahead, named), (), voxel_size) if ahead else []
+    if not held:
+        samples, held = split_unseen(samples, chosen.annotation)
+        out.print(
+            f"scored on {', '.join(sample.name for sample in held)}, trained on the others", markup=False
+        )
+    with progress_bar("learning curve") as progress:
+        points = points_of(
+            samples,
+            with_truth(held, truth or [], chosen.annotation),
+            chosen,
+            output,
+            section(LearningCurveSettings, "learning_curve", settings, rois=rois, repeats=repeats),
+            section(InstanceSettings, "instances", settings),
+            progress,
+        )
+    answer = verdict(points)
+    with written_beside(output / "learning_curve.png") as beside:
+        learning_curve_figure(points).savefig(beside, dpi=120, format="png")
+    with written_beside(output / "learning_curve.txt") as beside:
+        beside.write_text(answer + "\n", encoding="utf-8")
+    for point in points:
+        out.print(
+            f"{point.rois} ROIs of {point.tomograms} tomograms: Dice {shown(point.dice_pooled)}, "
+            f"false positives {point.false_positive_rate:.0%}, missed {point.false_negative_rate:.0%}",
+            markup=False,
+        )
+    out.print(answer, markup=False)
+    out.print(f"wrote {output / 'learning_curve.csv'}, .png and .txt", markup=False)
+
+
+def rank(
+    confidence: Annotated[list[Path], Parameter(help="confidence maps of `predict`, or folders of them")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="ranking.csv, a row a place")],
+    rois: Annotated[
+        list[Path] | None, several("ROIs of these maps (.npz or folders); else what is above the threshold")
+    ] = None,
+    threshold: Annotated[
+        float | None, Parameter(help="confidence from which a voxel counts; the model's own where not given")
+    ] = None,
+    voxel_size: VoxelSize = None,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Which tomogram and which place to look at next: those that the network is least sure of.
+
+    Maps of `predict --uncertainty` beside the confidence maps add a column.
+    """
+    from tomorois.ranking import RULE, RankSettings, maps_to_rank, write_ranking
+    from tomorois.ranking import rank as ranked
+
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists already; pass --overwrite to replace it")
+    require_writable_folder(output.parent)
+    chosen = section(RankSettings, "rank", settings)
+    maps = volume_files(confidence, "confidence")
+    with progress_bar("rank") as progress:
+        items = maps_to_rank(maps, roi_files(rois or [], "__rois.npz"), threshold, voxel_size, progress)
+        tomograms, places = ranked(items, chosen)
+    paths = write_ranking(output, tomograms, places)
+    for row in tomograms.head(SHOWN_PLACES).itertuples():
+        out.print(
+            f"{row.rank}. {row.tomogram}: {shown(row.entropy_bits)} bits, {row.rois} ROIs, "
+            f"{row.below_threshold} places just below the threshold",
+            markup=False,
+        )
+    for row in places.head(SHOWN_PLACES).itertuples():
+        what = "ROI" if row.kind == "roi" else "below the threshold"
+        at = f"x {row.centroid_x_nm:.0f}, y {row.centroid_y_nm:.0f}, z {row.centroid_z_nm:.0f} nm"
+        out.print(
+            f"{row.rank}. {row.tomogram}, {what} {row.id} at {at}: {shown(row.entropy_bits)} bits",
+            markup=False,
+        )
+    out.print(f"ranked {RULE}", markup=False)
+    out.print(f"wrote {paths[0]} and {paths[1]}", markup=False)
+    next_hint("look at the first ones, correct their labels, and tomorois train --init MODEL on all of them")
+
+
+class _LiveLine:
+    """Prints a line at every validation of a training: step, loss, Dice."""
+
+    def __init__(self) -> None:
+        self.last_dice = float("nan")
+
+    def __call__(self, live: LiveTraining) -> None:
+        if live.dice == live.dice and live.dice != self.last_dice:
+            self.last_dice = live.dice
+            out.print(
+                f"step {live.step} of {live.planned_steps or '?'}, {live.seconds:.0f} s: "
+                f"loss {live.loss:.4f}, Dice {live.dice:.3f} at threshold {live.threshold:.2f}",
+                markup=False,
+            )

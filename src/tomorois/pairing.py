@@ -1,0 +1,54 @@
+"""Which files belong to one tomogram, by their names: maps, labels, membranes, ROIs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tomocore.console import InputError
+from tomocore.formats import volume_stem
+
+
+def tomogram_stem(path: Path) -> str:
+    """``tomo_01`` of ``tomo_01__confidence.mrc`` or ``tomo_01__rois.npz``."""
+    return (path.stem if path.suffix.lower() == ".npz" else volume_stem(path)).split("__")[0]
+
+
+def labels_of(tomograms: list[Path], labels: list[Path]) -> list[Path]:
+    """The labels among ``labels`` named after one of the tomograms, or all of them where none is."""
+    stems = {volume_stem(path) for path in tomograms}
+    return [path for path in labels if tomogram_stem(path) in stems] or labels
+
+
+def membranes_of(maps: list[Path], membranes: list[Path]) -> dict[Path, Path]:
+    """Which membrane labels belong to which map, by the tomogram's name, else by order."""
+    if not membranes:
+        return {}
+    by_stem = {tomogram_stem(path): path for path in membranes}
+    if all(tomogram_stem(path) in by_stem for path in maps):
+        return {path: by_stem[tomogram_stem(path)] for path in maps}
+    if len(membranes) != len(maps):
+        raise InputError(
+            f"--membranes names {len(membranes)} files for {len(maps)} maps and their names do not match; "
+            "give one a map"
+        )
+    return dict(zip(maps, membranes, strict=True))
+
+
+def model_threshold(confidence: Path) -> float | None:
+    """The threshold of the model that made a confidence map, from the file that `predict` left beside it."""
+    try:
+        return float(json.loads(confidence.with_suffix(".json").read_text())["threshold"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def roi_files(paths: list[Path], ending: str) -> list[Path]:
+    """The files, each folder replaced by its files of that ending."""
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted(path.glob(f"*{ending}")) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path}: this folder holds no *{ending} files; name the files themselves")
+        files += inside
+    return files
