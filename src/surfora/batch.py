@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from surfora.membranes import Membrane, membranes_in
 from surfora.pairs import MeasuredSurface, Pair, measured_distances, paired_surfaces, read_measured
-from surfora.pipeline import SurforaSettings, measure_membrane
+from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
 from surfora.report import write_run_report
 from surfora.tables import surface_row, write_table
 from tomocore.console import (
@@ -38,6 +38,7 @@ class RunRequest:
     labels: dict[int, str] | None = None
     rois: tuple[Path, ...] = ()
     pairs: tuple[Pair, ...] | None = None
+    kind: SurfaceKind = "medial"
     voxel_size_nm: float | None = None
     jobs: int = 1
     overwrite: bool = False
@@ -49,7 +50,7 @@ class _Outcome:
 
     name: str
     record: RunRecord
-    file: Path | None = None
+    files: list[Path] = field(default_factory=list)
     failure: str = ""
 
 
@@ -110,20 +111,20 @@ def _measure_all(
     batch: Batch,
 ) -> list[Path]:
     """The files of all surfaces in the order of the membranes; failures are told and kept."""
-    files: dict[str, Path] = {}
+    files: dict[str, list[Path]] = {}
     with progress_bar("membranes") as progress:
         for done, outcome in enumerate(_outcomes(membranes, request, settings, record.id), start=1):
             progress(done, len(membranes))
             record.take_in(outcome.record)
-            if outcome.file is None:
+            if outcome.failure:
                 batch.fail(outcome.name, InputError(outcome.failure))
                 continue
-            files[outcome.name] = outcome.file
+            files[outcome.name] = outcome.files
             if outcome.record.stages:
                 batch.done.append(outcome.name)
             else:
                 batch.skip(outcome.name, "its files exist; pass --overwrite to make them anew")
-    return [files[membrane.name] for membrane in membranes if membrane.name in files]
+    return [path for membrane in membranes for path in files.get(membrane.name, [])]
 
 
 def _outcomes(
@@ -155,7 +156,9 @@ def _outcome(membrane: Membrane, request: RunRequest, settings: SurforaSettings,
         record.id = run_id
         outcome = _Outcome(membrane.name, record)
         try:
-            outcome.file = measure_membrane(membrane, request.folder, settings, record, request.overwrite)
+            outcome.files = measure_membrane(
+                membrane, request.folder, request.kind, settings, record, request.overwrite
+            )
         except (InputError, OSError, MemoryError) as error:
             outcome.failure = f"{membrane.name}: {one_line(error)}"
     return outcome
@@ -176,26 +179,25 @@ def _all_distances(
         return surfaces, []
     latest = {surface.path: surface for surface in surfaces}
     rows = []
-    for a, b in pairs:
-        for source, target in ((a, b), (b, a)):
-            measured, row = measured_distances(latest[source.path], target, settings.distance, record)
-            latest[source.path] = measured
-            rows.append(row)
+    for source, target in pairs:
+        measured, row = measured_distances(latest[source.path], target, settings.distance, record)
+        latest[source.path] = measured
+        rows.append(row)
     return [latest[surface.path] for surface in surfaces], rows
 
 
 def _say_headlines(rows: list[dict[str, Any]], distances: list[dict[str, Any]]) -> None:
     """The numbers that people look for first, a line a surface and a line a pair."""
     for row in rows:
-        out.print(
-            f"{row['name']} {row['kind']}: area {shown(row['area_nm2'])} nm², "
-            f"mean curvature {shown(row.get('mean_curvature_median_per_nm'))} per nm (median), "
-            f"{'closed' if row['is_closed'] else 'open'}",
-            markup=False,
-        )
+        parts = [f"area {shown(row['area_nm2'])} nm²"]
+        if "mean_curvature_median_per_nm" in row:
+            parts.append(f"mean curvature {shown(row['mean_curvature_median_per_nm'])} per nm (median)")
+        parts.append("closed" if row["is_closed"] else "open")
+        out.print(f"{row['name']} {row['kind']}: {', '.join(parts)}", markup=False)
     for row in distances:
         out.print(
-            f"{row['name']} to {row['target']}: median {shown(row['median_nm'])} nm, "
+            f"{row['name']} {row['kind']} to {row['target']} {row['target_kind']}: "
+            f"median {shown(row['median_nm'])} nm, "
             f"quartiles {shown(row['q25_nm'])} and {shown(row['q75_nm'])} nm",
             markup=False,
         )

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
 from tomocore.console import InputError, leave, out, progress_bar
 from tomocore.formats import read_volume, volume_files, write_volume
-from tomocore.options import Jobs, Output, Overwrite, SettingsFile, VoxelSize, cores, write_unless_there
+from tomocore.options import (
+    Jobs,
+    Output,
+    Overwrite,
+    SettingsFile,
+    VoxelSize,
+    cores,
+    next_hint,
+    write_unless_there,
+)
 from tomocore.page import shown
 from tomocore.settings import Settings, load_section, load_settings, settings_template
 
@@ -49,6 +59,10 @@ def run(
         list[str] | None,
         Parameter(consume_multiple=True, negative="", help="pairs of names to measure between: OMM:ER"),
     ] = None,
+    surface: Annotated[
+        Literal["medial", "isosurface", "both"],
+        Parameter(help="middle of the membrane, its two leaflets, or both"),
+    ] = "medial",
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
     jobs: Jobs = None,
@@ -65,6 +79,7 @@ def run(
         labels=parsed_labels(labels) if labels else None,
         rois=tuple(rois or ()),
         pairs=tuple(parsed_pair(pair) for pair in distances) if distances else None,
+        kind=surface,
         voxel_size_nm=voxel_size,
         jobs=cores(jobs),
         overwrite=overwrite,
@@ -203,6 +218,49 @@ def smooth(
 
 
 @app.command(sort_key=8)
+def proxy(
+    mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
+) -> None:
+    """A watertight-where-supported Poisson surface that separates the leaflets; never measured."""
+    from surfora.proxy import ProxySettings, poisson_proxy
+
+    chosen = _section(ProxySettings, "proxy", settings)
+    hint = f"surfora split ISOSURFACE --proxy {output}"
+    _mesh_stage(mesh, output, overwrite, lambda m: poisson_proxy(m, chosen), hint)
+
+
+@app.command(sort_key=9)
+def split(
+    isosurface: MeshFile,
+    /,
+    *,
+    medial: Annotated[Path, Parameter(help="the oriented medial mesh of the same membrane")],
+    output: Annotated[
+        Path, Parameter(name=["--output", "-o"], help="NAME of the files NAME.inner.vtp and NAME.outer.vtp")
+    ],
+    proxy: Annotated[Path | None, Parameter(help="result of `surfora proxy`; made where not given")] = None,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Split an isosurface into its inner and outer leaflet, with the distance between them."""
+    from surfora.leaflets import LeafletSettings, split_leaflets
+    from surfora.proxy import ProxySettings, poisson_proxy
+    from surfora.surface import read_mesh, write_surface
+
+    chosen = _section(LeafletSettings, "leaflets", settings)
+    middle = read_mesh(medial)
+    separator = (
+        read_mesh(proxy) if proxy else poisson_proxy(middle, _section(ProxySettings, "proxy", settings))
+    )
+    leaflets = split_leaflets(read_mesh(isosurface), middle, separator, chosen)
+    name = output.name.removesuffix(".vtp")
+    for side, leaflet in (("inner", leaflets.inner), ("outer", leaflets.outer)):
+        target = output.with_name(f"{name}.{side}.vtp")
+        write_unless_there(target, overwrite, partial(write_surface, surface=leaflet))
+    next_hint(f"surfora curvature {output.with_name(name)}.outer.vtp")
+
+
+@app.command(sort_key=10)
 def curvature(
     mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
 ) -> None:
@@ -218,7 +276,7 @@ def curvature(
     _mesh_stage(mesh, output, overwrite, curved, f"surfora roughness {output}")
 
 
-@app.command(sort_key=9)
+@app.command(sort_key=11)
 def distance(
     mesh: MeshFile,
     /,
@@ -245,7 +303,7 @@ def distance(
     _mesh_stage(mesh, output, overwrite, measured)
 
 
-@app.command(sort_key=10)
+@app.command(sort_key=12)
 def roughness(
     mesh: MeshFile,
     /,
@@ -267,7 +325,32 @@ def roughness(
     _mesh_stage(mesh, output, overwrite, rough)
 
 
-@app.command(sort_key=11)
+@app.command(sort_key=13)
+def wedge(
+    mesh: MeshFile,
+    /,
+    *,
+    mask: Mask,
+    output: Output,
+    voxel_size: VoxelSize = None,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Which of a surface was measured, which lies in the missing wedge, and which no voxel supports."""
+    from surfora.wedge import WedgeSettings, area_shares, mesh_evidence
+
+    chosen = _section(WedgeSettings, "wedge", settings)
+
+    def judged(surface: SurfaceMesh) -> SurfaceMesh:
+        surface = mesh_evidence(surface, _only_membrane(mask, voxel_size).support, chosen)
+        for name, share in area_shares(surface).items():
+            out.print(f"{name} {shown(share)}", markup=False)
+        return surface
+
+    _mesh_stage(mesh, output, overwrite, judged)
+
+
+@app.command(sort_key=14)
 def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")], /) -> None:
     """Write report.html of a finished run again, from its files."""
     from surfora.report import write_run_report
@@ -275,7 +358,7 @@ def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")],
     out.print(f"report: {write_run_report(folder)}", markup=False)
 
 
-@app.command(sort_key=12)
+@app.command(sort_key=15)
 def settings() -> None:
     """Print a settings file with every default, its meaning and its range, for -s."""
     from surfora.pipeline import SurforaSettings
@@ -293,9 +376,12 @@ SECTIONS = (
     "mesh",
     "smooth",
     "isosurface",
+    "proxy",
+    "leaflets",
     "curvature",
     "roughness",
     "distance",
+    "wedge",
 )
 """Sections of the settings file; `SurforaSettings` has the same, but importing it loads every stage."""
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 from surfora.distance import DistanceSettings, distance_summary, surface_distance
 from surfora.surface import SurfaceMesh, read_mesh, read_notes, write_surface
+from surfora.tables import distance_evidence_columns
 from tomocore.console import InputError
 from tomocore.provenance import RunRecord
 
 Pair = tuple[str, str]
+
+PARTNER_KIND = {"medial": "medial", "inner": "isosurface", "outer": "isosurface"}
+"""What distances run to: from middle to middle, and from each leaflet to whatever face is nearest."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,14 @@ def read_measured(path: Path) -> MeasuredSurface:
 def paired_surfaces(
     surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair] | None
 ) -> list[tuple[MeasuredSurface, MeasuredSurface]]:
-    """The surfaces to measure between: of the same kind, mask file (for labels) and ROI.
+    """Source and target of every distance, both ways: of the same mask file (for labels) and ROI.
 
     Without ``pairs``, all membranes that share an ROI are paired. Raises InputError for a pair whose
     names no two surfaces answer to.
     """
     if pairs is None:
         within_rois = [surface for surface in surfaces if surface.facts["roi"] is not None]
-        return [(a, b) for a, b in combinations(within_rois, 2) if _together(a, b)]
+        return [(a, b) for a, b in permutations(within_rois, 2) if _together(a, b)]
     found = {pair: list(_answering(surfaces, pair)) for pair in pairs}
     missing = [":".join(pair) for pair, matches in found.items() if not matches]
     if missing:
@@ -69,7 +73,7 @@ def measured_distances(
     source: MeasuredSurface, target: MeasuredSurface, settings: DistanceSettings, record: RunRecord
 ) -> tuple[MeasuredSurface, dict[str, Any]]:
     """The source with its distance to the target as an array (also in its file), and the pair's row."""
-    with record.stage("distance", f"{source.name} to {target.name}"):
+    with record.stage("distance", f"{source.name} {source.facts['kind']} to {target.name}"):
         distances = surface_distance(source.mesh, target.mesh, settings)
     mesh = source.mesh.with_data(**{f"distance_to_{target.name}_nm": distances.distance_nm})
     notes = read_notes(source.path)
@@ -79,24 +83,27 @@ def measured_distances(
         "kind": source.facts["kind"],
         "label": source.facts["label"],
         "target": target.name,
+        "target_kind": target.facts["kind"],
         "target_label": target.facts["label"],
         "roi": source.facts["roi"],
     }
-    return replace(source, mesh=mesh), names | distance_summary(source.mesh, distances, settings)
+    summary = distance_summary(source.mesh, distances, settings)
+    evidence = distance_evidence_columns(mesh, distances.distance_nm, settings.contact_distance_nm)
+    return replace(source, mesh=mesh), names | summary | evidence
 
 
 def _answering(
     surfaces: Sequence[MeasuredSurface], pair: Pair
 ) -> Iterator[tuple[MeasuredSurface, MeasuredSurface]]:
-    first, second = pair
-    for a in surfaces:
-        for b in surfaces:
-            if a.answers_to(first) and b.answers_to(second) and _together(a, b):
-                yield a, b
+    for source_name, target_name in (pair, pair[::-1]):
+        sources = [surface for surface in surfaces if surface.answers_to(source_name)]
+        targets = [surface for surface in surfaces if surface.answers_to(target_name)]
+        yield from ((a, b) for a in sources for b in targets if _together(a, b))
 
 
-def _together(a: MeasuredSurface, b: MeasuredSurface) -> bool:
-    """Two surfaces of one kind and ROI; labels of one mask, or masks without labels."""
-    same_mask = a.facts["source"] == b.facts["source"] or not (a.facts["label"] or b.facts["label"])
-    same_place = a.facts["roi"] == b.facts["roi"] and a.facts["kind"] == b.facts["kind"]
-    return a.name != b.name and same_mask and same_place
+def _together(source: MeasuredSurface, target: MeasuredSurface) -> bool:
+    """Two membranes of one ROI, of kinds that belong together; labels of one mask, or without labels."""
+    a, b = source.facts, target.facts
+    same_mask = a["source"] == b["source"] or not (a["label"] or b["label"])
+    fitting = PARTNER_KIND.get(a["kind"]) == b["kind"] and a["roi"] == b["roi"]
+    return source.name != target.name and same_mask and fitting

@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 import pyvista as pv
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from surfora.statistics import weighted_histogram
 from surfora.surface import SurfaceMesh, to_polydata
+from surfora.wedge import EVIDENCE, EXTRAPOLATED, MEASURED, UNSUPPORTED
 
 Floats = NDArray[np.float64]
 
@@ -30,20 +32,40 @@ NO_VALUE = "#c9ced4"
 DISTANCE_COLOURS = "viridis_r"
 CURVATURE_COLOURS = "RdBu_r"
 ACCENT = "#0b6e78"
+EVIDENCE_COLOURS = {MEASURED: "#0b6e78", EXTRAPOLATED: "#e0a136", UNSUPPORTED: "#b8433b"}
 
 
 def surface_figure(
     mesh: SurfaceMesh, values: Floats, title: str, colours: str, limits: tuple[float, float]
 ) -> Figure:
     """A mesh seen along z and from the side that shows most of it, coloured by vertex values."""
+    figure = _two_views(mesh, values, colours, limits)
+    shown = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), colours)
+    figure.colorbar(shown, ax=figure.axes, label=title, shrink=0.8, pad=0.02)
+    return figure
+
+
+def _two_views(
+    mesh: SurfaceMesh,
+    values: Floats,
+    colours: str | matplotlib.colors.Colormap,
+    limits: tuple[float, float],
+) -> Figure:
     figure = Figure(figsize=(8.6, 3.5), layout="constrained")
     axes = figure.subplots(1, 2)
     for panel, view, name in zip(axes, _directions(mesh), ("along z", "from the side"), strict=True):
         panel.imshow(_view(mesh, values, colours, limits, view))
         panel.set_title(name, fontsize=8, color="#5b6876")
         panel.set_axis_off()
-    shown = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), colours)
-    figure.colorbar(shown, ax=axes, label=title, shrink=0.8, pad=0.02)
+    return figure
+
+
+def evidence_figure(mesh: SurfaceMesh, evidence: NDArray[Any]) -> Figure:
+    """A mesh from two sides: what was measured, what lies in the missing wedge, what no voxel supports."""
+    colours = matplotlib.colors.ListedColormap([EVIDENCE_COLOURS[kind] for kind in sorted(EVIDENCE)])
+    figure = _two_views(mesh, evidence.astype(np.float64), colours, (-0.5, 2.5))
+    handles = [Patch(color=EVIDENCE_COLOURS[kind], label=name) for kind, name in sorted(EVIDENCE.items())]
+    figure.legend(handles=handles, loc="outside right upper", frameon=False)
     return figure
 
 
@@ -77,7 +99,7 @@ def _directions(mesh: SurfaceMesh) -> Sequence[tuple[Floats, Floats]]:
 def _view(
     mesh: SurfaceMesh,
     values: Floats,
-    colours: str,
+    colours: str | matplotlib.colors.Colormap,
     limits: tuple[float, float],
     view: tuple[Floats, Floats],
 ) -> NDArray[np.uint8]:
@@ -157,7 +179,11 @@ def contact_rank_figure(contacts: pd.DataFrame) -> Figure:
         axes.errorbar(
             place, mean, yerr=spread, fmt="o", color=ACCENT, ecolor="#8fc1c5", elinewidth=6, capsize=0
         )
-        names = [f"{row['name']} → {row['target']}" for _, row in ranked.iterrows()]
+        several = ranked["kind"].nunique() > 1
+        names = [
+            f"{row['name']}{' ' + row['kind'] if several else ''} → {row['target']}"
+            for _, row in ranked.iterrows()
+        ]
         axes.set_xticks(place, names, rotation=25, ha="right", fontsize=7)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("contacts, closest first")

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surfora.ballpivot import MeshSettings, mesh_points
 from surfora.curvature import CurvatureSettings, mesh_curvature
 from surfora.distance import DistanceSettings
-from surfora.isosurface import IsosurfaceSettings
+from surfora.isosurface import IsosurfaceSettings, isosurface
+from surfora.leaflets import LeafletSettings, split_leaflets
 from surfora.mask import CleanSettings, clean_mask, mask_thickness_nm
 from surfora.medial import MedialSettings, medial_points
 from surfora.membranes import Membrane, RoiSettings
 from surfora.normals import jet_normals
 from surfora.orient import Orientation, OrientSettings, orient_normals
+from surfora.proxy import ProxySettings, poisson_proxy
 from surfora.roughness import RoughnessSettings, mesh_roughness
 from surfora.smoothing import SmoothSettings, smooth_mesh
 from surfora.surface import PointCloud, SurfaceMesh, read_notes, write_surface
+from surfora.wedge import WedgeSettings, mesh_evidence
 from tomocore.console import InputError, Progress, no_progress
 from tomocore.provenance import RunRecord
 from tomocore.settings import Settings
 from tomocore.volume import Volume
 
 log = logging.getLogger(__name__)
+
+Mask = NDArray[np.bool_]
+SurfaceKind = Literal["medial", "isosurface", "both"]
+
+KINDS_OF: dict[SurfaceKind, tuple[str, ...]] = {
+    "medial": ("medial",),
+    "isosurface": ("isosurface", "inner", "outer"),
+    "both": ("medial", "isosurface", "inner", "outer"),
+}
+"""Kinds of measured surfaces, as in ``NAME.<kind>.vtp``."""
 
 
 class SurforaSettings(Settings):
@@ -41,43 +56,71 @@ class SurforaSettings(Settings):
     mesh: MeshSettings = MeshSettings()
     smooth: SmoothSettings = SmoothSettings()
     isosurface: IsosurfaceSettings = IsosurfaceSettings()
+    proxy: ProxySettings = ProxySettings()
+    leaflets: LeafletSettings = LeafletSettings()
     curvature: CurvatureSettings = CurvatureSettings()
     roughness: RoughnessSettings = RoughnessSettings()
     distance: DistanceSettings = DistanceSettings()
+    wedge: WedgeSettings = WedgeSettings()
 
 
 def measure_membrane(
     membrane: Membrane,
     folder: Path,
+    kind: SurfaceKind,
     settings: SurforaSettings,
     record: RunRecord,
     overwrite: bool = False,
     progress: Progress = no_progress,
-) -> Path:
-    """Reconstruct and measure one membrane; the VTP file of its medial surface, its points beside it.
+) -> list[Path]:
+    """Reconstruct and measure one membrane; the VTP files of its measured surfaces, medial first.
 
-    Files that exist are kept as they are unless ``overwrite``. Raises InputError where the mask cannot
-    carry a surface.
+    Points and proxy are written beside them. Files that all exist are kept as they are unless
+    ``overwrite``. Raises InputError where the mask cannot carry a surface.
     """
     identity = _identity(membrane, settings)
-    points_path = folder / f"{membrane.name}.medial.points.vtp"
-    mesh_path = folder / f"{membrane.name}.medial.vtp"
-    if not overwrite and points_path.exists() and mesh_path.exists():
-        _warn_of_other_settings(mesh_path, identity)
-        return mesh_path
+    wanted = [_file(membrane, folder, which) for which in KINDS_OF[kind]]
+    if not overwrite and all(path.exists() for path in wanted):
+        _warn_of_other_settings(wanted, identity)
+        return wanted
     mask = clean_mask(membrane.mask, membrane.voxel_size_nm, settings.clean)
-    cloud, medial, orientation = medial_surface(membrane, mask, settings, record, progress)
-    measured = _measured(medial, membrane, settings, record, progress)
-    facts = json.dumps(_facts(membrane, mask, record) | {"kind": "medial"} | orientation)
-    notes = {"identity": identity, "provenance": record.id, "source": str(membrane.source), "facts": facts}
-    write_surface(points_path, cloud, notes)
-    write_surface(mesh_path, measured, notes)
-    return mesh_path
+    facts = _facts(membrane, mask, record)
+    notes = {"identity": identity, "provenance": record.id, "source": str(membrane.source)}
+    written = []
+    for which, surface, more in _surfaces(membrane, mask, kind, settings, record, progress):
+        path = _file(membrane, folder, which)
+        write_surface(path, surface, notes | {"facts": json.dumps(facts | {"kind": which} | more)})
+        written.append(path)
+    return [path for path in wanted if path in written]
+
+
+def _surfaces(
+    membrane: Membrane,
+    mask: Mask,
+    kind: SurfaceKind,
+    settings: SurforaSettings,
+    record: RunRecord,
+    progress: Progress,
+) -> Iterator[tuple[str, PointCloud | SurfaceMesh, dict[str, Any]]]:
+    """Kind, surface and further facts of everything that is written of one membrane."""
+    cloud, medial, sides = medial_surface(membrane, mask, settings, record, progress)
+    if kind != "isosurface":
+        yield "medial.points", cloud, sides
+        yield "medial", _measured("medial", medial, membrane, mask, settings, record, progress), sides
+    if kind == "medial":
+        return
+    for which, mesh in boundary_surfaces(membrane, mask, medial, settings, record, progress).items():
+        if which == "proxy":
+            yield which, mesh, sides
+        elif len(mesh.faces):
+            yield which, _measured(which, mesh, membrane, mask, settings, record, progress), sides
+        else:
+            log.warning("the %s leaflet is empty: the mask is no sheet with two sides", which)
 
 
 def medial_surface(
     membrane: Membrane,
-    mask: np.ndarray[Any, Any],
+    mask: Mask,
     settings: SurforaSettings,
     record: RunRecord,
     progress: Progress = no_progress,
@@ -109,25 +152,60 @@ def oriented_cloud(cloud: PointCloud, settings: OrientSettings) -> tuple[PointCl
     return replace(cloud, normals=orientation.normals).with_data(component=orientation.component), orientation
 
 
+def boundary_surfaces(
+    membrane: Membrane,
+    mask: Mask,
+    medial: SurfaceMesh,
+    settings: SurforaSettings,
+    record: RunRecord,
+    progress: Progress = no_progress,
+) -> dict[str, SurfaceMesh]:
+    """Isosurface of a cleaned mask, Poisson proxy, and the leaflets that the proxy parts, by kind."""
+    name = membrane.name
+    with record.stage("isosurface", name) as counts:
+        boundary = isosurface(mask, membrane.voxel_size_nm, membrane.origin_nm, settings.isosurface, progress)
+        counts["triangles"] = len(boundary.faces)
+    with record.stage("proxy", name):
+        proxy = poisson_proxy(medial, settings.proxy)
+    with record.stage("leaflets", name):
+        leaflets = split_leaflets(boundary, medial, proxy, settings.leaflets)
+    return {"isosurface": boundary, "proxy": proxy, "inner": leaflets.inner, "outer": leaflets.outer}
+
+
 def _measured(
+    kind: str,
     mesh: SurfaceMesh,
     membrane: Membrane,
+    mask: Mask,
     settings: SurforaSettings,
     record: RunRecord,
     progress: Progress,
 ) -> SurfaceMesh:
-    """A mesh with curvature and roughness, cut to its ROI."""
-    with record.stage("curvature", membrane.name):
-        mesh = mesh_curvature(mesh, settings.curvature, progress)
-    with record.stage("roughness", membrane.name):
-        mesh = mesh_roughness(mesh, settings.roughness, membrane.voxel_size_nm, progress)
-    trimmed = membrane.trimmed(mesh)
+    """A mesh with the measures of its kind, cut to its ROI.
+
+    The whole isosurface bends over rims into its other side, so its leaflets are what curvature is
+    measured on; roughness is the middle's, since an isosurface has been smoothed.
+    """
+    name = membrane.name
+    if kind != "isosurface":
+        with record.stage(f"curvature {kind}", name):
+            mesh = mesh_curvature(mesh, settings.curvature, progress)
+    if kind == "medial":
+        with record.stage("roughness", name):
+            mesh = mesh_roughness(mesh, settings.roughness, membrane.voxel_size_nm, progress)
+    with record.stage("evidence", name):
+        support = Volume(mask, membrane.voxel_size_nm, membrane.origin_nm)
+        trimmed = membrane.trimmed(mesh_evidence(mesh, support, settings.wedge))
     if len(trimmed.faces) == 0:
-        raise InputError(f"{membrane.name}: no surface is left within the ROI; enlarge roi.dilation_nm")
+        raise InputError(f"{name}: no {kind} surface is left within the ROI; enlarge roi.dilation_nm")
     return trimmed
 
 
-def _facts(membrane: Membrane, mask: np.ndarray[Any, Any], record: RunRecord) -> dict[str, Any]:
+def _file(membrane: Membrane, folder: Path, which: str) -> Path:
+    return folder / f"{membrane.name}.{which}.vtp"
+
+
+def _facts(membrane: Membrane, mask: Mask, record: RunRecord) -> dict[str, Any]:
     return {
         "name": membrane.name,
         "label": membrane.label,
@@ -148,6 +226,9 @@ def _identity(membrane: Membrane, settings: SurforaSettings) -> str:
     return digest.hexdigest()[:16]
 
 
-def _warn_of_other_settings(path: Path, identity: str) -> None:
-    if read_notes(path).get("identity") != identity:
-        log.warning("%s: kept, but made with other settings or another mask; --overwrite makes it anew", path)
+def _warn_of_other_settings(paths: list[Path], identity: str) -> None:
+    for path in paths:
+        if read_notes(path).get("identity") != identity:
+            log.warning(
+                "%s: kept, but made with other settings or another mask; --overwrite makes it anew", path
+            )

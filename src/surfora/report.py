@@ -15,16 +15,37 @@ from surfora.pictures import (
     CURVATURE_COLOURS,
     DISTANCE_COLOURS,
     contact_rank_figure,
+    evidence_figure,
     histogram_figure,
     low_limits,
     surface_figure,
     symmetric_limits,
 )
-from surfora.surface import SIGN_CONVENTION, vertex_areas_nm2
+from surfora.surface import SIGN_CONVENTION, Floats, SurfaceMesh, vertex_areas_nm2
 from surfora.tables import COLUMN_MEANINGS, read_table
 from tomocore.console import InputError
 from tomocore.page import Picture, Section, picture_of_figure, shown, table_of, write_page
 from tomocore.provenance import read_record
+
+EVIDENCE_COLUMNS = (
+    "name",
+    "kind",
+    "area_nm2",
+    "area_with_evidence_nm2",
+    "extrapolated_area_share",
+    "unsupported_area_share",
+    "mean_curvature_median_per_nm",
+    "mean_curvature_median_with_evidence_per_nm",
+)
+DISTANCE_EVIDENCE_COLUMNS = (
+    "name",
+    "kind",
+    "target",
+    "median_nm",
+    "median_with_evidence_nm",
+    "contact_area_nm2",
+    "contact_area_with_evidence_nm2",
+)
 
 MOST_PICTURED = 24
 """Surfaces drawn in a report; a page with hundreds would not open."""
@@ -59,8 +80,10 @@ def run_page(
     subtitle = f"surfora run on {inputs or 'no usable input'}, {record['started']}, {record['seconds']:.0f} s"
     sections = [
         *_contact_sections(distances),
-        _curvature_section(pictured),
+        *_curvature_sections(pictured),
         *_distance_sections(pictured),
+        *_thickness_sections(pictured),
+        *_evidence_sections(surfaces, distances, pictured),
         _table_section(surfaces),
         _provenance_section(record),
     ]
@@ -90,7 +113,9 @@ def _cards(surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[tuple[str, s
     if len(distances):
         cards.append(("distances measured", str(len(distances))))
         cards.append(("smallest mean distance (nm)", shown(distances["mean_nm"].min())))
-        cards.append(("area in contact (nm²)", shown(distances["contact_area_nm2"].sum() / 2)))
+        middles = distances.loc[distances["kind"] == "medial", "contact_area_nm2"]
+        if len(middles):  # each contact is there both ways
+            cards.append(("area in contact (nm²)", shown(middles.sum() / 2)))
     return cards
 
 
@@ -102,7 +127,8 @@ def _contact_sections(distances: pd.DataFrame) -> list[Section]:
         caption="Mean distance of each surface to its partner, closest first; the band is one standard "
         "deviation over the area.",
     )
-    shown_columns = [column for column in distances.columns if column not in ("kind", "roi")]
+    hidden = ("roi", "target_label") if distances["kind"].nunique() > 1 else ("kind", "target_kind", "roi")
+    shown_columns = [column for column in distances.columns if column not in hidden]
     table = table_of(distances.sort_values("mean_nm")[shown_columns], COLUMN_MEANINGS)
     limit = shown(distances["contact_distance_nm"].iloc[0])
     text = (
@@ -115,40 +141,102 @@ def _contact_sections(distances: pd.DataFrame) -> list[Section]:
 def curvature_pictures(surface: MeasuredSurface) -> list[Picture]:
     """A surface coloured by mean curvature, and the histogram of it over the area."""
     values = surface.mesh.data["mean_curvature_per_nm"]
+    title = f"{surface.name} {surface.facts['kind']}"
+    caption = "Seen along z and from the side; grey: no value (border)."
     limits = symmetric_limits(values)
-    figure = surface_figure(surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits)
-    caption = f"{surface.facts['kind']}, seen along z and from the side; grey: no value (border)."
-    areas = vertex_areas_nm2(surface.mesh.vertices, surface.mesh.faces)
-    histogram = histogram_figure([("", values, areas)], "mean curvature (1/nm)", limits)
+    return _value_pictures(
+        surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits, limits, title, caption
+    )
+
+
+def _value_pictures(
+    mesh: SurfaceMesh,
+    values: Floats,
+    quantity: str,
+    colours: str,
+    limits: tuple[float, float],
+    span: tuple[float, float],
+    title: str,
+    caption: str,
+) -> list[Picture]:
+    """A surface coloured by vertex values within ``limits``, and their histogram over the area."""
+    figure = surface_figure(mesh, values, quantity, colours, limits)
+    areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
+    histogram = histogram_figure([("", values, areas)], quantity, span)
     return [
-        picture_of_figure(figure, surface.name, caption, broad=True),
-        picture_of_figure(histogram, "", "Share of the area against mean curvature."),
+        picture_of_figure(figure, title, caption, broad=True),
+        picture_of_figure(histogram, "", f"Share of the area against {quantity.split(' (')[0]}."),
     ]
 
 
-def _curvature_section(pictured: list[MeasuredSurface]) -> Section:
-    figures = [picture for surface in pictured for picture in curvature_pictures(surface)]
-    return Section("Mean curvature", [f"{SIGN_CONVENTION}. Red bends outward, blue inward."], figures)
+def _curvature_sections(pictured: list[MeasuredSurface]) -> list[Section]:
+    curved = [surface for surface in pictured if "mean_curvature_per_nm" in surface.mesh.data]
+    figures = [picture for surface in curved for picture in curvature_pictures(surface)]
+    text = f"{SIGN_CONVENTION}. Red bends outward, blue inward."
+    return [Section("Mean curvature", [text], figures)] if figures else []
 
 
 def _distance_sections(pictured: list[MeasuredSurface]) -> list[Section]:
     figures: list[Picture] = []
     for surface in pictured:
-        arrays = [name for name in surface.mesh.data if name.startswith("distance_to_")]
-        areas = vertex_areas_nm2(surface.mesh.vertices, surface.mesh.faces)
-        for array in arrays:
+        for array in [name for name in surface.mesh.data if name.startswith("distance_to_")]:
             target = array.removeprefix("distance_to_").removesuffix("_nm")
             values = surface.mesh.data[array]
-            limits = low_limits(values)
-            title = f"{surface.name} → {target}"
-            figure = surface_figure(surface.mesh, values, "distance (nm)", DISTANCE_COLOURS, limits)
-            figures.append(
-                picture_of_figure(figure, title, "Seen along z and from the side; close is dark.", broad=True)
+            span = (0.0, float(np.nanquantile(values, 0.98)))
+            title = f"{surface.name} {surface.facts['kind']} → {target}"
+            caption = "Seen along z and from the side; close is dark."
+            figures += _value_pictures(
+                surface.mesh,
+                values,
+                "distance (nm)",
+                DISTANCE_COLOURS,
+                low_limits(values),
+                span,
+                title,
+                caption,
             )
-            top = (0.0, float(np.nanquantile(values, 0.98)))
-            histogram = histogram_figure([("", values, areas)], "distance (nm)", top)
-            figures.append(picture_of_figure(histogram, "", "Share of the area against distance."))
     return [Section("Distance", [], figures)] if figures else []
+
+
+def _thickness_sections(pictured: list[MeasuredSurface]) -> list[Section]:
+    figures: list[Picture] = []
+    for surface in pictured:
+        values = surface.mesh.data.get("bilayer_thickness_nm", np.empty(0))
+        if surface.facts["kind"] == "outer" and np.isfinite(values).any():
+            span = (0.0, 1.3 * float(np.nanquantile(values, 0.98)))
+            limits = (float(np.nanquantile(values, 0.02)), float(np.nanquantile(values, 0.98)))
+            caption = "Seen along z and from the side; grey: no value (beside a border)."
+            figures += _value_pictures(
+                surface.mesh, values, "thickness (nm)", "viridis", limits, span, surface.name, caption
+            )
+    text = "Straight through the membrane from the outer leaflet to the inner one: as thick as the mask is."
+    return [Section("Thickness", [text], figures)] if figures else []
+
+
+def _evidence_sections(
+    surfaces: pd.DataFrame, distances: pd.DataFrame, pictured: list[MeasuredSurface]
+) -> list[Section]:
+    """What of the surfaces the tilt series saw, and the measures with and without the rest."""
+    if "extrapolated_area_share" not in surfaces:
+        return []
+    figures = []
+    for surface in pictured:
+        if surface.facts["kind"] in ("medial", "outer") and "evidence" in surface.mesh.data:
+            figure = evidence_figure(surface.mesh, surface.mesh.data["evidence"])
+            title = f"{surface.name} {surface.facts['kind']}"
+            figures.append(picture_of_figure(figure, title, "Seen along z and from the side.", broad=True))
+    text = (
+        "A tilt series leaves no trace of patches that face into its missing wedge (nearly along the beam): "
+        "where a mask has them, they were extrapolated. Unsupported is what was closed over a hole of the "
+        "mask. The tables give each measure over the whole surface and over what was measured alone."
+    )
+    tables = [_present(surfaces, EVIDENCE_COLUMNS), _present(distances, DISTANCE_EVIDENCE_COLUMNS)]
+    shown_tables = [table_of(table, COLUMN_MEANINGS) for table in tables if len(table)]
+    return [Section("What was measured", [text], figures, shown_tables)]
+
+
+def _present(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    return table[[column for column in columns if column in table]]
 
 
 def _table_section(surfaces: pd.DataFrame) -> Section:

@@ -20,11 +20,12 @@ from surfora.surface import (
     face_areas_nm2,
     vertex_areas_nm2,
 )
+from surfora.wedge import area_shares, areas_with_evidence_nm2
 from tomocore.formats import written_beside
 
 COLUMN_MEANINGS = {
     "name": "the surface; also the start of its files' names",
-    "kind": "medial: the middle of the membrane",
+    "kind": "medial: middle of the membrane; isosurface: its whole boundary; inner, outer: leaflets",
     "label": "label of the membrane in a labelled mask",
     "roi": "number of the region of interest it lies in",
     "source": "mask file",
@@ -37,7 +38,8 @@ COLUMN_MEANINGS = {
     "vertices": "points of the mesh",
     "triangles": "triangles of the mesh",
     "thickness_nm": "thickness of the mask, from its distance transform",
-    "measured_area_share": "share of the area with a curvature (not at the border)",
+    "bilayer_thickness_median_nm": "median over area of the distance straight through to the other leaflet",
+    "curvature_area_share": "share of the area with a curvature (not at the border)",
     "mean_curvature_median_per_nm": "median over area of H; H > 0 bends outward along the normal",
     "mean_curvature_mean_per_nm": "mean over area of H",
     "mean_curvature_sd_per_nm": "standard deviation over area of H",
@@ -47,10 +49,17 @@ COLUMN_MEANINGS = {
     "curvature_confidence_mean": "0 to 1: neighbours, fit and distance to the border, mean over area",
     "roughness_median_nm": "median over area of the height left above the cut-off wavelength (RMS)",
     "roughness_floor_nm": "roughness that voxels alone give to a smooth membrane; less cannot be seen",
+    "measured_area_share": "share of the area that the tilt series reached and voxels support",
+    "extrapolated_area_share": "share of the area that faces into the missing wedge: continued, not seen",
+    "unsupported_area_share": "share of the area with no voxel of the mask near it",
+    "area_with_evidence_nm2": "area that was measured: neither in the wedge nor unsupported",
+    "mean_curvature_median_with_evidence_per_nm": "median of H over that area alone",
+    "radius_of_curvature_median_with_evidence_nm": "median of 1 / |H| over that area alone",
     "orientation_rule": "what decided which side the normals point to",
     "orientation_confidence": "0 (a toss-up) to 1, mean over the points",
     "provenance": "id of the run in run.json",
     "target": "the surface that distances are measured to",
+    "target_kind": "medial for the middle; a leaflet is measured to its partner's whole boundary",
     "area_measured_nm2": "area with a distance",
     "mean_nm": "mean over area of the distance to the nearest point of the target",
     "sd_nm": "standard deviation over area of that distance",
@@ -65,6 +74,9 @@ COLUMN_MEANINGS = {
     "contact_area_nm2": "area closer to the target than the contact distance",
     "contact_mean_nm": "mean over the contact's area of the distance",
     "contact_sd_nm": "standard deviation over the contact's area of the distance",
+    "mean_with_evidence_nm": "mean distance over the area that was measured alone",
+    "median_with_evidence_nm": "median distance over the area that was measured alone",
+    "contact_area_with_evidence_nm2": "contact area that was measured",
     "seen_share": "share of the area that sees its nearest point, with nothing of its own surface between",
 }
 """A sentence for every column of surfaces.csv and distances.csv."""
@@ -86,7 +98,8 @@ def surface_row(mesh: SurfaceMesh, facts: Mapping[str, Any]) -> dict[str, Any]:
         row
         | _border_columns(mesh)
         | _curvature_columns(mesh.data, areas)
-        | _roughness_columns(mesh.data, areas)
+        | _thickness_columns(mesh.data, areas)
+        | _evidence_columns(mesh)
     )
 
 
@@ -105,27 +118,61 @@ def _curvature_columns(data: Mapping[str, NDArray[Any]], areas: NDArray[np.float
         return {}
     mean = data["mean_curvature_per_nm"]
     finite = np.isfinite(mean)
-    flatness = np.abs(mean)
-    radius = np.divide(1.0, flatness, out=np.full(len(mean), np.nan), where=finite & (flatness > 0))
     return {
-        "measured_area_share": float(areas[finite].sum() / max(areas.sum(), np.finfo(float).tiny)),
+        "curvature_area_share": float(areas[finite].sum() / max(areas.sum(), np.finfo(float).tiny)),
         "mean_curvature_median_per_nm": _median(mean, areas),
         "mean_curvature_mean_per_nm": weighted_mean(mean, areas),
         "mean_curvature_sd_per_nm": weighted_standard_deviation(mean, areas),
         "gaussian_curvature_median_per_nm2": _median(data["gaussian_curvature_per_nm2"], areas),
-        "radius_of_curvature_median_nm": _median(radius, areas),
+        "radius_of_curvature_median_nm": _median(_radius_nm(mean), areas),
         "curvature_scale_median_nm": _median(data["curvature_radius_nm"], areas),
         "curvature_confidence_mean": weighted_mean(data["curvature_confidence"], areas),
     }
 
 
-def _roughness_columns(data: Mapping[str, NDArray[Any]], areas: NDArray[np.float64]) -> dict[str, float]:
-    if "roughness_nm" not in data:
-        return {}
-    columns = {"roughness_median_nm": _median(data["roughness_nm"], areas)}
+def _radius_nm(mean_curvature: NDArray[Any]) -> NDArray[np.float64]:
+    """Radius of curvature 1 / |H| (n,) in nm; NaN where H is 0 or not known."""
+    with np.errstate(divide="ignore"):
+        radius = 1.0 / np.abs(mean_curvature)
+    return np.where(np.isfinite(radius), radius, np.nan)
+
+
+def _thickness_columns(data: Mapping[str, NDArray[Any]], areas: NDArray[np.float64]) -> dict[str, float]:
+    columns = {}
+    if "roughness_nm" in data:
+        columns["roughness_median_nm"] = _median(data["roughness_nm"], areas)
     if "roughness_floor_nm" in data:
         columns["roughness_floor_nm"] = float(data["roughness_floor_nm"][0])
+    if "bilayer_thickness_nm" in data:
+        columns["bilayer_thickness_median_nm"] = _median(data["bilayer_thickness_nm"], areas)
     return columns
+
+
+def _evidence_columns(mesh: SurfaceMesh) -> dict[str, float]:
+    """How much of a surface was measured, and its curvature there alone."""
+    if "evidence" not in mesh.data:
+        return {}
+    areas = areas_with_evidence_nm2(mesh)
+    columns = {**area_shares(mesh), "area_with_evidence_nm2": float(areas.sum())}
+    if "mean_curvature_per_nm" in mesh.data:
+        mean = mesh.data["mean_curvature_per_nm"]
+        columns["mean_curvature_median_with_evidence_per_nm"] = _median(mean, areas)
+        columns["radius_of_curvature_median_with_evidence_nm"] = _median(_radius_nm(mean), areas)
+    return columns
+
+
+def distance_evidence_columns(
+    mesh: SurfaceMesh, distance_nm: NDArray[np.float64], contact_distance_nm: float
+) -> dict[str, float]:
+    """The distances of a surface over the part of it that was measured; nothing where that is not known."""
+    if "evidence" not in mesh.data:
+        return {}
+    areas = areas_with_evidence_nm2(mesh)
+    return {
+        "mean_with_evidence_nm": weighted_mean(distance_nm, areas),
+        "median_with_evidence_nm": _median(distance_nm, areas),
+        "contact_area_with_evidence_nm2": float(areas[distance_nm <= contact_distance_nm].sum()),
+    }
 
 
 def _median(values: NDArray[Any], weights: NDArray[np.float64]) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import map_coordinates
 
-from surfora.surface import Floats, SurfaceMesh, vertex_areas_nm2
+from surfora.surface import Floats, SurfaceMesh, vertex_areas_nm2, vertex_normals
 from tomocore.settings import Settings
 from tomocore.volume import Volume
 
@@ -54,10 +54,10 @@ def mesh_evidence(mesh: SurfaceMesh, mask: Volume, settings: WedgeSettings = Wed
     """The mesh with ``wedge_angle_deg`` and ``evidence`` (0 measured, 1 extrapolated, 2 unsupported).
 
     ``mask`` (bool) is what the mesh was made from: where it has no voxel within reach, the surface was
-    closed over a hole. Needs vertex normals.
+    closed over a hole. Normals are made from the winding where there are none.
     """
-    assert mesh.normals is not None
-    angle = wedge_angle_deg(mesh.normals, settings)
+    normals = vertex_normals(mesh.vertices, mesh.faces) if mesh.normals is None else mesh.normals
+    angle = wedge_angle_deg(normals, settings)
     evidence = np.where(angle >= 0, MEASURED, EXTRAPOLATED).astype(np.uint8)
     evidence[~_supported(mesh.vertices, mask, settings.support_reach_voxels)] = UNSUPPORTED
     return mesh.with_data(wedge_angle_deg=angle, evidence=evidence)
@@ -71,6 +71,11 @@ def area_shares(mesh: SurfaceMesh) -> dict[str, float]:
         f"{name}_area_share": float(areas[mesh.data["evidence"] == kind].sum()) / total
         for kind, name in EVIDENCE.items()
     }
+
+
+def areas_with_evidence_nm2(mesh: SurfaceMesh) -> Floats:
+    """Area (n,) in nm² that each vertex stands for; 0 where the membrane there was not measured."""
+    return np.where(mesh.data["evidence"] == MEASURED, vertex_areas_nm2(mesh.vertices, mesh.faces), 0.0)
 
 
 def _supported(points: Floats, mask: Volume, reach_voxels: float) -> NDArray[np.bool_]:

@@ -97,6 +97,50 @@ def test_tables_say_what_was_measured(finished):
     assert distances.loc["OUT", "median_nm"] == pytest.approx(12, abs=0.2)
 
 
+@pytest.fixture(scope="module")
+def both(labelled):
+    """Folder of a run on middle and leaflets of the labelled mask."""
+    folder = labelled.parent / "both"
+    words = ("run", labelled, "--labels", "1=IN,2=OUT", "--distances", "IN:OUT", "--surface", "both")
+    result = run_command("surfora", *words, "-o", folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "WARNING" not in result.stdout + result.stderr
+    return folder
+
+
+def test_leaflets_are_measured_like_the_middle(both):
+    surfaces = pd.read_csv(both / "surfaces.csv").set_index(["label", "kind"])
+    for label, radius_nm in (("IN", 14.0), ("OUT", 26.0)):
+        for kind, at_nm in (("inner", radius_nm - 2), ("medial", radius_nm), ("outer", radius_nm + 2)):
+            row = surfaces.loc[(label, kind)]
+            assert row["area_nm2"] == pytest.approx(4 * np.pi * at_nm**2, rel=0.04)
+            assert row["mean_curvature_median_per_nm"] == pytest.approx(1 / at_nm, rel=0.04)
+            mesh = read_mesh(both / f"spheres_{label}.{kind}.vtp")
+            assert set(mesh.data) >= (ARRAYS if kind == "medial" else ARRAYS - {"roughness_nm"})
+        assert surfaces.loc[(label, "outer"), "bilayer_thickness_median_nm"] == pytest.approx(4, abs=0.2)
+        assert (both / f"spheres_{label}.proxy.vtp").exists()
+    assert np.isnan(surfaces.loc[("IN", "isosurface"), "mean_curvature_median_per_nm"])
+
+
+def test_distances_run_from_middle_to_middle_and_from_leaflet_to_face(both):
+    distances = pd.read_csv(both / "distances.csv").set_index(["label", "kind"])["median_nm"]
+    assert distances[("IN", "medial")] == pytest.approx(12, abs=0.2)
+    assert distances[("IN", "outer")] == pytest.approx(8, abs=0.3)
+    assert distances[("IN", "inner")] == pytest.approx(12, abs=0.3)
+    assert distances[("OUT", "inner")] == pytest.approx(8, abs=0.3)
+    assert "distance_to_spheres_OUT_nm" in read_mesh(both / "spheres_IN.outer.vtp").data
+
+
+def test_tables_tell_what_the_wedge_hides(both):
+    row = pd.read_csv(both / "surfaces.csv").set_index(["label", "kind"]).loc[("OUT", "medial")]
+    assert row["measured_area_share"] == pytest.approx(60 / 90, abs=0.03)  # of a sphere at ±60°
+    assert row["unsupported_area_share"] == 0
+    assert row["area_with_evidence_nm2"] == pytest.approx(row["area_nm2"] * 2 / 3, rel=0.05)
+    assert row["mean_curvature_median_with_evidence_per_nm"] == pytest.approx(1 / 26, rel=0.03)
+    distances = pd.read_csv(both / "distances.csv").set_index(["label", "kind"]).loc[("OUT", "medial")]
+    assert distances["median_with_evidence_nm"] == pytest.approx(12, abs=0.2)
+
+
 def test_report_is_one_file_that_loads_nothing(finished):
     folder, _ = finished
     html = (folder / "report.html").read_text()
@@ -128,7 +172,10 @@ def test_a_stage_by_hand_gives_the_same_area(tmp_path):
         ("smooth", "mesh.vtp", "-o", "smooth.vtp"),
         ("curvature", "smooth.vtp", "-o", "curved.vtp"),
         ("roughness", "curved.vtp", "--voxel-size", EDGE_NM, "-o", "rough.vtp"),
+        ("wedge", "rough.vtp", "--mask", "clean.mrc", "-o", "judged.vtp"),
         ("isosurface", "clean.mrc", "-o", "boundary.vtp"),
+        ("proxy", "smooth.vtp", "-o", "proxy.vtp"),
+        ("split", "boundary.vtp", "--medial", "smooth.vtp", "--proxy", "proxy.vtp", "-o", "leaflet"),
     ]
     for step in steps:
         result = run_command("surfora", *step, cwd=tmp_path)
@@ -142,6 +189,13 @@ def test_a_stage_by_hand_gives_the_same_area(tmp_path):
     rim_nm2 = 4.0 * table.loc[0, "boundary_length_nm"]
     both_sides = face_areas_nm2(boundary.vertices, boundary.faces).sum() - rim_nm2
     assert both_sides == pytest.approx(2 * shape.area_nm2, rel=0.1)
+    assert set(np.unique(read_mesh(tmp_path / "judged.vtp").data["evidence"])) == {0, 1}
+    for side in ("inner", "outer"):
+        leaflet = read_mesh(tmp_path / f"leaflet.{side}.vtp")
+        factor = ((20 + (2 if side == "outer" else -2)) / 20) ** 2
+        area_nm2 = face_areas_nm2(leaflet.vertices, leaflet.faces).sum()
+        assert area_nm2 == pytest.approx(factor * shape.area_nm2, rel=0.1)
+        assert np.isfinite(leaflet.data["bilayer_thickness_nm"]).any()
     whole = read_mesh(tmp_path / "out" / "clean.medial.vtp")
     np.testing.assert_allclose(whole.vertices, mesh.vertices)
 
