@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surfora.membranes import Membrane, membranes_in
+from surfora.membranes import Membrane, membranes_in, with_known_sides
 from surfora.pairs import MeasuredSurface, Pair, measured_distances, paired_surfaces, read_measured
 from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
 from surfora.report import write_run_report
@@ -38,6 +38,8 @@ class RunRequest:
     labels: dict[int, str] | None = None
     rois: tuple[Path, ...] = ()
     pairs: tuple[Pair, ...] | None = None
+    inside: tuple[Pair, ...] = ()
+    lumens: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     kind: SurfaceKind = "medial"
     voxel_size_nm: float | None = None
     jobs: int = 1
@@ -68,7 +70,8 @@ def run_masks(request: RunRequest, settings: SurforaSettings) -> Batch:
         )
     batch = Batch()
     with recorded_run("surfora run", settings) as record:
-        membranes = _all_membranes(request, settings, record, batch)
+        found = _all_membranes(request, settings, record, batch)
+        membranes = with_known_sides(found, request.inside, request.lumens)
         files = _measure_all(membranes, request, settings, record, batch)
         surfaces = [read_measured(path) for path in files]
         surfaces, distances = _all_distances(surfaces, request, settings, record, batch)

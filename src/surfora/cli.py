@@ -59,6 +59,18 @@ def run(
         list[str] | None,
         Parameter(consume_multiple=True, negative="", help="pairs of names to measure between: OMM:ER"),
     ] = None,
+    inside: Annotated[
+        list[str] | None,
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="pairs INNER:OUTER; normals point outward by them: IMM:OMM",
+        ),
+    ] = None,
+    lumen: Annotated[
+        list[str] | None,
+        Parameter(consume_multiple=True, negative="", help="a place inside, in nm: ER=120,80,45"),
+    ] = None,
     surface: Annotated[
         Literal["medial", "isosurface", "both"],
         Parameter(help="middle of the membrane, its two leaflets, or both"),
@@ -70,7 +82,7 @@ def run(
 ) -> int:
     """Measure membranes: the whole sequence from masks to tables, surfaces and report.html."""
     from surfora.batch import RunRequest, run_masks
-    from surfora.membranes import parsed_labels, parsed_pair
+    from surfora.membranes import parsed_labels, parsed_lumen, parsed_pair
     from surfora.pipeline import SurforaSettings
 
     request = RunRequest(
@@ -79,6 +91,8 @@ def run(
         labels=parsed_labels(labels) if labels else None,
         rois=tuple(rois or ()),
         pairs=tuple(parsed_pair(pair) for pair in distances) if distances else None,
+        inside=tuple(parsed_pair(pair, "--inside") for pair in inside or ()),
+        lumens=dict(parsed_lumen(place) for place in lumen or ()),
         kind=surface,
         voxel_size_nm=voxel_size,
         jobs=cores(jobs),
@@ -167,17 +181,29 @@ def orient(
     /,
     *,
     output: Output,
+    lumen: Annotated[str | None, Parameter(help="X,Y,Z in nm of a place inside")] = None,
+    toward: Annotated[Path | None, Parameter(help="points or mesh of a partner that lies outside")] = None,
+    away_from: Annotated[Path | None, Parameter(help="points or mesh of a partner that lies inside")] = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn the normals of points to one side of their surface, consistently."""
+    from surfora.membranes import KnownSide, parsed_lumen
     from surfora.orient import OrientSettings
     from surfora.pipeline import oriented_cloud
+    from surfora.surface import read_points
 
     chosen = _section(OrientSettings, "orient", settings)
-    _point_stage(
-        points, output, overwrite, lambda cloud: oriented_cloud(cloud, chosen)[0], f"surfora mesh {output}"
-    )
+    known = KnownSide("lumen", parsed_lumen(lumen)[1]) if lumen else None
+    if away_from:
+        known = KnownSide("partner_away", partner_points=read_points(away_from).points)
+    elif toward:
+        known = KnownSide("partner_toward", partner_points=read_points(toward).points)
+
+    def oriented(cloud: PointCloud) -> PointCloud:
+        return oriented_cloud(cloud, chosen, known)[0]
+
+    _point_stage(points, output, overwrite, oriented, f"surfora mesh {output}")
 
 
 @app.command(sort_key=6)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ Bools = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
 MARGIN_VOXELS = 2
+MOST_PARTNER_POINTS = 50_000
 BINARY_VALUES = ({0, 1}, {1}, {0, 255}, {255}, {0, -1})
 
 
@@ -41,6 +42,19 @@ class RoiSettings(Settings):
     min_membrane_nm3: float = Field(
         500.0, ge=0, description="a label with less volume inside an ROI is not measured there (nm³)"
     )
+
+
+@dataclass(frozen=True)
+class KnownSide:
+    """What the user knows of which side of a membrane is out, and the ``orient.side`` that it decides.
+
+    Either ``lumen_nm`` (x, y, z), a place inside, or ``partner_points`` (n, 3) in nm of the membrane that
+    lies inside or about it.
+    """
+
+    side: Literal["lumen", "partner_toward", "partner_away"]
+    lumen_nm: tuple[float, float, float] | None = None
+    partner_points: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,11 @@ class Membrane:
     origin_nm: tuple[float, float, float]
     roi: int | None = None
     kept: Bools | None = None
+    known_side: KnownSide | None = None
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a user's name for a membrane means this one: its label or its whole NAME."""
+        return name in (self.label, self.name)
 
     @property
     def support(self) -> Volume:
@@ -88,12 +107,76 @@ def parsed_labels(text: str) -> dict[int, str]:
     return named
 
 
-def parsed_pair(text: str) -> tuple[str, str]:
+def parsed_pair(text: str, option: str = "--distances") -> tuple[str, str]:
     """``("OMM", "ER")`` from ``OMM:ER``; InputError where it reads otherwise."""
     first, _, second = text.partition(":")
     if not first or not second or first == second:
-        raise InputError(f"--distances {text}: not two different names as in OMM:ER")
+        raise InputError(f"{option} {text}: not two different names as in OMM:ER")
     return first, second
+
+
+def parsed_lumen(text: str) -> tuple[str, tuple[float, float, float]]:
+    """``("ER", (10.0, 20.0, 30.0))`` from ``ER=10,20,30``; InputError where it reads otherwise."""
+    name, _, place = text.rpartition("=")
+    try:
+        x, y, z = (float(part) for part in place.split(","))
+    except ValueError:
+        raise InputError(f"--lumen {text}: not NAME=X,Y,Z in nm, as in ER=120,80,45") from None
+    return name, (x, y, z)
+
+
+def with_known_sides(
+    membranes: Sequence[Membrane],
+    inside: Sequence[tuple[str, str]] = (),
+    lumens: Mapping[str, tuple[float, float, float]] | None = None,
+) -> list[Membrane]:
+    """The membranes with what is known of their sides, so that normals point outward by it.
+
+    ``inside`` names pairs of which the first lies inside the second: normals of the inner one point toward
+    the outer one, whose own point away from it. ``lumens``: a place (x, y, z in nm) inside, by name; the
+    empty name stands for every membrane. Raises InputError for names that no membrane answers to.
+    """
+    known = {name: KnownSide("lumen", place) for name, place in (lumens or {}).items()}
+    for name in [name for name in known if name and not any(m.answers_to(name) for m in membranes)]:
+        raise InputError(f"--lumen {name}: no such membrane; there are {_names(membranes)}")
+    found = []
+    for membrane in membranes:
+        side = next((known[name] for name in known if not name or membrane.answers_to(name)), None)
+        found.append(replace(membrane, known_side=side or _nested_side(membrane, membranes, inside)))
+    for pair in inside:
+        if not any(m.known_side and any(m.answers_to(name) for name in pair) for m in found):
+            raise InputError(
+                f"--inside {':'.join(pair)}: no two such membranes; there are {_names(membranes)}"
+            )
+    return found
+
+
+def _nested_side(
+    membrane: Membrane, membranes: Sequence[Membrane], inside: Sequence[tuple[str, str]]
+) -> KnownSide | None:
+    """Toward the membrane about this one, or away from the one inside it."""
+    for inner, outer in inside:
+        for own, other, is_inner in ((inner, outer, True), (outer, inner, False)):
+            partner = next((m for m in membranes if m.answers_to(other) and _same_place(m, membrane)), None)
+            if membrane.answers_to(own) and partner is not None:
+                points = _sampled_points(partner)
+                return KnownSide("partner_toward" if is_inner else "partner_away", partner_points=points)
+    return None
+
+
+def _same_place(a: Membrane, b: Membrane) -> bool:
+    """Whether two membranes are of one mask (for labels) and one ROI."""
+    return a.roi == b.roi and (a.source == b.source or not (a.label or b.label))
+
+
+def _sampled_points(membrane: Membrane) -> NDArray[np.float64]:
+    """Voxel centres (n, 3) in nm of a membrane, evenly left out where there are very many."""
+    voxels = np.argwhere(membrane.mask)
+    return membrane.support.world(voxels[:: max(1, len(voxels) // MOST_PARTNER_POINTS)])
+
+
+def _names(membranes: Sequence[Membrane]) -> str:
+    return ", ".join(sorted({membrane.label or membrane.name for membrane in membranes})) or "none"
 
 
 def membranes_in(

@@ -20,7 +20,7 @@ from surfora.isosurface import IsosurfaceSettings, isosurface
 from surfora.leaflets import LeafletSettings, split_leaflets
 from surfora.mask import CleanSettings, clean_mask, mask_thickness_nm
 from surfora.medial import MedialSettings, medial_points
-from surfora.membranes import Membrane, RoiSettings
+from surfora.membranes import KnownSide, Membrane, RoiSettings
 from surfora.normals import jet_normals
 from surfora.orient import Orientation, OrientSettings, orient_normals
 from surfora.proxy import ProxySettings, poisson_proxy
@@ -131,7 +131,7 @@ def medial_surface(
         points = medial_points(mask, voxel_nm, origin_nm, settings.medial, progress)
         counts["points"] = len(points.points)
     with record.stage("orientation", name):
-        cloud, orientation = oriented_cloud(points, settings.orient)
+        cloud, orientation = oriented_cloud(points, settings.orient, membrane.known_side)
     with record.stage("mesh", name) as counts:
         support = Volume(mask, voxel_nm, origin_nm)
         mesh = mesh_points(cloud, settings.mesh, support=support, foreign=membrane.foreign, progress=progress)
@@ -145,10 +145,16 @@ def medial_surface(
     return cloud, mesh, rule
 
 
-def oriented_cloud(cloud: PointCloud, settings: OrientSettings) -> tuple[PointCloud, Orientation]:
+def oriented_cloud(
+    cloud: PointCloud, settings: OrientSettings, known: KnownSide | None = None
+) -> tuple[PointCloud, Orientation]:
     """A cloud with its normals turned to one side of each component, and what decided the sides."""
     normals = jet_normals(cloud.points) if cloud.normals is None else cloud.normals
-    orientation = orient_normals(cloud.points, normals, settings)
+    if known is None:
+        orientation = orient_normals(cloud.points, normals, settings)
+    else:
+        settings = settings.model_copy(update={"side": known.side})
+        orientation = orient_normals(cloud.points, normals, settings, known.lumen_nm, known.partner_points)
     return replace(cloud, normals=orientation.normals).with_data(component=orientation.component), orientation
 
 
@@ -223,6 +229,10 @@ def _identity(membrane: Membrane, settings: SurforaSettings) -> str:
     digest.update(repr((membrane.mask.shape, membrane.voxel_size_nm, membrane.origin_nm)).encode())
     for part in (membrane.mask, membrane.foreign, membrane.kept):
         digest.update(b"" if part is None else np.packbits(part).tobytes())
+    if membrane.known_side is not None:
+        known = membrane.known_side
+        points = b"" if known.partner_points is None else known.partner_points.tobytes()
+        digest.update(repr((known.side, known.lumen_nm)).encode() + points)
     return digest.hexdigest()[:16]
 
 

@@ -5,7 +5,17 @@ import logging
 import numpy as np
 import pytest
 
-from surfora.membranes import RoiSettings, membranes_in, parsed_labels, parsed_pair
+from surfora.medial import medial_points
+from surfora.membranes import (
+    RoiSettings,
+    membranes_in,
+    parsed_labels,
+    parsed_lumen,
+    parsed_pair,
+    with_known_sides,
+)
+from surfora.orient import OrientSettings
+from surfora.pipeline import oriented_cloud
 from surfora.surface import SurfaceMesh
 from tomocore.console import InputError
 from tomocore.formats import write_volume
@@ -133,3 +143,37 @@ def test_labels_and_pairs_are_parsed():
     for text in ("OMM", "OMM:", "ER:ER"):
         with pytest.raises(InputError, match="--distances"):
             parsed_pair(text)
+
+
+def mean_normal_z(membrane):
+    cloud = medial_points(membrane.mask, membrane.voxel_size_nm, membrane.origin_nm)
+    return oriented_cloud(cloud, OrientSettings(), membrane.known_side)[0].normals[:, 2].mean()
+
+
+@pytest.mark.parametrize("inner", ["1", "3"])
+def test_flat_membranes_point_outward_where_one_is_known_to_lie_inside_the_other(tmp_path, inner):
+    outer = "3" if inner == "1" else "1"
+    up = 1 if inner == "1" else -1  # label 3 lies above label 1
+    membranes = with_known_sides(membranes_in(write(tmp_path / "a.mrc", sheets())), [(inner, outer)])
+    assert [membrane.known_side.side for membrane in membranes] == [
+        "partner_toward" if membrane.label == inner else "partner_away" for membrane in membranes
+    ]
+    assert all(mean_normal_z(membrane) * up > 0.95 for membrane in membranes)
+
+
+@pytest.mark.parametrize(("z_nm", "up"), [(0.0, 1), (100.0, -1)])
+def test_normals_point_away_from_a_place_inside(tmp_path, z_nm, up):
+    found = membranes_in(write(tmp_path / "a.mrc", sheets()))
+    first, second = with_known_sides(found, lumens=dict([parsed_lumen(f"1=35,45,{z_nm}")]))
+    assert second.known_side is None
+    assert mean_normal_z(first) * up > 0.95
+
+
+def test_names_that_no_membrane_has_are_refused(tmp_path):
+    found = membranes_in(write(tmp_path / "a.mrc", sheets()))
+    with pytest.raises(InputError, match="--inside 1:4: no two such membranes; there are 1, 3"):
+        with_known_sides(found, [("1", "4")])
+    with pytest.raises(InputError, match="--lumen 4: no such membrane"):
+        with_known_sides(found, lumens={"4": (0, 0, 0)})
+    with pytest.raises(InputError, match="not NAME=X,Y,Z"):
+        parsed_lumen("1=3,4")
