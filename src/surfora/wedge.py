@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import map_coordinates
 
 from surfora.surface import Floats, SurfaceMesh, vertex_areas_nm2, vertex_normals
 from tomocore.settings import Settings
@@ -79,9 +78,14 @@ def areas_with_evidence_nm2(mesh: SurfaceMesh) -> Floats:
 
 
 def _supported(points: Floats, mask: Volume, reach_voxels: float) -> NDArray[np.bool_]:
-    """Whether each point has a voxel of the mask within reach."""
-    import edt
-
-    distance = edt.edt(~np.asarray(mask.data, bool), black_border=False)
-    at = mask.index(points).T
-    return np.asarray(map_coordinates(distance, at, order=1, mode="nearest") <= reach_voxels)
+    """Whether the centre of a voxel of the mask lies within reach of each point."""
+    at = mask.index(points)
+    nearest = np.rint(at).astype(np.int64)
+    reach = int(np.ceil(reach_voxels + 0.5))
+    supported = np.zeros(len(points), dtype=bool)
+    for offset in np.ndindex(*(2 * reach + 1,) * 3):
+        voxel = nearest + np.array(offset) - reach
+        near = np.linalg.norm(voxel - at, axis=1) <= reach_voxels
+        near &= np.all((voxel >= 0) & (voxel < mask.shape), axis=1)
+        supported[near] |= np.asarray(mask.data)[tuple(voxel[near].T)] != 0
+    return supported
