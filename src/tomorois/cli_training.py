@@ -290,7 +290,7 @@ def rank(
     paths = write_ranking(output, tomograms, places)
     for row in tomograms.head(SHOWN_PLACES).itertuples():
         out.print(
-            f"{row.rank}. {row.tomogram}: {shown(row.entropy_bits)} bits, {row.rois} ROIs, "
+            f"{row.rank}. {row.tomogram}: expects a Dice of {shown(row.expected_dice)}, {row.rois} ROIs, "
             f"{row.below_threshold} places just below the threshold",
             markup=False,
         )

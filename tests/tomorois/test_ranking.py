@@ -15,6 +15,7 @@ from tomorois.ranking import (
     RankedTomogram,
     RankSettings,
     entropy_bits,
+    expected_dice,
     maps_to_rank,
     rank,
     shifted_confidence,
@@ -53,6 +54,14 @@ def test_the_threshold_is_shifted_to_one_half_and_order_is_kept(threshold):
     assert shifted[3] < shifted[4]
     odds = threshold / (1 - threshold)
     assert shifted[3] / (1 - shifted[3]) == pytest.approx(3 / 7 / odds, rel=1e-5)
+
+
+def test_expected_dice_of_known_confidences():
+    assert expected_dice(np.array([1.0, 1.0, 0.0])) == 1.0
+    # 2 (0.9 + 0.6) / (2 voxels called + 0.9 + 0.6 + 0.3 expected to be true)
+    assert expected_dice(np.array([0.9, 0.6, 0.3])) == pytest.approx(3.0 / 3.8)
+    assert expected_dice(np.array([0.4, 0.2])) == 0.0
+    assert np.isnan(expected_dice(np.array([])))
 
 
 def test_unsure_places_and_tomograms_come_first():
