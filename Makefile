@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CODE := src tests benchmarks examples docs scripts
 export MPLBACKEND := Agg
 
 .PHONY: setup demo test check bench docs clean
@@ -13,6 +14,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt scripts/system_packages.sh
 	@bash scripts/system_packages.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "setup: venv is missing; install it with: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[rois,dev]'
+	@echo "compiling the kernels, once; a minute or two"
+	@$(BIN)/python scripts/compile_kernels.py || echo "setup: kernels could not be compiled ahead, so first runs take longer" >&2
 	@touch $@
 
 demo: setup
@@ -23,11 +26,15 @@ test: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: setup
-	$(BIN)/ruff format --check src tests benchmarks examples
-	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+# Draws every picture of the documentation again.
+docs: setup
+	@for script in docs/gallery/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
