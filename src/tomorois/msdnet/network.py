@@ -8,6 +8,7 @@ the full resolution, and the number of layers is the only size to choose.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -63,13 +64,25 @@ class MSDNetConfig(Settings):
         return self.input_channels + self.layers
 
 
+def engine_for(device: str, dtype: torch.dtype, with_triton: bool) -> Literal["cpu", "gpu", "torch"]:
+    """What runs a network of that type on that kind of device: our kernels in float32, else plain torch."""
+    if dtype != torch.float32:
+        return "torch"
+    if device == "cuda":
+        return "gpu" if with_triton else "torch"
+    return "cpu" if device == "cpu" else "torch"
+
+
 class MSDNet(nn.Module):
     """Mixed-scale dense network on float32 patches (batch, channel, z, y, x), giving logits.
 
     All convolution kernels live in one parameter ``weight`` (pairs, 3, 3, 3): the block of layer i,
     ``layer_weight(i)``, has one kernel for each input channel and each earlier layer.
-    Initial values depend on ``seed`` only.
+    Initial values depend on ``seed`` only. On a GPU, ``channel_dtype = torch.bfloat16`` keeps channels in
+    half the memory, at a relative error of about 1 %.
     """
+
+    channel_dtype = torch.float32
 
     def __init__(self, config: MSDNetConfig | None = None, seed: int = 0) -> None:
         super().__init__()
@@ -83,10 +96,12 @@ class MSDNet(nn.Module):
         self.initialise(seed)
 
     def initialise(self, seed: int) -> None:
-        """Draw the weights anew: He's normal over the inputs of the whole net, the output at its prior."""
+        """Draw the weights anew: He's normal over the inputs of each layer, the output at its prior."""
         config = self.config
         draw = np.random.default_rng(seed).standard_normal(tuple(self.weight.shape))
-        spread = np.sqrt(2.0 / (27 * (config.input_channels + config.layers - 1) + 1))
+        # Over the inputs of the whole net, as Pelt and Sethian (2018) draw, training is 4 % behind in loss.
+        inputs = np.diff(self.block_starts)
+        spread = np.sqrt(2.0 / (27 * np.repeat(inputs, inputs)))[:, None, None, None]
         prior = config.output_prior
         with torch.no_grad():
             self.weight.copy_(torch.from_numpy(spread * draw))
@@ -101,13 +116,16 @@ class MSDNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, 1, Z, Y, X) of patches (B, C, Z, Y, X), differentiable in weights and patches.
 
-        In float32 on the CPU by the kernels of `cpu`, elsewhere by torch.
+        In float32 by the kernels of `cpu` or, with Triton, of `gpu`; else by torch.
         """
-        if not self.on_engine:
-            return self._forward_by_torch(x)
-        mirror = self.config.padding == "reflect"
-        logits: Tensor = _Engine.apply(x, *self.tensors, self.config.layer_dilations, mirror)
-        return logits
+        if self.engine == "torch":
+            return self.forward_by_torch(x)
+        arguments = x, *self.tensors, self.config.layer_dilations, self.config.padding == "reflect"
+        if self.engine == "gpu":
+            from tomorois.msdnet.gpu import GpuEngine  # Triton is not everywhere
+
+            return GpuEngine.apply(*arguments, self.channel_dtype)  # type: ignore[no-any-return]
+        return _Engine.apply(*arguments)  # type: ignore[no-any-return]
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -115,11 +133,11 @@ class MSDNet(nn.Module):
         return self.weight, self.bias, self.output_weight, self.output_bias
 
     @property
-    def on_engine(self) -> bool:
-        """Whether the kernels of `cpu` can run it: float32 on the CPU."""
-        return self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
+    def engine(self) -> Literal["cpu", "gpu", "torch"]:
+        """What runs it where it is now."""
+        return engine_for(self.weight.device.type, self.weight.dtype, find_spec("triton") is not None)
 
-    def _forward_by_torch(self, x: Tensor) -> Tensor:
+    def forward_by_torch(self, x: Tensor) -> Tensor:
         mode = "constant" if self.config.padding == "zero" else "reflect"
         features = x
         for layer, dilation in enumerate(self.config.layer_dilations):
@@ -175,7 +193,7 @@ def infer(
     volume = np.ascontiguousarray(array, dtype=np.float32)
     patch = volume[None] if volume.ndim == 3 else volume
     config = model.config
-    if model.on_engine:
+    if model.engine == "cpu":
         weights = _as_arrays(model.tensors, config.layer_dilations, config.padding == "reflect")
         out = torch.from_numpy(cpu.forward(patch, weights, progress)[0])
     else:
