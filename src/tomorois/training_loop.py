@@ -30,6 +30,7 @@ from tomorois.validation import (
     ValidationSettings,
     best_threshold,
     count_confidences,
+    dice_at,
     no_counts,
     validation_blocks,
 )
@@ -69,7 +70,7 @@ class TrainSettings(Settings):
         3.0, gt=0, description="minutes of training, validation included, where no steps are set"
     )
     learning_rate: float = Field(
-        5e-3, gt=0, le=1, description="highest learning rate (Adam), reached after warm-up"
+        1e-2, gt=0, le=1, description="highest learning rate (Adam), reached after warm-up"
     )
     fine_tune_rate: float = Field(
         0.2, gt=0, le=1, description="factor on the learning rate when a model is trained further"
@@ -211,6 +212,7 @@ class Training:
                 self.save()
             observer(self._live(loss))
             progress(self.state.step, max(self.state.planned_steps, self.state.step + 1))
+        self._settle_threshold()
 
     def save(self) -> None:
         """Write the checkpoint; a full disk costs the checkpoint, not the training."""
@@ -315,6 +317,17 @@ class Training:
             state.best.copy_(state.average)
             state.best_dice, state.best_threshold = state.dice, state.threshold
             state.best_step, state.checks_since_best = state.step, 0
+
+    def _settle_threshold(self) -> None:
+        """Choose the best weights' threshold on the watched and the taught volumes together.
+
+        On one held-out tomogram of two ROIs it came out at 0.80 where 0.45 was best: Dice 0.52, not 0.68.
+        """
+        watched = sum(self.counts(self.state.best, self.watched), no_counts())
+        others = [volume for volume in self.taught if not any(volume is w for w in self.watched)]
+        taught = sum(self.counts(self.state.best, others), no_counts())
+        self.state.best_threshold, _ = best_threshold(watched + taught)
+        self.state.best_dice = dice_at(watched, self.state.best_threshold)
 
     def _live(self, loss: float) -> LiveTraining:
         state = self.state

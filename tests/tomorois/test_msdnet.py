@@ -202,3 +202,10 @@ def test_processors_with_narrower_vectors_compute_the_same(avx: bool, lanes: int
 def test_the_package_imports_without_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; import tomorois, tomorois.msdnet, tomorois.intensity"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_initial_kernels_are_spread_by_the_inputs_of_their_layer():
+    model = MSDNet(MSDNetConfig(layers=30), seed=3)
+    for layer in (9, 19, 29):
+        expected = (2 / (27 * (1 + layer))) ** 0.5
+        assert float(model.layer_weight(layer).detach().std()) == pytest.approx(expected, rel=0.1)
