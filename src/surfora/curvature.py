@@ -18,8 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from scipy.sparse import csr_array
 
-from surfora.geodesics import boundary_distance_nm, spatial_order, triangle_fans
+from surfora.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
 from surfora.jets import (
     COUNT,
     DIFFERENCE,
@@ -37,12 +38,17 @@ from tomocore.console import InputError, Progress, no_progress
 from tomocore.settings import Settings
 
 ORDERS = (2, 4)
-BLOCK = 4096
+BLOCK = 65536
+PORTION = 4096
 NOISE_SAMPLE = 3000
+EVENING_ROUNDS = 2
 # Bias of order 4 over the squared relative disagreement of the orders: 0.12 on a sphere, 0.3 on the crests
 # of a wavy sheet (measured on clean meshes at radii of 0.5 to 2 radian).
 BIAS_FACTOR = 0.35
 FLAT_PER_NM = 1e-3
+# Medial fits leave noise that is correlated over their own radius, which neighbouring radii share: their
+# scatter shows about a quarter of its variance (nine shapes from voxels).
+NOISE_UNSEEN = 4.0
 HALF_DISC_OFFSET = 4.0 / (3.0 * np.pi)
 
 
@@ -69,9 +75,10 @@ class CurvatureSettings(Settings):
         "auto",
         description="Order of the local polynomials: 2, 4, or auto for 4 wherever the neighbours suffice.",
     )
-    coordinates: Literal["geodesic", "tangent"] = Field(
-        "geodesic",
-        description="Coordinates of the polynomials: geodesic polar, or the tangent plane's (a Monge patch).",
+    coordinates: Literal["arc", "geodesic", "tangent"] = Field(
+        "arc",
+        description="Balls and coordinates of the polynomials: arc for geodesics taken as circular arcs, "
+        "geodesic for fronts marched over the triangles, tangent for the published Monge patch.",
     )
     scale: Literal["balanced", "stable"] = Field(
         "balanced",
@@ -157,11 +164,15 @@ def noise_density(table: Floats, radii_nm: Floats) -> Floats:
     """
     inner, outer = table[:, :-1, -1], table[:, 1:, -1]
     square = (inner - outer) ** 2
-    fewer = inner[..., MEAN_VARIANCE] - outer[..., MEAN_VARIANCE]
-    mean = _median_over_sources(square[..., MEAN] / fewer) / 0.455  # median of χ² with one degree of freedom
-    fewer = inner[..., DIFFERENCE_VARIANCE] - outer[..., DIFFERENCE_VARIANCE]
-    other = _median_over_sources((square[..., DIFFERENCE] + square[..., TWIST]) / fewer) / 1.386  # with two
-    found = np.fmin(mean, other)
+    fewer = (
+        inner[..., [MEAN_VARIANCE, DIFFERENCE_VARIANCE]] - outer[..., [MEAN_VARIANCE, DIFFERENCE_VARIANCE]]
+    )
+    fewer[~(fewer > 0)] = np.nan  # a ball that holds no more than the one before
+    mean = (
+        _median_over_sources(square[..., MEAN] / fewer[..., 0]) / 0.455
+    )  # median of χ², one degree of freedom
+    both = square[..., DIFFERENCE] + square[..., TWIST]
+    found = np.fmin(mean, _median_over_sources(both / fewer[..., 1]) / 1.386)  # two degrees of freedom
     known = np.isfinite(found)
     if not known.any():
         return np.zeros((len(radii_nm), 2))
@@ -181,35 +192,61 @@ def _growing_ever_slower(density: Floats) -> Floats:
     return held
 
 
-def balanced_choice(table: Floats, radii_nm: Floats, density: Floats, order: Literal["auto", 2, 4]) -> Choice:
+def balanced_choice(
+    table: Floats,
+    radii_nm: Floats,
+    density: Floats,
+    order: Literal["auto", 2, 4],
+    neighbours: csr_array | None = None,
+) -> Choice:
     """The radius of the smallest predicted error at each vertex of a jet table of the orders 2 and 4.
 
-    The bias of order 4 goes with the square of how far the orders disagree, less what noise explains; once
-    seen at one radius it is held for all larger ones. That of order 2 is their disagreement, or that of its
-    series on a sphere. Order 2 is taken where it is asked for, and by ``"auto"`` where no ball can bear
-    order 4.
+    With ``neighbours`` (n, n) the radii are then evened out between neighbouring vertices, which errs less
+    than their single choices. Order 2 is taken where it is asked for, and by ``"auto"`` where no ball can
+    bear order 4.
     """
-    shape = table[..., [MEAN, DIFFERENCE, TWIST]]
-    variance = (table[..., MEAN_VARIANCE] + 2.0 * table[..., DIFFERENCE_VARIANCE]) * density
-    size = np.linalg.norm(shape, axis=-1)
-    apart = np.linalg.norm(shape[:, :, 1] - shape[:, :, 0], axis=-1) ** 2
-    apart = np.maximum(apart - variance[:, :, 1], 0.0)
-    low = np.fmax(0.1 * (radii_nm * size[:, :, 0]) ** 2 * size[:, :, 0], np.sqrt(apart))
-    high = np.fmax.accumulate(BIAS_FACTOR * apart / (size[:, :, 1] + FLAT_PER_NM), axis=1)
-    bias = np.stack([low, high], axis=-1)
+    bias, variance = predicted_errors(table, radii_nm, density)
     usable = np.isfinite(table[..., MEAN])
     if order == "auto":
         usable[:, :, 0] &= ~usable[:, :, 1].any(axis=1, keepdims=True)
     else:
         usable[:, :, 1 - ORDERS.index(order)] = False
-    risk = np.where(usable, bias**2 + variance, np.inf)
+    shape_variance = variance + 2.0 * table[..., DIFFERENCE_VARIANCE] * density
+    risk = np.where(usable, bias**2 + shape_variance, np.inf)
     radius, kind = np.divmod(risk.reshape(len(risk), -1).argmin(axis=1), 2)
     at = np.arange(len(table))
-    error = np.sqrt(
-        bias[at, radius, kind] ** 2 + table[at, radius, kind, MEAN_VARIANCE] * density[radius, kind]
-    )
     none = ~np.isfinite(risk[at, radius, kind])
+    if neighbours is not None:
+        even = _evened(np.where(none, np.nan, radius), neighbours)
+        radius = np.where(none | ~usable[at, even, kind], radius, even)
+    error = np.sqrt(bias[at, radius, kind] ** 2 + variance[at, radius, kind])
     return Choice(np.where(none, -1, radius), np.where(none, -1, kind), np.where(none, np.nan, error))
+
+
+def predicted_errors(table: Floats, radii_nm: Floats, density: Floats) -> tuple[Floats, Floats]:
+    """Bias of the shape in 1/nm and variance of H in 1/nm², both (n, radii, orders), of a jet table.
+
+    The bias of order 4 goes with the square of how far the orders disagree, less what noise explains, and
+    is never more than that; once seen at one radius it is held for all larger ones. That of order 2 is
+    their disagreement, or that of its series on a sphere.
+    """
+    shape = table[..., [MEAN, DIFFERENCE, TWIST]]
+    noise = (table[:, :, 1, MEAN_VARIANCE] + 2.0 * table[:, :, 1, DIFFERENCE_VARIANCE]) * density[:, 1]
+    size = np.linalg.norm(shape, axis=-1)
+    apart = np.linalg.norm(shape[:, :, 1] - shape[:, :, 0], axis=-1) ** 2
+    apart = np.maximum(apart - noise, 0.0)
+    low = np.fmax(0.1 * (radii_nm * size[:, :, 0]) ** 2 * size[:, :, 0], np.sqrt(apart))
+    whole = size[:, :, 1] + FLAT_PER_NM + BIAS_FACTOR * np.sqrt(apart)
+    high = np.fmax.accumulate(BIAS_FACTOR * apart / whole, axis=1)
+    return np.stack([low, high], axis=-1), table[..., MEAN_VARIANCE] * density
+
+
+def _evened(index: Floats, neighbours: csr_array) -> Ints:
+    """Indices (n,) after two rounds of means over each vertex and its neighbours; NaN has no say."""
+    total, count = np.nan_to_num(index), np.isfinite(index).astype(float)
+    for _ in range(EVENING_ROUNDS):
+        total, count = total + neighbours @ total, count + neighbours @ count
+    return np.rint(total / np.maximum(count, 1.0)).astype(np.int64)
 
 
 def stable_choice(
@@ -257,26 +294,36 @@ def _curvature_of(mesh: SurfaceMesh, settings: CurvatureSettings, progress: Prog
     def table_of(sources: Ints) -> Floats:
         return jet_table(
             sources, radii, ORDERS, mesh.vertices, normals, areas, fans,
-            geodesic=settings.coordinates == "geodesic", neighbours_per_term=settings.neighbours_per_term,
-        )  # fmt: skip
+            coordinates=settings.coordinates, neighbours_per_term=settings.neighbours_per_term,
+        ).astype(np.float32)  # fmt: skip
 
-    density = np.zeros((len(radii), 2))
-    if settings.scale == "balanced" and len(inner):
-        sample = inner[np.linspace(0, len(inner) - 1, min(len(inner), NOISE_SAMPLE)).astype(int)]
-        density = noise_density(table_of(sample), radii)
     found = _empty_results(len(areas))
     for begin in range(0, len(inner), BLOCK):
         block = inner[begin : begin + BLOCK]
-        table = table_of(block)
-        for name, values in _results(table, _choose(table, radii, density, settings), radii).items():
+        parts = []
+        for part in range(0, len(block), PORTION):
+            parts.append(table_of(block[part : part + PORTION]))
+            progress(min(begin + part + PORTION, len(inner)), len(inner))
+        table = np.concatenate(parts)
+        choice = _choose(table, radii, _neighbours_within(block, fans), settings)
+        for name, values in _results(table, choice, radii).items():
             found[name][block] = values
-        progress(min(begin + BLOCK, len(inner)), len(inner))
     return found
 
 
-def _choose(table: Floats, radii_nm: Floats, density: Floats, settings: CurvatureSettings) -> Choice:
+def _neighbours_within(block: Ints, fans: Fans) -> csr_array:
+    """Which vertices of a block (n,) share an edge: (n, n) of ones."""
+    count = len(fans.start) - 1
+    ones = np.ones(len(fans.corner))
+    neighbours = csr_array((ones, fans.corner[:, 0], fans.start), shape=(count, count))
+    return csr_array(neighbours[block][:, block])
+
+
+def _choose(table: Floats, radii_nm: Floats, neighbours: csr_array, settings: CurvatureSettings) -> Choice:
     if settings.scale == "balanced":
-        return balanced_choice(table, radii_nm, density, settings.order)
+        step = max(1, len(table) // NOISE_SAMPLE)
+        density = NOISE_UNSEEN * noise_density(table[::step], radii_nm)
+        return balanced_choice(table, radii_nm, density, settings.order, neighbours)
     kind = ORDERS.index(4 if settings.order == "auto" else settings.order)
     radius, change = stable_choice(
         table[:, :, kind, MEAN], settings.tau_rel, settings.tau_abs_per_nm, settings.epsilon_per_nm

@@ -38,7 +38,7 @@ LARGEST_OFFSET = 0.1
 SAMPLES_PER_CUTOFF = 5.0
 FEWEST_SAMPLES = 6
 BLOCK = 4096
-TASKS = 32
+TASKS = 8
 
 
 class RoughnessSettings(Settings):
@@ -85,10 +85,7 @@ def mesh_roughness(
     vertices, faces = mesh.vertices[order], rank[mesh.faces]
     normals = vertex_normals(vertices, faces) if mesh.normals is None else mesh.normals[order]
     height = sampled_heights_nm(vertices, faces, normals, settings.cutoff_wavelength_nm, progress)
-    rough = _patch_rms(
-        min(TASKS, len(vertices)), settings.patch_radius_nm, height, vertices, normals,
-        *triangle_fans(vertices, faces).arrays,
-    )  # fmt: skip
+    rough = _patch_rms(height, settings.patch_radius_nm, vertices, faces, normals)
     found = mesh.with_data(roughness_nm=rough[rank])
     if voxel_size_nm is None:
         return found
@@ -120,7 +117,7 @@ def sampled_heights_nm(
         sources = inner[begin : begin + BLOCK]
         fit = jet_table(
             sources, np.array([radius]), (ORDER,), vertices, normals, areas, fans,
-            taper_nm=radius / REACH_TAPERS,
+            coordinates="geodesic", taper_nm=radius / REACH_TAPERS,
         )[:, 0, 0]  # fmt: skip
         height[sources] = np.where(fit[:, OFFSET] <= LARGEST_OFFSET, -fit[:, HEIGHT], np.nan)
         progress(min(begin + BLOCK, len(inner)), len(inner))
@@ -139,6 +136,17 @@ def transfer(wavelengths: Floats) -> Floats:
     wave = j0(2 * np.pi * RADIUS_WAVELENGTHS * r / np.asarray(wavelengths, dtype=np.float64)[..., None])
     coefficients = np.linalg.solve((powers * weight) @ powers.T, (powers * weight))
     return np.asarray(1.0 - wave @ coefficients[0])
+
+
+def _patch_rms(height: Floats, radius_nm: float, vertices: Floats, faces: Ints, normals: Floats) -> Floats:
+    """Root mean square (n,) of the known heights within a geodesic radius; NaN where too few are known."""
+    known = np.flatnonzero(np.isfinite(height))
+    sums, counts = _patch_sums(
+        max(1, min(TASKS, len(known))), radius_nm, known, height[known] ** 2, vertices, normals,
+        *triangle_fans(vertices, faces).arrays,
+    )  # fmt: skip
+    count = counts.sum(axis=0)
+    return np.where(count >= FEWEST_SAMPLES, np.sqrt(sums.sum(axis=0) / np.maximum(count, 1)), np.nan)
 
 
 @lru_cache(maxsize=64)
@@ -193,24 +201,18 @@ def _fit_transfer(kr: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _patch_rms(
-    tasks: int, radius: float, height: Any, vertices: Any, normals: Any, start: Any, corner: Any, shape: Any
-) -> Any:
-    rms = np.full(len(vertices), np.nan)
+def _patch_sums(
+    tasks: int, radius: float, sources: Any, squares: Any, vertices: Any, normals: Any,
+    start: Any, corner: Any, shape: Any,
+) -> Any:  # fmt: skip
+    """Sums and counts (tasks, n) of the squares within the radius: a source adds to all that it reaches."""
+    sums = np.zeros((tasks, len(vertices)))
+    counts = np.zeros((tasks, len(vertices)), np.int32)
     for task in prange(tasks):
         front = new_front(len(vertices))
-        for source in range(task * len(vertices) // tasks, (task + 1) * len(vertices) // tasks):
-            count = ball(front, source, radius, vertices, normals, start, corner, shape)
-            rms[source] = _rms_of_members(front[1], count, height)
-    return rms
-
-
-@njit(cache=True, nogil=True)
-def _rms_of_members(member: Any, count: int, height: Any) -> float:
-    samples, total = 0, 0.0
-    for slot in range(count):
-        value = height[member[slot]]
-        if not np.isnan(value):
-            samples += 1
-            total += value * value
-    return np.sqrt(total / samples) if samples >= FEWEST_SAMPLES else np.nan
+        for at in range(task * len(sources) // tasks, (task + 1) * len(sources) // tasks):
+            count = ball(front, sources[at], radius, vertices, normals, start, corner, shape)
+            for slot in range(count):
+                sums[task, front[1][slot]] += squares[at]
+                counts[task, front[1][slot]] += 1
+    return sums, counts
