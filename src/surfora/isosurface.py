@@ -16,6 +16,7 @@ from skimage.measure import marching_cubes
 
 from surfora.levelset import OBSTACLE, TUBE, Grid, curvature_flow
 from surfora.mask import mask_box
+from surfora.pinholes import without_pinholes
 from surfora.sampling import poisson_disc
 from surfora.surface import (
     Floats,
@@ -89,13 +90,15 @@ def isosurface(
     origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
     settings: IsosurfaceSettings = IsosurfaceSettings(),
     progress: Progress = no_progress,
+    medial: SurfaceMesh | None = None,
 ) -> SurfaceMesh:
     """Mesh of the mask's boundary in nm, normals and winding outward from the mask, array ``bend_per_nm``.
 
     The boundary lies halfway between voxel centres inside and outside. Where the mask reaches the edge of
     the volume, nothing is known beyond: the mesh stays open there, at the outermost voxel centres.
 
-    mask: bool (z, y, x). Raises InputError for an empty mask, one without background, or nothing left.
+    mask: bool (z, y, x). medial: the membrane's medial mesh, if there is one: holes of the mask that it
+    closes are closed here too. Raises InputError for an empty mask, one without background, or nothing left.
     """
     if mask.ndim != 3 or not mask.any():
         raise InputError("the mask is empty; check the label and the threshold it was made with")
@@ -103,6 +106,8 @@ def isosurface(
         raise InputError("the mask fills its volume and has no boundary; choose a larger region or a label")
     total = 3 + settings.fit_rounds
     progress(0, total)
+    if medial is not None:
+        mask = without_pinholes(mask, voxel_size_nm, origin_nm, medial)
     box = mask_box(np.asarray(mask, dtype=bool), MARGIN)
     field = distance_field(mask[box], settings)
     progress(1, total)

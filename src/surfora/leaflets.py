@@ -21,13 +21,15 @@ from surfora.surface import (
     SurfaceMesh,
     boundary_vertices,
     edges_and_counts,
+    face_areas_nm2,
     vertex_areas_nm2,
     vertex_normals,
 )
 from tomocore.console import InputError
 from tomocore.settings import Settings
 
-DIRECTION = "normal of the middle"  # name of a passing vertex array
+DIRECTION, HEIGHT = "normal of the middle", "height over the middle"  # names of passing vertex arrays
+INLAND_COSINE, USUAL_OF, MOST_INLAND = 0.9, 9, 20_000  # what the usual height over the middle is read from
 STRAIGHT_THROUGH_DEG = 150.0  # from the middle's normal to the way across; less is round a rim
 
 
@@ -37,7 +39,8 @@ class LeafletSettings(Settings):
     smallest_piece_nm2: float = Field(
         200.0,
         ge=0,
-        description="A patch on the wrong side of less area in nm² goes to the leaflet that it lies in.",
+        description="A patch on the wrong side of less area in nm² goes to the leaflet that it lies in; "
+        "pieces of less that the cut leaves are dropped.",
     )
     closed_share: float = Field(
         0.97,
@@ -50,8 +53,15 @@ class LeafletSettings(Settings):
         60.0,
         gt=0,
         le=180,
-        description="Where an open membrane ends, what turns from the middle by more than this is the mask's "
-        "edge, no leaflet, and cut off; 180 keeps it.",
+        description="Where an open membrane ends, what turns from the middle by more than this in degrees is "
+        "the mask's edge, no leaflet, and cut off; 180 keeps it all.",
+    )
+    rim_height: float = Field(
+        0.85,
+        ge=0,
+        lt=1,
+        description="So is what, from the rim inward, is lower than this share of the height over the middle "
+        "usual nearby: slanted edges, and the rounding of all edges, which would count as curvature.",
     )
 
 
@@ -92,7 +102,7 @@ def split_leaflets(
         own = number == membrane
         heights[own], directions[own] = heights_over(isosurface.vertices[own], separator)
     heights = _tidied(isosurface, heights, settings)
-    marked = isosurface.with_data(**{MEMBRANE: number, DIRECTION: directions})
+    marked = isosurface.with_data(**{MEMBRANE: number, DIRECTION: directions, HEIGHT: heights})
     cut, is_outer = cut_at_zero(marked, heights)
     inner = _without_rim(cut.with_faces(cut.faces[~is_outer]), -1.0, settings)
     outer = _without_rim(cut.with_faces(cut.faces[is_outer]), 1.0, settings)
@@ -106,13 +116,40 @@ def _without_rim(leaflet: SurfaceMesh, side: float, settings: LeafletSettings) -
         normals = vertex_normals(leaflet.vertices, leaflet.faces)
     along = side * np.einsum("ij,ij->i", normals, leaflet.data[DIRECTION])
     sideways = np.cos(np.deg2rad(settings.rim_angle_deg)) - along
+    if settings.rim_angle_deg < 180:
+        sideways = np.maximum(sideways, settings.rim_height - _relative_heights(leaflet, along))
     edges, _ = edges_and_counts(leaflet.faces)
     turned = sideways > 0
     patch = _labels(edges[turned[edges].all(axis=1)], len(turned))
     at_boundary = np.unique(patch[boundary_vertices(leaflet.faces, len(turned)) & turned])
     trimmed = turned & np.isin(patch, at_boundary)
     kept, beyond = cut_at_zero(leaflet, np.where(trimmed, sideways, -np.abs(sideways) - 1e-9))
-    return kept.with_faces(kept.faces[~beyond])
+    return _without_scraps(kept.with_faces(kept.faces[~beyond]), settings.smallest_piece_nm2)
+
+
+def _without_scraps(mesh: SurfaceMesh, least_nm2: float) -> SurfaceMesh:
+    """The mesh without separate pieces of less area, unless all are."""
+    if len(mesh.faces) == 0:
+        return mesh
+    piece = membrane_numbers(mesh)[mesh.faces[:, 0]]
+    area = np.bincount(piece, face_areas_nm2(mesh.vertices, mesh.faces))
+    keep = area[piece] >= least_nm2
+    return mesh.with_faces(mesh.faces[keep]) if keep.any() else mesh
+
+
+def _relative_heights(leaflet: SurfaceMesh, along: Floats) -> Floats:
+    """Height (n,) over the middle in units of what is usual nearby, away from the rims: 1 on a leaflet.
+
+    Infinite farther from the rim than the bilayer is thick, where lower places are no slanted edge.
+    """
+    height, rim = np.abs(leaflet.data[HEIGHT]), _rim_distance(leaflet)
+    inland = np.flatnonzero((along > INLAND_COSINE) & (rim > 2 * np.median(height)))
+    if len(inland) < USUAL_OF:
+        return np.full(len(height), np.inf)
+    inland = inland[:: max(1, len(inland) // MOST_INLAND)]
+    nearest = cKDTree(leaflet.vertices[inland]).query(leaflet.vertices, k=USUAL_OF, workers=-1)[1]
+    usual = np.maximum(np.median(height[inland][nearest], axis=1), 1e-12)
+    return np.where(rim <= 2 * usual, height / usual, np.inf)
 
 
 def _turned(mesh: SurfaceMesh) -> SurfaceMesh:
@@ -233,6 +270,7 @@ def _with_thickness(leaflet: SurfaceMesh, other: SurfaceMesh, side: float) -> Su
     """The leaflet with the distance straight through its own membrane to the other leaflet."""
     data = dict(leaflet.data)
     outward = replace(leaflet, normals=side * data.pop(DIRECTION))
+    data.pop(HEIGHT)
     thickness = np.full(len(leaflet.vertices), np.nan)
     rim = _rim_distance(leaflet)
     for membrane in np.unique(leaflet.data[MEMBRANE]):

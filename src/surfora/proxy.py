@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from surfora.normals import nearest_neighbours
-from surfora.open3d_bridge import import_open3d
+from surfora.open3d_bridge import import_open3d, without_chatter
 from surfora.surface import Floats, Ints, SurfaceMesh, vertex_normals
 from tomocore.console import InputError
 from tomocore.settings import Settings
@@ -25,7 +25,7 @@ class ProxySettings(Settings):
     """Screened Poisson proxy (SurfORA, appendix E)."""
 
     cell_spacings: float = Field(
-        1.0, gt=0.2, le=10, description="Edge of the finest octree cell in point spacings; sets the depth."
+        2.0, gt=0.2, le=10, description="Edge of the finest octree cell in point spacings; sets the depth."
     )
     deepest: int = Field(10, ge=4, le=12, description="Greatest depth of the octree, whatever the sampling.")
     trimmed_share: float = Field(
@@ -89,11 +89,12 @@ def _poisson(points: Floats, normals: Floats, settings: ProxySettings) -> tuple[
     open3d = import_open3d()
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points - centre))
     cloud.normals = open3d.utility.Vector3dVector(normals)
-    found, density = open3d.geometry.TriangleMesh.create_from_point_cloud_poisson(
-        cloud,
-        depth=octree_depth(points, settings),
-        n_threads=1,  # with more, vertices come in a random order
-    )
+    with without_chatter():
+        found, density = open3d.geometry.TriangleMesh.create_from_point_cloud_poisson(
+            cloud,
+            depth=octree_depth(points, settings),
+            n_threads=1,  # with more, vertices come in a random order
+        )
     vertices = np.asarray(found.vertices) + centre
     faces = np.asarray(found.triangles, dtype=np.int64)
     if len(faces) == 0:

@@ -54,9 +54,9 @@ def test_turned_normals_turn_the_proxy():
 def test_depth_follows_the_sampling_not_the_place():
     points = shapes.sphere(20.0).mesh(1.0)[0]
     settings = ProxySettings()
-    assert octree_depth(points, settings) == octree_depth(points + 1e4, settings) == 6
-    assert octree_depth(points, ProxySettings(cell_spacings=0.5)) == 7
-    assert octree_depth(points, ProxySettings(deepest=5)) == 5
+    assert octree_depth(points, settings) == octree_depth(points + 1e4, settings) == 5
+    assert octree_depth(points, ProxySettings(cell_spacings=1.0)) == 6
+    assert octree_depth(points, ProxySettings(cell_spacings=0.5, deepest=5)) == 5
 
 
 def test_a_piece_too_small_for_poisson_stands_for_itself():
