@@ -46,9 +46,10 @@ EVENING_ROUNDS = 2
 # of a wavy sheet (measured on clean meshes at radii of 0.5 to 2 radian).
 BIAS_FACTOR = 0.35
 FLAT_PER_NM = 1e-3
-# Medial fits leave noise that is correlated over their own radius, which neighbouring radii share: their
-# scatter shows about a quarter of its variance (nine shapes from voxels).
-NOISE_UNSEEN = 4.0
+# Noise of surfaces from voxels is correlated over 4 to 8 nm, which near radii share: at steps of 1.2 the next
+# radius shows a quarter of its variance, the next but one half (nine medial surfaces, two isosurfaces).
+RADII_APART = 2
+NOISE_UNSEEN = 2.0
 HALF_DISC_OFFSET = 4.0 / (3.0 * np.pi)
 
 
@@ -158,26 +159,26 @@ def scan_radii_nm(settings: CurvatureSettings, mean_edge_nm: float) -> Floats:
 def noise_density(table: Floats, radii_nm: Floats) -> Floats:
     """Noise density (radii, orders) in nm⁴: variance of height × the area over which it is correlated.
 
-    From the scatter between fits of order 4 at neighbouring radii. Balls are nested, so without bias the
-    variance of the difference is the difference of the variances (Hausman 1978). Noise from voxels is
-    correlated, so its density grows with the scale; order 2 sees at r what order 4 sees at 1.6 r.
+    From the scatter between fits of order 4 at a radius and the next but one. Balls are nested, so without
+    bias the variance of the difference is the difference of the variances (Hausman 1978). Noise from voxels
+    is correlated, so its density grows with the scale; order 2 sees at r what order 4 sees at 1.6 r.
     """
-    inner, outer = table[:, :-1, -1], table[:, 1:, -1]
+    apart = min(RADII_APART, len(radii_nm) - 1)
+    inner, outer = table[:, : len(radii_nm) - apart, -1], table[:, apart:, -1]
     square = (inner - outer) ** 2
-    fewer = (
-        inner[..., [MEAN_VARIANCE, DIFFERENCE_VARIANCE]] - outer[..., [MEAN_VARIANCE, DIFFERENCE_VARIANCE]]
-    )
-    fewer[~(fewer > 0)] = np.nan  # a ball that holds no more than the one before
-    mean = (
-        _median_over_sources(square[..., MEAN] / fewer[..., 0]) / 0.455
-    )  # median of χ², one degree of freedom
+    variances = [MEAN_VARIANCE, DIFFERENCE_VARIANCE]
+    fewer = inner[..., variances] - outer[..., variances]
+    fewer[~(fewer > 0)] = np.nan  # a ball that holds no more than the other
     both = square[..., DIFFERENCE] + square[..., TWIST]
-    found = np.fmin(mean, _median_over_sources(both / fewer[..., 1]) / 1.386)  # two degrees of freedom
+    # medians of χ² with one and with two degrees of freedom
+    of_mean = _median_over_sources(square[..., MEAN] / fewer[..., 0]) / 0.455
+    of_difference = _median_over_sources(both / fewer[..., 1]) / 1.386
+    found = np.fmin(of_mean, of_difference)
     known = np.isfinite(found)
     if not known.any():
         return np.zeros((len(radii_nm), 2))
     at = np.log(radii_nm)
-    high = _growing_ever_slower(np.interp(at, at[:-1][known], found[known]))
+    high = _growing_ever_slower(np.interp(at, at[: len(found)][known], found[known]))
     return np.stack([np.interp(at + shift, at, high) for shift in (np.log(1.6), 0.0)], axis=1)
 
 
