@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import pandas as pd
 from cyclopts import Parameter
 
 from tomocore.console import InputError, out, progress_bar, require_writable_folder
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tomorois.training_loop import LiveTraining
 
 SHOWN_PLACES = 5
+CHANGES: tuple[Literal["better", "the same", "worse"], ...] = ("better", "the same", "worse")
 
 AnnotatedTomograms = Annotated[list[Path], several("tomograms, or folders of them")]
 Labels = Annotated[list[Path], several("label volumes: 0 background, 1… ROI, and the ignore value")]
@@ -166,17 +168,35 @@ def train(
 
 
 def _tell_result(result: TrainingResult) -> None:
+    """Scores tomogram by tomogram, and of a refined model what became better or worse by it."""
     for score in result.scores:
-        before = "" if score.dice_before is None else f", {shown(score.dice_before)} before"
         which = "held out" if score.held_out else "trained on"
-        out.print(f"{score.name} ({which}): Dice {shown(score.dice)}{before}", markup=False)
+        line = f"{score.name} ({which}): Dice {shown(score.dice)}"
+        if score.dice_before is not None:
+            line += f", {shown(score.dice_before)} before: {score.change}"
+        out.print(line, markup=False)
+    changes = [score.change for score in result.scores]
+    if "new" not in changes:
+        told = ", ".join(f"{changes.count(kind)} {kind}" for kind in CHANGES)
+        out.print(f"of {len(changes)} tomograms {told}", markup=False)
     on = "tomograms held out" if result.validated else "training tomograms (optimistic)"
     out.print(
         f"wrote {result.model_path}: Dice {shown(result.dice)} on {on}, threshold {shown(result.threshold)}, "
         f"{result.steps} steps in {result.seconds:.0f} s",
         markup=False,
     )
+    _draw_training(result)
     next_hint(f"tomorois predict {result.model_path} TOMOGRAMS -o predictions")
+
+
+def _draw_training(result: TrainingResult) -> None:
+    """The curves of a training as <stem>.train.png beside the model."""
+    from tomorois.curves import training_figure
+
+    picture = result.log_path.with_suffix(".png")
+    with written_beside(picture) as beside:
+        training_figure(pd.read_csv(result.log_path)).savefig(beside, dpi=110, format="png")
+    out.print(f"curves: {picture}", markup=False)
 
 
 def learning_curve(

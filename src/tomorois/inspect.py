@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from tomocore.console import InputError
 from tomocore.formats import VolumeHeader, inspect_volume, read_volume
 from tomocore.roiset import RoiSet, read_rois, union_mask
-from tomorois.intensity import intensity_skewness
+from tomorois.intensity import CLEAR_SKEWNESS, intensity_skewness
 
 SAMPLED_VOXELS = 4_000_000
 MOST_LABELS = 300
-CLEAR_SKEWNESS = 0.1
 """Below this much skewness either way, noise hides whether dense matter is dark or bright."""
 
 

@@ -18,6 +18,8 @@ from tomocore.settings import Settings
 Polarity = Literal["dark", "bright"]
 
 MAD_TO_SD = 1.4826  # of a normal distribution
+CLEAR_SKEWNESS = 0.1  # below it the sign may be chance or filtering
+PLANES_TOGETHER = 64  # read at once: as many as a chunk of a Zarr file usually has
 MOST_SAMPLES = 2_000_000  # voxels that the scale is estimated from; its own error is then below 0.1 %
 
 
@@ -101,6 +103,11 @@ def intensity_skewness(data: NDArray[Any]) -> float:
     return float(np.mean(deviation**3) / spread**3) if spread > 0 else 0.0
 
 
+def looks_inverted(skewness: float, expected: float) -> bool:
+    """Whether two skewnesses are of opposite sign, and both clearly so."""
+    return skewness * expected < 0 and min(abs(skewness), abs(expected)) > CLEAR_SKEWNESS
+
+
 def require_finite(data: NDArray[Any], name: str = "tomogram") -> None:
     """InputError naming how many voxels are NaN or infinite, a slab at a time."""
     if not np.issubdtype(data.dtype, np.inexact):
@@ -122,9 +129,12 @@ def bin_volume(data: NDArray[Any], factor: int) -> NDArray[np.float32]:
         return np.asarray(data, dtype=np.float32)
     shape = binned_shape(data.shape, factor)
     binned = np.empty(shape, dtype=np.float32)
-    for z in range(shape[0]):
-        plane = np.asarray(np.mean(data[z * factor : (z + 1) * factor], axis=0, dtype=np.float32))
-        binned[z] = _block_mean(_block_mean(plane, 0, factor), 1, factor)
+    together = max(1, PLANES_TOGETHER // factor)
+    for start in range(0, shape[0], together):
+        planes = np.asarray(data[start * factor : (start + together) * factor])
+        for z in range(-(-len(planes) // factor)):
+            plane = np.asarray(np.mean(planes[z * factor : (z + 1) * factor], axis=0, dtype=np.float32))
+            binned[start + z] = _block_mean(_block_mean(plane, 0, factor), 1, factor)
     return binned
 
 

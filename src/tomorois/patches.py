@@ -23,9 +23,14 @@ class VoxelGroups:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def of(self, group: int) -> NDArray[np.int32]:
+        """The voxels of a group."""
+        return self.voxels[self.starts[group] : self.starts[group + 1]]
+
     def draw(self, group: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """One voxel of a group, each as likely."""
-        return self.voxels[rng.integers(self.starts[group], self.starts[group + 1])]
+        voxels = self.of(group)
+        return voxels[rng.integers(len(voxels))]
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,17 @@ from pydantic import Field
 from tomocore.console import InputError, Progress, no_progress
 from tomocore.formats import available_memory_bytes, write_volume, written_beside
 from tomocore.mrc import stamp_mrc_geometry
+from tomocore.omezarr import new_zarr
 from tomocore.settings import Settings
 from tomocore.volume import Volume
 from tomorois.checkpoint import ModelRecord
-from tomorois.intensity import bin_volume, intensity_skewness, normalise_intensity, unbin_planes
+from tomorois.intensity import (
+    bin_volume,
+    intensity_skewness,
+    looks_inverted,
+    normalise_intensity,
+    unbin_planes,
+)
 from tomorois.msdnet.cpu import buffer_bytes
 from tomorois.msdnet.network import MSDNet, infer
 
@@ -42,6 +49,7 @@ COARSEST = 2.0  # tomogram voxels may be at most this many network voxels wide
 FINEST = 4.0  # and at most this many times finer than the training tomograms
 SHARE_OF_FREE_MEMORY = 0.8
 PLANES_A_SLAB = 8
+LIBRARY_BYTES = 2**26  # that readers and writers keep for themselves
 MOST_TILES = 32  # along an axis
 MIRRORINGS = ((), (1, 2), (1,), (2,), (0,), (0, 1, 2), (0, 1), (0, 2))
 """Axes z, y, x that are mirrored; the first two are a turn about z. None turns the missing wedge."""
@@ -137,7 +145,7 @@ def predict_to_file(
     maps: Sequence[Volume] = (),
     uncertainty_path: Path | None = None,
 ) -> None:
-    """Write the confidence of `predict_confidence` to a volume file; an .mrc file slab by slab.
+    """Write the confidence of `predict_confidence` to a volume file; an .mrc or .zarr file slab by slab.
 
     The full-size map is never in memory: with a memory-mapped tomogram what counts is the binned network.
     ``uncertainty_path`` takes the standard deviation over orientations, of which at least two are needed.
@@ -165,6 +173,7 @@ def predict_on_network_grid(
     image = _network_input(record, volume, maps, ratio, settings)
     boxes = _planned_tiles(model, image, volume, ratio, settings)
     confidence, uncertainty = _averaged(model, image, boxes, settings.orientations, progress)
+    _warn_of_polarity(image[0], record)
     _warn_if_empty(confidence, image[0], record)
     return Prediction(confidence, uncertainty, ratio)
 
@@ -180,7 +189,7 @@ def prediction_memory_bytes(
     copies = model.config.input_channels * (2 if orientations > 1 else 1) + (3 if orientations > 1 else 1)
     tile_bytes = buffer_bytes(tile or small, model.config.channels) + 8 * int(np.prod(tile or small))
     slab = 4 * PLANES_A_SLAB * shape[1] * shape[2] * 4
-    return 4 * copies * int(np.prod(small)) + tile_bytes + slab
+    return 4 * copies * int(np.prod(small)) + tile_bytes + slab + LIBRARY_BYTES
 
 
 def network_ratio(record: ModelRecord, voxel_size_nm: float) -> float:
@@ -332,11 +341,19 @@ def _from(progress: Progress, done: int, total: int) -> Callable[[int, int], Non
 
 
 def _write_map(path: Path, volume: Volume, data: Floats, ratio: float) -> None:
-    """Write a map of the network's grid on the volume's own; an .mrc file slab by slab."""
-    if path.suffix.lower() != ".mrc":
+    """Write a map of the network's grid on the volume's own; an .mrc or .zarr file slab by slab."""
+    stream = {".mrc": _stream_mrc, ".zarr": _stream_zarr}.get(path.suffix.lower())
+    if stream is None:
         return write_volume(path, volume.with_data(_on_full_grid(data, ratio, volume.shape)))
     with written_beside(path) as beside:
-        _stream_mrc(beside, volume, _slabs(data, ratio, volume.shape))
+        stream(beside, volume, _slabs(data, ratio, volume.shape))
+
+
+def _stream_zarr(path: Path, volume: Volume, slabs: Iterator[tuple[slice, Floats]]) -> None:
+    """Write slabs into an OME-Zarr image, each into chunks of its own."""
+    array = new_zarr(path, volume, np.float32, (PLANES_A_SLAB, 256, 256))
+    for planes, data in slabs:
+        array[planes] = data
 
 
 def _stream_mrc(path: Path, volume: Volume, slabs: Iterator[tuple[slice, Floats]]) -> None:
@@ -387,21 +404,29 @@ def _require_maps(model: MSDNet, volume: Volume, maps: Sequence[Volume]) -> None
             raise InputError(f"an extra map has shape {channel.shape} (z, y, x), the tomogram {volume.shape}")
 
 
+def _warn_of_polarity(tomogram: Floats, record: ModelRecord) -> None:
+    """Say so where the grey values are skewed the other way than those trained on, whatever is found."""
+    skewness = intensity_skewness(tomogram)
+    if record.skewness is not None and looks_inverted(skewness, record.skewness):
+        log.warning(
+            "most likely inverted contrast (skewness %+.2f, in training %+.2f): set polarity in [predict]",
+            skewness,
+            record.skewness,
+        )
+
+
 def _warn_if_empty(confidence: Floats, tomogram: Floats, record: ModelRecord) -> None:
-    """Say so where no voxel reaches the threshold, with what speaks for each likely cause."""
+    """Say so where no voxel reaches the threshold, with what may be the cause."""
     highest = float(confidence.max())
     if highest >= record.threshold:
         return
-    skewness = intensity_skewness(tomogram)
-    causes = "other voxel size than the header says, other filtering than in training, or no such ROI in it"
-    if record.skewness is not None:
-        compared = f"skewness {skewness:+.2f}, in training {record.skewness:+.2f}"
-        opposite = skewness * record.skewness < 0 and min(abs(skewness), abs(record.skewness)) > 0.05
-        likely = f"most likely inverted contrast ({compared}): set polarity in [predict]"
-        causes = f"{likely}; else {causes}" if opposite else f"{causes} (grey values: {compared})"
+    trained = "" if record.skewness is None else f", in training {record.skewness:+.2f}"
     log.warning(
-        "nothing found: the highest confidence is %.3f, the threshold %.3f; causes: %s",
+        "nothing found: the highest confidence is %.3f, the threshold %.3f; causes: other polarity or voxel "
+        "size than the header says, other filtering than in training, or no such ROI in it (skewness of the "
+        "grey values %+.2f%s)",
         highest,
         record.threshold,
-        causes,
+        intensity_skewness(tomogram),
+        trained,
     )

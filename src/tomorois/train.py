@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from tomorois.training_data import (
     content_hash,
     require_rois,
     training_volume,
+    warn_of_polarity,
 )
 from tomorois.training_loop import (
     LiveTraining,
@@ -40,6 +41,7 @@ from tomorois.validation import dice_at, held_out_count
 
 log = logging.getLogger(__name__)
 
+NOTEWORTHY = 0.01  # change of Dice that counts as better or worse
 NOT_PART_OF_A_TRAINING = {"checkpoint_seconds", "device"}  # settings that may change when it goes on
 
 
@@ -57,15 +59,24 @@ class TomogramScore:
     dice: float
     dice_before: float | None = None
 
+    @property
+    def change(self) -> Literal["better", "worse", "the same", "new"]:
+        """What refining the model did here; less than NOTEWORTHY of Dice either way is nothing."""
+        if self.dice_before is None:
+            return "new"
+        gain = np.nan_to_num(self.dice - self.dice_before)
+        return "the same" if abs(gain) < NOTEWORTHY else "better" if gain > 0 else "worse"
+
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training left: the model file, how it was chosen, and a score of each tomogram watched.
+    """What a training left: the model file, its log, how it was chosen, and a score of each tomogram watched.
 
     ``dice`` is that of the tomograms held out if ``validated``, else of the ones trained on.
     """
 
     model_path: Path
+    log_path: Path
     threshold: float
     dice: float
     validated: bool
@@ -112,7 +123,10 @@ def train(
         settings = settings.model_copy(update={"minutes": minutes, "steps": None})
     start = _start(settings, init)
     voxel_size_nm = _network_voxel_size_nm([*samples, *validation], start)
+    if start.refined:
+        _tell_what_is_not_replayed(start, [*samples, *validation])
     taught, watched = _volumes(samples, validation, start.settings)
+    warn_of_polarity([*taught, *watched], start.refined.skewness if start.refined else None)
     training = _training(start, taught, watched, out_path)
     if resume:
         _resume(training)
@@ -138,6 +152,22 @@ def _start(settings: TrainSettings, init: Path | None) -> _Start:
             log.warning("%s: its %s (%s) is kept, not the settings'", init.name, name, value)
     settings = settings.model_copy(update=kept)
     return _Start(model.to(device), settings, record, f"{init.name} {file_hash(init)[:HASH_LETTERS]}")
+
+
+def _tell_what_is_not_replayed(start: _Start, samples: Sequence[TrainingTomogram]) -> None:
+    """A warning that names tomograms the model learned from and that are not given again."""
+    assert start.refined is not None
+    given = {sample.name for sample in samples}
+    absent = [
+        item["name"] for item in start.refined.training.get("tomograms", []) if item["name"] not in given
+    ]
+    if absent:
+        log.warning(
+            "%s learned from %s too, which is not given now: what it learned there may fade; "
+            "give all curated tomograms together",
+            start.refined_file.split()[0],
+            ", ".join(absent),
+        )
 
 
 def _network_voxel_size_nm(samples: Sequence[TrainingTomogram], start: _Start) -> float:
@@ -277,6 +307,7 @@ def _finish(training: Training, record: ModelRecord, start: _Start, out_path: Pa
     training.checkpoint_path.unlink(missing_ok=True)
     return TrainingResult(
         model_path=out_path,
+        log_path=training.log_path,
         threshold=state.best_threshold,
         dice=state.best_dice,
         validated=bool(record.training["validated"]),

@@ -18,7 +18,13 @@ from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volume import Volume
 from tomorois.annotation import AnnotationSettings, roi_components, training_targets, with_rejected
-from tomorois.intensity import IntensitySettings, bin_volume, prepare_tomogram
+from tomorois.intensity import (
+    IntensitySettings,
+    bin_volume,
+    intensity_skewness,
+    looks_inverted,
+    prepare_tomogram,
+)
 from tomorois.patches import TrainingVolume, group_voxels
 
 log = logging.getLogger(__name__)
@@ -196,6 +202,26 @@ def require_rois(volumes: Sequence[TrainingVolume], samples: Sequence[TrainingTo
             raise InputError(
                 f"{volume.name}: every voxel is to be ignored; paint background too, or leave it out"
             )
+
+
+def warn_of_polarity(volumes: Sequence[TrainingVolume], expected_skewness: float | None = None) -> None:
+    """A warning that names tomograms whose contrast looks inverted beside the others'.
+
+    ``expected_skewness`` is that of a model's training tomograms; without it the tomograms' median holds,
+    or of two the darker's.
+    """
+    skewness = {v.name: intensity_skewness(v.image[0].astype(np.float32)) for v in volumes}
+    typical = np.median if len(skewness) > 2 else np.min
+    expected = float(typical(list(skewness.values()))) if expected_skewness is None else expected_skewness
+    inverted = [name for name, value in skewness.items() if looks_inverted(value, expected)]
+    if inverted:
+        log.warning(
+            "%s: contrast looks inverted (skewness %s, %s %+.2f); set intensity.polarity, or invert the file",
+            ", ".join(inverted),
+            ", ".join(f"{skewness[name]:+.2f}" for name in inverted),
+            "the model's tomograms had" if expected_skewness is not None else "the others about",
+            expected,
+        )
 
 
 def training_marks(training: Mapping[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ from tomorois.validation import (
     best_threshold,
     count_confidences,
     dice_at,
+    mean_confidence_in_groups,
     no_counts,
     validation_blocks,
 )
@@ -40,7 +41,17 @@ log = logging.getLogger(__name__)
 TIMED_SHARE = 0.03  # of the minutes given, after which the number of steps is planned
 TIMED_STEPS = 10
 LOGGED_EVERY = 10  # steps between rows of the log
-LOG_COLUMNS = ("step", "seconds", "loss", "learning_rate", "validation_dice", "threshold")
+LOG_COLUMNS = (
+    "step",
+    "seconds",
+    "loss",
+    "learning_rate",
+    "validation_dice",
+    "threshold",
+    "roi_confidence",
+    "rejected_confidence",
+)
+"""Of the log; the last two are mean confidences in annotated and in rejected regions trained on, if any."""
 LOWEST_RATE = 0.01  # of the highest learning rate, reached at the end
 
 
@@ -342,7 +353,8 @@ class Training:
         )
 
     def _start_log(self) -> None:
-        """Begin the log, or cut it back to the step that is gone on from."""
+        """Begin the log, with where confidences stand if regions are rejected, or cut it back to the step
+        that is gone on from."""
         kept: list[dict[str, str]] = []
         if self.state.step and self.log_path.is_file():
             with self.log_path.open(newline="", encoding="utf-8") as file:
@@ -352,6 +364,18 @@ class Training:
             writer.writeheader()
             writer.writerows(kept)
         self.losses: list[float] = []
+        if self.state.step == 0 and self.sampler.penalties:
+            self._write_row([0, 0.0, "", self.learning_rate, "", "", *self._watched_confidences()])
+
+    def _watched_confidences(self) -> list[float | str]:
+        """Mean confidences of the averaged weights in ROIs and in rejected regions, if there are such."""
+        if not self.sampler.penalties:
+            return ["", ""]
+        put_flat(self.weights, self.state.average)
+        halo = self.settings.validation.block_halo_voxels
+        return [
+            mean_confidence_in_groups(self.model, self.taught, kind, halo) for kind in ("rois", "penalties")
+        ]
 
     def _log(self, loss: float, checked: bool) -> None:
         """Every LOGGED_EVERY steps and at validations: a row with the mean loss since the last one."""
@@ -365,8 +389,11 @@ class Training:
             float(np.mean(self.losses)),
             self.learning_rate,
         ]
-        row += [state.dice, state.threshold] if checked else ["", ""]
+        row += [state.dice, state.threshold, *self._watched_confidences()] if checked else [""] * 4
         self.losses = []
+        self._write_row(row)
+
+    def _write_row(self, row: Sequence[float | str]) -> None:
         with self.log_path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([f"{v:.5g}" if isinstance(v, float) else v for v in row])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from tomorois.patches import TrainingVolume
 
 Box = tuple[slice, slice, slice]
 CONFIDENCE_BINS = 200
+MOST_WATCHED = 12  # regions of a kind whose confidence is followed through a training
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.05, 0.95
 
 
@@ -130,6 +131,21 @@ def confidence_in(model: MSDNet, volume: TrainingVolume, box: Box, halo: int) ->
         for side, around in zip(box, wide, strict=True)
     )
     return infer(model, volume.image[(slice(None), *wide)].astype(np.float32))[inner]
+
+
+def mean_confidence_in_groups(
+    model: MSDNet, volumes: Sequence[TrainingVolume], kind: Literal["rois", "penalties"], halo: int
+) -> float:
+    """Mean over regions of the network's mean confidence in each, of at most MOST_WATCHED; NaN of none."""
+    places = [(volume, k) for volume in volumes for k in range(len(getattr(volume, kind)))]
+    step = -(-len(places) // MOST_WATCHED)
+    means = []
+    for volume, k in places[:: max(step, 1)]:
+        voxels = getattr(volume, kind).of(k)
+        first, last = voxels.min(axis=0), voxels.max(axis=0) + 1
+        z, y, x = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+        means.append(confidence_in(model, volume, (z, y, x), halo)[tuple((voxels - first).T)].mean())
+    return float(np.mean(means)) if means else float("nan")
 
 
 def _counts(confidence: NDArray[np.float32], volume: TrainingVolume, block: Block) -> ConfidenceCounts:

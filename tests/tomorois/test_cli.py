@@ -1,6 +1,9 @@
 """`tomorois` as a user runs it: from phantoms to scores, and every kind of bad input refused in one line."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,7 +38,7 @@ def blob_tomogram(seed):
     labels = np.zeros(SHAPE, np.int16)
     grid = np.indices(SHAPE)
     for k in range(3):
-        centre = rng.uniform([8, 8, 8 + 12 * k], [24, 40, 10 + 12 * k])
+        centre = rng.uniform([8, 8, 8 + 15 * k], [24, 40, 9 + 15 * k])
         labels[((grid - centre[:, None, None, None]) ** 2).sum(axis=0) <= 25] = 1
     tomogram = rng.normal(size=SHAPE).astype(np.float32) - 3.0 * labels
     return Volume(tomogram, EDGE_NM, (5.0, 6.0, 7.0)), Volume(labels, EDGE_NM, (5.0, 6.0, 7.0))
@@ -200,6 +203,51 @@ def test_an_unreadable_tomogram_does_not_stop_the_others(project, tmp_path):
     assert any("NaN" in line and "nan" in line for line in failures)
     assert "1 done, 0 skipped, 2 failed" in result.stdout
     assert sorted(p.name for p in (tmp_path / "out").glob("*.mrc")) == ["good__confidence.mrc"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(project, tmp_path):
+    """A limit on the size of files stands for the disk: writing ends in an error at the same place."""
+    script = Path(sys.executable).parent / "tomorois"
+    words = f"predict {project / 'model.safetensors'} {project / 'unseen'} -o {tmp_path / 'out'}"
+    result = subprocess.run(
+        ["bash", "-c", f"ulimit -f 256; exec {script} {words}"], capture_output=True, text=True
+    )
+    assert "space on the disk" in refusal_of(result)
+    assert "0 done, 0 skipped, 1 failed" in result.stdout
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_inverted_contrast_is_named_and_an_empty_map_says_why(project, tmp_path):
+    volume = read_volume(project / "unseen" / "t9.mrc")
+    write_volume(tmp_path / "t9.mrc", volume.with_data(-volume.data))
+    words = (project / "model.safetensors", tmp_path / "t9.mrc", "-o", tmp_path)
+    result = run_command("tomorois", "predict", *words)
+    assert result.returncode == 0, result.stderr
+    assert "inverted contrast" in result.stderr
+    assert "polarity" in result.stderr
+    write_volume(tmp_path / "empty__confidence.mrc", volume.with_data(np.full(SHAPE, 0.01, np.float32)))
+    result = run_command("tomorois", "instances", tmp_path / "empty__confidence.mrc", "-o", tmp_path / "rois")
+    assert result.returncode == 0, result.stderr
+    assert "highest confidence is 0.01, below the threshold" in " ".join(result.stderr.split())
+    assert len(pd.read_csv(tmp_path / "rois" / "empty__rois.csv")) == 0
+
+
+def test_refining_a_model_tells_what_became_better_and_draws_both_confidences(project):
+    corner = np.zeros(SHAPE, np.int16)
+    corner[:3, :3, :3] = 1
+    write_rois_archive(project / "t1__rejected.npz", rois_from_labels(Volume(corner, EDGE_NM)))
+    (project / "refine.toml").write_text(SETTINGS.replace("steps = 150", "steps = 20"))
+    words = ("--tomograms", "training", "unseen", "--labels", "training", "unseen", "-s", "refine.toml")
+    more = ("--init", "model.safetensors", "--penalty", "t1__rejected.npz", "-o", "refined.safetensors")
+    result = run_command("tomorois", "train", *words, *more, cwd=project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = [line for line in result.stdout.splitlines() if " before: " in line]
+    assert len(lines) == 4
+    assert all(line.endswith(("better", "worse", "the same")) for line in lines)
+    assert "of 4 tomograms" in result.stdout
+    assert (project / "refined.train.png").stat().st_size > 10_000
+    log = pd.read_csv(project / "refined.train.csv").dropna(subset=["rejected_confidence"])
+    assert log["step"].iloc[0] == 0
 
 
 def test_a_model_for_another_voxel_size(project, tmp_path):

@@ -1,11 +1,13 @@
 """Training learns, is replayed bit for bit, survives kill -9, and says what is wrong."""
 
 import csv
+import errno
 import json
 import math
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,6 +186,15 @@ def test_a_penalty_lowers_the_confidence_there_and_the_rois_keep_theirs(samples,
     assert after[1] > 0.75 * before[1]
     assert all(score.dice_before is not None for score in result.scores)
     assert {score.name for score in result.scores} == {sample.name for sample in samples}
+    assert {score.change for score in result.scores} <= {"better", "worse", "the same"}
+    with result.log_path.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["rejected_confidence"]]
+    assert [int(row["step"]) for row in rows] == [0, 150, 300]
+    rejected, kept = (
+        [float(row[name]) for row in rows] for name in ("rejected_confidence", "roi_confidence")
+    )
+    assert rejected[-1] < 0.4 * rejected[0]
+    assert kept[-1] > 0.75 * kept[0] > 0.3
 
 
 def with_mistake(sample):
@@ -232,6 +243,32 @@ def test_a_diverging_training_is_told_and_the_last_good_model_kept(samples, tmp_
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
+def test_a_full_disk_costs_no_training(samples, tmp_path, monkeypatch, caplog):
+    """Checkpoints that cannot be written are told of; a model that cannot be leaves the checkpoint."""
+
+    def full(path, content):
+        if full_for(path):
+            path.touch()
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write_bytes(path, content)
+
+    write_bytes, often = Path.write_bytes, settings(checkpoint_seconds=0)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    full_for = lambda path: "training" in path.name  # noqa: E731
+    whole = train(samples, [], often, tmp_path / "a.safetensors").model_path
+    assert "no checkpoint written" in caplog.text
+    assert "No space left" in caplog.text
+    path = tmp_path / "b.safetensors"
+    full_for = lambda path: "training" not in path.name  # noqa: E731
+    with pytest.raises(OSError, match="No space left"):
+        train(samples, [], often, path)
+    full_for = lambda path: False  # noqa: E731
+    left = {"a.safetensors", "a.train.csv", "b.train.csv", "b.training.safetensors"}
+    assert {p.name for p in tmp_path.iterdir()} == left
+    train(samples, [], often, path, resume=True)
+    assert path.read_bytes() == whole.read_bytes()
+
+
 def test_two_tomograms_are_too_few_to_hold_one_out_and_that_is_said(samples, tmp_path, caplog):
     result = train(samples[:2], [], FAST, tmp_path / "m.safetensors")
     assert not result.validated
@@ -246,12 +283,15 @@ def test_fine_tuning_at_another_voxel_size_is_refused(samples, tmp_path):
         train(coarse, [], FAST, tmp_path / "second.safetensors", init=first)
 
 
-def test_fine_tuning_keeps_the_models_network_and_names_it(samples, tmp_path, caplog):
+def test_fine_tuning_keeps_the_models_network_and_names_it_and_what_is_not_given_again(
+    samples, tmp_path, caplog
+):
     first = train(samples, [], FAST, tmp_path / "first.safetensors").model_path
     other = settings(network={"layers": 7})
-    second = train(samples, [], other, tmp_path / "second.safetensors", init=first).model_path
+    second = train(samples[1:], [], other, tmp_path / "second.safetensors", init=first).model_path
     model, record = load_model(second)
     assert model.config.layers == 3
+    assert "learned from blobs_0 too" in caplog.text
     assert record.training["refined_from"].startswith("first.safetensors ")
     assert "network" in caplog.text
 

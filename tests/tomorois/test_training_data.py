@@ -21,6 +21,7 @@ from tomorois.training_data import (
     rejected_mask,
     require_rois,
     training_volume,
+    warn_of_polarity,
 )
 
 
@@ -159,3 +160,21 @@ def test_the_content_hash_tells_other_data_apart():
     assert content_hash(volumes) == content_hash([made(blob_tomogram(k)) for k in (1, 2)])
     assert content_hash(volumes) != content_hash(volumes[::-1])
     assert content_hash(volumes[:1]) != content_hash([made(blob_tomogram(1), ignore_value=1)])
+
+
+def test_inverted_contrast_is_named_beside_the_others_and_beside_a_models(caplog):
+    samples = [blob_tomogram(seed) for seed in range(3)]
+    turned = replace(samples[1], tomogram=samples[1].tomogram.with_data(-samples[1].tomogram.data))
+    volumes = {sample.name: made(sample) for sample in samples}
+    inverted = made(turned)
+    warn_of_polarity(list(volumes.values()))
+    assert not caplog.text
+    for others in (["blobs_0"], ["blobs_0", "blobs_2"]):
+        caplog.clear()
+        warn_of_polarity([inverted, *(volumes[name] for name in others)])
+        assert "blobs_1: contrast looks inverted" in caplog.text
+        assert "blobs_0" not in caplog.text
+    caplog.clear()
+    warn_of_polarity([volumes["blobs_0"]], expected_skewness=0.8)
+    assert "blobs_0: contrast looks inverted" in caplog.text
+    assert "the model's tomograms had +0.80" in caplog.text
