@@ -110,10 +110,11 @@ def train(
     """Train a network on annotated tomograms and write it to ``out_path`` (.safetensors).
 
     The weights kept are the running average at the validation of highest Dice, and the threshold is the
-    best one for all tomograms, held out or taught. Without ``validation`` tomograms, the last of three or more are held out. ``init``
-    trains a model further, on all samples given, and scores each tomogram before and after. ``resume``
-    goes on from the checkpoint beside ``out_path``, to the very bits of an uninterrupted training on the
-    CPU. ``minutes`` overrules the settings' steps and minutes; compiling the kernels does not count.
+    best one for all tomograms, held out or taught. Without ``validation`` tomograms, the last of three or
+    more are held out. ``init`` trains a model further, on all samples given, and scores each tomogram before
+    and after. ``resume`` goes on from the checkpoint beside ``out_path``, to the very bits of an
+    uninterrupted training on the CPU. ``minutes`` overrules the settings' steps and minutes; compiling the
+    kernels does not count.
     Beside the model lie ``<stem>.train.csv`` (step, seconds, loss, learning rate, Dice, threshold) and,
     until the training has ended, the checkpoint ``<stem>.training.safetensors``.
 
