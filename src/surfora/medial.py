@@ -28,6 +28,7 @@ from surfora.projection import (
     sheet_normals,
     tangents,
 )
+from surfora.rims import occupancy, without_end_walls
 from surfora.sampling import poisson_disc
 from surfora.surface import PointCloud
 from tomocore.console import InputError, Progress, no_progress
@@ -47,7 +48,7 @@ NEAR_RIM_LEAN = 0.08
 RIM_STEPS = np.arange(-1.5, 3.01, 0.25)  # voxels outward from a point near a rim
 OFF_MIDDLE = 0.25  # voxels from a neighbour's patch, beyond what its bending explains
 ATHWART = 0.5  # cosine between normals that no smooth membrane reaches between neighbours
-RIM_LEAN = 0.17  # of the radius: how far a point lies off the middle of its support at an open rim
+RIM_LEAN = 0.28  # of the radius: how far a point lies off the middle of its support within 2 voxels of an end
 
 
 class MedialSettings(Settings):
@@ -115,9 +116,8 @@ def medial_points(
     centres = occupied[:, ::-1].astype(np.float64)
     lattice = face_lattice(sheet, occupied) if scales.mode == 0 else point_lattice(centres, sheet.shape)
     progress(0, 5)
-    patches = _settled(
-        lattice, _seeds(centres, depth, sheet.shape, scales, settings.seed), scales, settings.projections
-    )
+    seeds = _seeds(centres, depth, sheet.shape, scales, settings.seed)
+    patches, lattice = _settled(sheet, lattice, seeds, scales, settings.projections)
     progress(1, 5)
     patches = _single_layer(_supported(sheet, patches), scales.seed_spacing)
     patches = _densified(sheet, lattice, patches, scales.seed_spacing, scales, settings)
@@ -189,56 +189,23 @@ def _at_corners(points: Floats, depth: Floats, chosen: Ints, scales: Scales) -> 
     return depth[chosen] < 0.6 * np.append(depth, 0.0)[near].max(axis=1)
 
 
-def _settled(lattice: Lattice, patches: Patches, scales: Scales, projections: int) -> Patches:
-    """The patches projected until they rest, each with a radius that suits its place."""
+def _settled(
+    sheet: Mask, lattice: Lattice, patches: Patches, scales: Scales, projections: int
+) -> tuple[Patches, Lattice]:
+    """The patches projected until they rest, each with a radius that suits its place; the lattice they fit.
+
+    It has lost the end walls of the mask, which would pass for faces.
+    """
     everyone = np.arange(len(patches.points))
     for _ in range(projections):
         project_points(lattice, patches, everyone, 2, scales.mode, 0.0)
+    patches = chosen_patches(patches, np.isfinite(patches.error))
     if scales.mode == 0:
-        _from_inside(patches, scales)
+        patches, lattice = without_end_walls(
+            sheet, lattice, patches, scales.thickness, scales.seed_spacing, HOLD
+        )
         _adapt_radii(lattice, patches, scales)
-    return chosen_patches(patches, np.isfinite(patches.error))
-
-
-def _from_inside(patches: Patches, scales: Scales) -> None:
-    """Replace the patches that the end walls of the mask mislead by what the sound ones farther in say.
-
-    The walls pass for faces, more so where they are slanted. Carried on from the inside, quadric, thickness
-    and noise keep them out of the next fit.
-    """
-    sound = np.flatnonzero(_sound(patches, scales))
-    if len(sound) == 0:
-        return
-    near = cKDTree(patches.points[sound]).query(patches.points, k=min(12, len(sound)))[1]
-    near = sound[near.reshape(len(patches.points), -1)]
-    for values in (patches.half_thickness, patches.noise):
-        values[:] = np.median(values[near], axis=1)
-    misled = np.setdiff1d(np.arange(len(patches.points)), sound)
-    offset = patches.points[misled, None] - patches.points[near[misled]]
-    height = np.einsum("nki,nki->nk", offset, patches.normals[near[misled]])
-    best = np.argmin(np.abs(height) + 0.3 * np.linalg.norm(offset, axis=2), axis=1)
-    source = chosen_patches(patches, near[misled, best])
-    chosen = (np.arange(len(misled)), best)
-    across = offset[chosen] - height[chosen][:, None] * source.normals
-    patches.points[misled], patches.normals[misled] = on_patches(source, across)
-    patches.bending[misled] = source.bending
-
-
-def _sound(patches: Patches, scales: Scales) -> Mask:
-    """Mask (n,) of the patches not near a rim, or near one yet as thick and smooth as those about them."""
-    lean = np.linalg.norm(patches.lean, axis=1)
-    tree = cKDTree(patches.points)
-    at_rim = patches.points[lean > 1.5 * NEAR_RIM_LEAN]
-    if len(at_rim) == 0:
-        return np.isfinite(patches.error)
-    far = cKDTree(at_rim).query(patches.points)[0] > 3 * scales.thickness + 1
-    reach = 2.5 * scales.thickness + 4
-    near = tree.query(patches.points, k=min(64, len(lean)), distance_upper_bound=reach)[1]
-    near = near.reshape(len(lean), -1)
-    thick = np.nanpercentile(np.append(patches.half_thickness, np.nan)[near], 75, axis=1)
-    smooth = np.nanpercentile(np.append(patches.noise, np.nan)[near], 25, axis=1)
-    alike = (patches.half_thickness > 0.85 * thick) & (patches.noise < 2 * smooth + 0.05)
-    return (far | ((lean < NEAR_RIM_LEAN) & alike)) & np.isfinite(patches.error)
+    return chosen_patches(patches, np.isfinite(patches.error)), lattice
 
 
 def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
@@ -271,21 +238,8 @@ def _shared_bending(patches: Patches) -> Floats:
 
 def _supported(sheet: Mask, patches: Patches) -> Patches:
     """The patches whose fit stands and whose point lies in the sheet."""
-    inside = _occupancy(sheet, patches.points) >= 0.35
+    inside = occupancy(sheet, patches.points) >= 0.35
     return chosen_patches(patches, inside & np.isfinite(patches.error))
-
-
-def _occupancy(sheet: Mask, points: Floats) -> Floats:
-    """The mask (n,) at points x, y, z in voxels, trilinear between voxel centres, 0 beyond the array."""
-    low = np.floor(points[:, ::-1]).astype(np.int64)
-    part = points[:, ::-1] - low
-    total = np.zeros(len(points))
-    for corner in np.ndindex(2, 2, 2):
-        place = low + corner
-        within = np.all((place >= 0) & (place < sheet.shape), axis=1)
-        weight = np.prod(np.where(corner, part, 1 - part), axis=1)
-        total[within] += weight[within] * sheet[tuple(place[within].T)]
-    return total
 
 
 def _spacing(patches: Patches, scales: Scales, settings: MedialSettings) -> Floats:
@@ -300,7 +254,7 @@ def _densified(
     """More patches where neighbours are farther apart than the spacing asks, laid out on tangent patches."""
     spacing = _spacing(patches, scales, settings)
     parent, points, normals = _laid_out(patches, spacing, reach)
-    held = np.flatnonzero(_occupancy(sheet, points) >= 0.5)
+    held = np.flatnonzero(occupancy(sheet, points) >= 0.5)
     parent = np.concatenate([np.arange(len(spacing)), parent[held]])
     points = np.concatenate([patches.points, points[held]])
     normals = np.concatenate([patches.normals, normals[held]])
@@ -358,7 +312,7 @@ def _left_over(sheet: Mask, patches: Patches, offsets: Floats, sideways: Floats)
         points, normals = on_patches(patches, offsets + aside * sideways)
         for level in (-0.6, 0.0, 0.6):
             height = level * patches.half_thickness[:, None]
-            total += _occupancy(sheet, points + height * normals)
+            total += occupancy(sheet, points + height * normals)
     return total / 9
 
 
