@@ -155,6 +155,9 @@ def isosurface(
     /,
     *,
     output: Output,
+    medial: Annotated[
+        Path | None, Parameter(help="medial mesh of the same mask; holes that it closes are closed here too")
+    ] = None,
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
@@ -162,14 +165,16 @@ def isosurface(
     """The boundary of a mask as a smooth mesh that neither thins it nor closes narrow gaps."""
     from surfora.isosurface import IsosurfaceSettings
     from surfora.isosurface import isosurface as boundary
-    from surfora.surface import write_surface
+    from surfora.surface import read_mesh, write_surface
 
     chosen = _section(IsosurfaceSettings, "isosurface", settings)
 
     def write(path: Path) -> None:
         membrane = _only_membrane(mask, voxel_size)
+        middle = read_mesh(medial) if medial else None
+        voxel_nm, origin_nm = membrane.voxel_size_nm, membrane.origin_nm
         with progress_bar("isosurface") as progress:
-            mesh = boundary(membrane.mask, membrane.voxel_size_nm, membrane.origin_nm, chosen, progress)
+            mesh = boundary(membrane.mask, voxel_nm, origin_nm, chosen, progress, middle)
         write_surface(path, mesh)
 
     write_unless_there(output, overwrite, write, f"surfora curvature {output}")

@@ -169,7 +169,8 @@ def boundary_surfaces(
     """Isosurface of a cleaned mask, Poisson proxy, and the leaflets that the proxy parts, by kind."""
     name = membrane.name
     with record.stage("isosurface", name) as counts:
-        boundary = isosurface(mask, membrane.voxel_size_nm, membrane.origin_nm, settings.isosurface, progress)
+        voxel_nm, origin_nm = membrane.voxel_size_nm, membrane.origin_nm
+        boundary = isosurface(mask, voxel_nm, origin_nm, settings.isosurface, progress, medial)
         counts["triangles"] = len(boundary.faces)
     with record.stage("proxy", name):
         proxy = poisson_proxy(medial, settings.proxy)
@@ -195,7 +196,7 @@ def _measured(
     name = membrane.name
     if kind != "isosurface":
         with record.stage(f"curvature {kind}", name):
-            mesh = mesh_curvature(mesh, settings.curvature, progress)
+            mesh = mesh_curvature(mesh, _curvature_settings(kind, membrane, settings), progress)
     if kind == "medial":
         with record.stage("roughness", name):
             mesh = mesh_roughness(mesh, settings.roughness, membrane.voxel_size_nm, progress)
@@ -205,6 +206,19 @@ def _measured(
     if len(trimmed.faces) == 0:
         raise InputError(f"{name}: no {kind} surface is left within the ROI; enlarge roi.dilation_nm")
     return trimmed
+
+
+def _curvature_settings(kind: str, membrane: Membrane, settings: SurforaSettings) -> CurvatureSettings:
+    """The settings of curvature; on a leaflet no scale below that which its isosurface was smoothed over.
+
+    What is left of the voxels there varies slowly, so that the scatter of small fits does not tell it.
+    """
+    chosen = settings.curvature
+    smoothed_nm = settings.isosurface.fit_radius_voxels * membrane.voxel_size_nm
+    if kind == "medial" or smoothed_nm <= chosen.smallest_radius_nm:
+        return chosen
+    largest_nm = max(chosen.largest_radius_nm, smoothed_nm)
+    return chosen.model_copy(update={"smallest_radius_nm": smoothed_nm, "largest_radius_nm": largest_nm})
 
 
 def _file(membrane: Membrane, folder: Path, which: str) -> Path:

@@ -194,7 +194,7 @@ def test_a_stage_by_hand_gives_the_same_area(tmp_path):
         leaflet = read_mesh(tmp_path / f"leaflet.{side}.vtp")
         factor = ((20 + (2 if side == "outer" else -2)) / 20) ** 2
         area_nm2 = face_areas_nm2(leaflet.vertices, leaflet.faces).sum()
-        assert area_nm2 == pytest.approx(factor * shape.area_nm2, rel=0.1)
+        assert 0.85 < area_nm2 / (factor * shape.area_nm2) < 1.02  # less the rounded edge of the mask
         assert np.isfinite(leaflet.data["bilayer_thickness_nm"]).any()
     whole = read_mesh(tmp_path / "out" / "clean.medial.vtp")
     np.testing.assert_allclose(whole.vertices, mesh.vertices)
