@@ -1,42 +1,113 @@
-"""Speed of the mixed-scale dense network on the CPU against plain PyTorch, in one table.
+"""Speed and memory of the mixed-scale dense network on the CPU against plain PyTorch, as Markdown tables.
 
-    python benchmarks/msdnet_speed.py [--threads 2]
+    python benchmarks/msdnet_speed.py [--threads 2] [--quick]
 
 With two threads or more the clock on the wall counts, so the machine should be idle; with one, processor
 time, which other programs disturb little.
 
-Plain PyTorch is `torch.cat` and `F.conv3d`; the second plain column has it in channels_last_3d. Every row
-compares the same network on the same patch with the same threads, run in turns. Speed is multiply-adds a
-second, as the formula has them (27 L (L + 1) / 2 a voxel, three times that for a training step), so where
-zero padding lets the engine skip planes it can exceed what its instructions do; the share is that of the
-peak which a loop of fused multiply-adds on registers reaches in the same run.
+Plain PyTorch is `torch.cat` and `F.conv3d`, as one writes the network down; the second plain column has it
+in channels_last_3d. A row compares the same network on the same patch with the same threads, in turns; a
+ratio is the median over turns. Speed is multiply-adds a second, as the formula has them (27 for every pair
+of a layer and a channel before it, three times that for a training step), so where zero padding lets the
+engine skip planes it can exceed what its instructions do; the share is that of the peak which a loop of
+fused multiply-adds on registers reaches in the same row.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from statistics import median
 
 import numba
 import numpy as np
+import psutil
 import torch
 import torch.nn.functional as F
 from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
+from tomorois.msdnet.cpu import buffer_bytes
 from tomorois.msdnet.network import MSDNet, MSDNetConfig, infer
 from tomorois.msdnet.vector import INT64, LANES, Emitter
 
-SHORT, PUBLISHED = (1, 2, 4, 8), tuple(range(1, 11))
-INFERENCE = ((20, SHORT, 48), (20, SHORT, 96), (30, SHORT, 48), (50, PUBLISHED, 32), (100, PUBLISHED, 20))
-TRAINING = ((20, SHORT, 32), (20, SHORT, 48), (30, PUBLISHED, 32))
-PLAIN_SIZE = 48  # plain PyTorch is not run on larger patches
+SHORT, SHORTER, PUBLISHED = (1, 2, 4, 8), (1, 2, 4), tuple(range(1, 11))
+TARGETS = {False: 15, True: 20}  # times plain PyTorch: inference, training
+PEAK_TARGET = 0.40
+TURNS = 3
 CHAINS = 12
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network on a cubic patch; ``plain`` says whether plain PyTorch is run beside it."""
+
+    training: bool
+    layers: int
+    dilations: tuple[int, ...]
+    size: int
+    inputs: int = 1
+    padding: str = "zero"
+    plain: bool = True
+
+    @property
+    def network(self) -> MSDNet:
+        config = MSDNetConfig(
+            layers=self.layers, dilations=self.dilations, input_channels=self.inputs, padding=self.padding
+        )
+        model = MSDNet(config)
+        with torch.no_grad():
+            model.output_weight.fill_(0.1)
+        return model
+
+    @property
+    def patch(self) -> Tensor:
+        draw = torch.Generator().manual_seed(0)
+        return torch.randn(1, self.inputs, *(self.size,) * 3, generator=draw)
+
+    @property
+    def multiply_adds(self) -> float:
+        pairs = self.layers * self.inputs + self.layers * (self.layers - 1) / 2
+        return (3 if self.training else 1) * 27 * pairs * self.size**3
+
+    @property
+    def words(self) -> str:
+        run = "training" if self.training else "inference"
+        cycle = ", ".join(map(str, self.dilations)) if len(self.dilations) < 5 else f"1…{self.dilations[-1]}"
+        return f"{run} | {self.layers} | {cycle} | {self.inputs} | {self.padding} | {self.size}³"
+
+
+CASES = (
+    Case(False, 20, SHORT, 48),
+    Case(False, 20, SHORT, 96, plain=False),
+    Case(False, 20, SHORT, 48, inputs=2),
+    Case(False, 20, SHORT, 48, padding="reflect"),
+    Case(False, 20, SHORTER, 48),
+    Case(False, 30, PUBLISHED, 48),
+    Case(False, 50, PUBLISHED, 32),
+    Case(False, 100, PUBLISHED, 24),
+    Case(True, 20, SHORT, 32),
+    Case(True, 20, SHORT, 48),
+    Case(True, 20, SHORT, 32, inputs=2),
+    Case(True, 20, SHORT, 32, padding="reflect"),
+    Case(True, 30, PUBLISHED, 32),
+    Case(True, 50, PUBLISHED, 24),
+)
+QUICK = (CASES[0], CASES[8])
+MEMORY = (
+    Case(False, 20, SHORT, 96),
+    Case(False, 50, PUBLISHED, 64),
+    Case(True, 20, SHORT, 64),
+    Case(True, 50, PUBLISHED, 48),
+)
+SPEED_UP = (CASES[0], CASES[1], CASES[8], CASES[9])
 
 
 @intrinsic
@@ -71,9 +142,9 @@ def peak_per_second(rounds: int = 1_000_000) -> float:
     return threads * rounds * CHAINS * LANES / seconds
 
 
-def fastest(work: Callable[[], object], times: int) -> float:
+def fastest(work: Callable[[], object], times: int, clock: Callable[[], float] | None = None) -> float:
     """Seconds of the fastest of several runs: of processor time on one thread, else by the wall's clock."""
-    clock = time.process_time if numba.get_num_threads() == 1 else time.perf_counter
+    clock = clock or (time.process_time if numba.get_num_threads() == 1 else time.perf_counter)
     seconds = []
     for _ in range(times):
         start = clock()
@@ -84,27 +155,32 @@ def fastest(work: Callable[[], object], times: int) -> float:
 
 def plain(model: MSDNet, x: Tensor) -> Tensor:
     """The network as one writes it down."""
+    mirror = model.config.padding == "reflect"
     for layer, dilation in enumerate(model.config.layer_dilations):
         weight, bias = model.layer_weight(layer)[None], model.bias[layer : layer + 1]
-        x = torch.cat([x, torch.relu(F.conv3d(x, weight, bias, padding=dilation, dilation=dilation))], dim=1)
+        padded = F.pad(x, (dilation,) * 6, mode="reflect") if mirror else x
+        padding = 0 if mirror else dilation
+        out = F.conv3d(padded, weight, bias, padding=padding, dilation=dilation)
+        x = torch.cat([x, torch.relu(out)], dim=1)
     return F.conv3d(x, model.output_weight.view(1, -1, 1, 1, 1), model.output_bias)
 
 
 def train_step(forward: Callable[[Tensor], Tensor], model: MSDNet, x: Tensor) -> None:
     """Forward, loss, backward."""
     model.zero_grad()
-    F.binary_cross_entropy_with_logits(forward(x), (x > 1).float()).backward()
+    F.binary_cross_entropy_with_logits(forward(x), (x[:, :1] > 1).float()).backward()
 
 
-def ways(model: MSDNet, x: Tensor, training: bool) -> dict[str, Callable[[], object]]:
+def ways(case: Case) -> dict[str, Callable[[], object]]:
     """What is timed, by column."""
+    model, x = case.network, case.patch
     last = x.contiguous(memory_format=torch.channels_last_3d)
 
     def inferred(patch: Tensor) -> Tensor:
         with torch.no_grad():
             return plain(model, patch)
 
-    if training:
+    if case.training:
         return {
             "engine": lambda: train_step(model, model, x),
             "cat": lambda: train_step(lambda y: plain(model, y), model, x),
@@ -117,55 +193,99 @@ def ways(model: MSDNet, x: Tensor, training: bool) -> dict[str, Callable[[], obj
     }
 
 
-def timed(model: MSDNet, x: Tensor, training: bool) -> dict[str, float]:
-    """Fastest seconds of every way, taken in turns."""
-    columns = ways(model, x, training)
-    if x.shape[-1] > PLAIN_SIZE:
-        columns = {"engine": columns["engine"]}
+def timed(case: Case) -> tuple[float, dict[str, float], float]:
+    """Fastest seconds of the engine, how many times slower the other ways are, and the share of the peak."""
+    columns = ways(case)
     columns["engine"]()
-    seconds = dict.fromkeys(columns, np.inf)
-    for turn in range(2):
-        for name, work in columns.items():
-            if name == "engine" or turn == 0:
-                seconds[name] = min(seconds[name], fastest(work, times=6 if name == "engine" else 1))
-    return seconds
+    seconds, peaks = [], []
+    ratios: dict[str, list[float]] = {"cat": [], "channels_last": []}
+    for turn in range(TURNS):
+        peaks.append(peak_per_second())
+        seconds.append(fastest(columns["engine"], times=5))
+        for name in ratios if case.plain else ():
+            if name == "cat" or turn == 0:
+                ratios[name].append(fastest(columns[name], times=1) / seconds[-1])
+    share = case.multiply_adds / min(seconds) / max(peaks)
+    return min(seconds), {name: median(found) for name, found in ratios.items() if found}, share
 
 
-def row(training: bool, layers: int, dilations: tuple[int, ...], size: int) -> tuple[list[str], float]:
-    """One line of the table, and the peak measured beside it."""
-    model = MSDNet(MSDNetConfig(layers=layers, dilations=dilations))
-    with torch.no_grad():
-        model.output_weight.fill_(0.1)
-    x = torch.randn(1, 1, size, size, size, generator=torch.Generator().manual_seed(0))
-    before = peak_per_second()
-    seconds = timed(model, x, training)
-    peak = max(before, peak_per_second())
-    speed = (3 if training else 1) * 27 * layers * (layers + 1) / 2 * size**3 / seconds["engine"]
-    plain_ones = [seconds.get(name, np.nan) / seconds["engine"] for name in ("cat", "channels_last")]
-    cells = ["training" if training else "inference", f"{layers} (1…{dilations[-1]})", f"{size}³"]
-    cells += [f"{1e3 * seconds['engine']:.1f}", f"{speed / 1e9:.0f}", f"{100 * speed / peak:.0f} %"]
-    return cells + [f"{ratio:.0f} ×" if np.isfinite(ratio) else "" for ratio in plain_ones], peak
+def speed_row(case: Case) -> str:
+    """One line of the table of speeds."""
+    seconds, ratios, share = timed(case)
+    target = TARGETS[case.training]
+    cat, last = ratios.get("cat"), ratios.get("channels_last")
+    missed = ", ".join(
+        [f"MISS {target} ×"] * (cat is not None and cat < target) + ["MISS 40 %"] * (share < PEAK_TARGET)
+    )
+    cells = [f"{1e3 * seconds:.1f}", f"{case.multiply_adds / seconds / 1e9:.0f}", f"{100 * share:.0f} %"]
+    cells += [f"{ratio:.0f} ×" if ratio else "" for ratio in (cat, last)]
+    return f"| {case.words} | {' | '.join(cells)} | {missed} |"
+
+
+def grown_bytes(case: Case, way: str) -> float:
+    """Memory that one run takes beyond what the process held before, in bytes a voxel."""
+    small = Case(
+        case.training, case.layers, case.dilations, max(case.dilations) + 2, case.inputs, case.padding
+    )
+    ways(small)[way]()
+    work = ways(case)[way]
+    before = psutil.Process().memory_info().rss
+    work()
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / case.size**3
+
+
+def counted_bytes(case: Case) -> float:
+    """Bytes a voxel by count: every channel once; in training their gradients too."""
+    shape = (case.size,) * 3
+    buffers = buffer_bytes(shape, case.inputs + case.layers)
+    buffers += buffer_bytes(shape, case.layers) if case.training else 0
+    return buffers / case.size**3
+
+
+def memory_row(case: Case) -> str:
+    """One line of the table of memory; every run in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        engine, cat = (pool.submit(grown_bytes, case, way).result() for way in ("engine", "cat"))
+    return f"| {case.words} | {counted_bytes(case):.0f} | {engine:.0f} | {cat:.0f} |"
+
+
+def speed_up_row(case: Case) -> str:
+    """One line of the table of threads: milliseconds on the wall with one and with two, in turns."""
+    work, ratios, best = ways(case)["engine"], [], {1: np.inf, 2: np.inf}
+    for _ in range(TURNS):
+        seconds = {}
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            seconds[threads] = fastest(work, times=4, clock=time.perf_counter)
+            best[threads] = min(best[threads], seconds[threads])
+        ratios.append(seconds[1] / seconds[2])
+    return f"| {case.words} | {1e3 * best[1]:.1f} | {1e3 * best[2]:.1f} | {median(ratios):.2f} × |"
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=min(2, numba.config.NUMBA_NUM_THREADS))
-    threads = parser.parse_args().threads
-    numba.set_num_threads(threads)
-    torch.set_num_threads(threads)
-    table = Table(
-        "run", "layers", "patch", "ms", "GFMA/s", "of peak", "faster than cat", "than channels_last"
-    )
-    peaks = []
-    for training, cases in ((False, INFERENCE), (True, TRAINING)):
-        for case in cases:
-            cells, peak = row(training, *case)
-            table.add_row(*cells)
-            peaks.append(peak)
-    Console(width=110).print(table)
-    low, high = min(peaks) / 1e9, max(peaks) / 1e9
-    print(f"{threads} thread(s), {LANES} lanes; peak {low:.0f} to {high:.0f} GFMA/s")
+    parser.add_argument("--quick", action="store_true", help="two rows of the first table only")
+    arguments = parser.parse_args()
+    numba.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
+    network = "| run | layers | dilations | inputs | padding | patch |"
+    peak = peak_per_second() / 1e9
+    print(f"{arguments.threads} thread(s), {LANES} lanes, peak {peak:.0f} GFMA/s; targets: ", end="")
+    print(f"inference {TARGETS[False]} ×, training {TARGETS[True]} × cat; {PEAK_TARGET:.0%} of the peak\n")
+    print(f"{network} ms | GFMA/s | of peak | × cat | × channels_last | |\n|{'---|' * 12}")
+    for case in QUICK if arguments.quick else CASES:
+        print(speed_row(case), flush=True)
+    if arguments.quick:
+        return
+    print(f"\nBytes a voxel\n\n{network} counted | measured | cat |\n|{'---|' * 9}")
+    for case in MEMORY:
+        print(memory_row(case), flush=True)
+    if numba.config.NUMBA_NUM_THREADS > 1:
+        print(f"\nThreads\n\n{network} 1: ms | 2: ms | faster |\n|{'---|' * 9}")
+        for case in SPEED_UP:
+            print(speed_up_row(case), flush=True)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,16 @@ class _ZarrVolume:
 
 def write_zarr(path: Path, volume: Volume) -> None:
     """Write an OME-Zarr image at exactly this path."""
+    data = np.ascontiguousarray(volume.data)
+    new_zarr(path, volume, data.dtype, (64, 64, 64))[:] = data
+
+
+def new_zarr(path: Path, like: Volume, dtype: Any, chunks: tuple[int, int, int]) -> zarr.Array[Any]:
+    """An OME-Zarr image at exactly this path, on the grid of another volume, to be filled slab by slab."""
     group = zarr.open_group(path, mode="w", zarr_format=2)  # OME-Zarr 0.4, which every viewer reads
-    chunks = tuple(min(64, n) for n in volume.shape)
-    group.create_array("0", data=np.ascontiguousarray(volume.data), chunks=chunks)
-    edge = volume.voxel_size_nm
+    fitting = tuple(min(wanted, n) for wanted, n in zip(chunks, like.shape, strict=True))
+    array = group.create_array("0", shape=like.shape, dtype=dtype, chunks=fitting)
+    edge = like.voxel_size_nm
     group.attrs["multiscales"] = [
         {
             "version": "0.4",
@@ -87,9 +93,10 @@ def write_zarr(path: Path, volume: Volume) -> None:
                     "path": "0",
                     "coordinateTransformations": [
                         {"type": "scale", "scale": [edge] * 3},
-                        {"type": "translation", "translation": list(volume.origin_nm[::-1])},
+                        {"type": "translation", "translation": list(like.origin_nm[::-1])},
                     ],
                 }
             ],
         }
     ]
+    return array

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tomocore.console import InputError
+from tomorois import intensity
 from tomorois.intensity import (
     IntensitySettings,
     bin_volume,
@@ -70,10 +71,14 @@ def test_mostly_constant_tomograms_fall_back_on_the_plain_spread() -> None:
     assert np.isfinite(normalise_intensity(data, DARK)).all()
 
 
-def test_block_means_average_what_is_there_at_the_edges() -> None:
-    data = np.random.default_rng(6).normal(size=(5, 7, 9))
+@pytest.mark.parametrize("planes_together", [64, 7, 2])
+def test_block_means_average_what_is_there_at_the_edges(
+    planes_together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intensity, "PLANES_TOGETHER", planes_together)
+    data = np.random.default_rng(6).normal(size=(11, 7, 9))
     binned = bin_volume(data, 3)
-    assert binned.shape == (2, 3, 3)
+    assert binned.shape == (4, 3, 3)
     for z, y, x in np.ndindex(binned.shape):
         block = data[3 * z : 3 * z + 3, 3 * y : 3 * y + 3, 3 * x : 3 * x + 3]
         assert binned[z, y, x] == pytest.approx(block.mean(), rel=1e-5)

@@ -194,12 +194,13 @@ def test_extra_maps_are_channels_and_their_number_is_checked() -> None:
         predict_confidence(model, record, volume, maps=[tomogram((5, 5, 5))])
 
 
-def test_a_file_is_streamed_from_a_memory_map_and_equals_the_map_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".mrc", ".zarr"])
+def test_a_file_is_streamed_from_disk_and_equals_the_map_in_memory(ending: str, tmp_path: Path) -> None:
     model, record = random_model(), ModelRecord(voxel_size_nm=2.0, bin_factor=2)
-    write_volume(tmp_path / "tomogram.mrc", tomogram((21, 30, 33)))
-    volume = read_volume(tmp_path / "tomogram.mrc", lazy=True)
+    write_volume(tmp_path / f"tomogram{ending}", tomogram((21, 30, 33)))
+    volume = read_volume(tmp_path / f"tomogram{ending}", lazy=True)
     calls: list[tuple[int, int]] = []
-    for name in ("a__confidence.mrc", "a__confidence.mrc.gz"):
+    for name in ("a__confidence.mrc", "a__confidence.mrc.gz", "a__confidence.zarr"):
         predict_to_file(model, record, volume, tmp_path / name, progress=lambda *c: calls.append(c))
         written = read_volume(tmp_path / name)
         np.testing.assert_allclose(written.data, predict_confidence(model, record, volume).data, atol=1e-6)
