@@ -31,13 +31,13 @@ if __name__ == "__main__":
 
 import numpy as np
 import torch
+from learning_limits import error_shares
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from tomocore.formats import read_volume
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volume import Volume
-from tomorois.annotation import roi_components
 from tomorois.augment import AugmentSettings, apply_to_image, apply_to_labels, draw_augmentation
 from tomorois.checkpoint import load_model
 from tomorois.contacts import membrane_instances
@@ -48,7 +48,7 @@ from tomorois.intensity import prepare_tomogram, unbin_to_shape
 from tomorois.loss import masked_loss
 from tomorois.msdnet.network import MSDNetConfig
 from tomorois.patches import PatchSampler, TrainingVolume, patch_shape
-from tomorois.phantom import IGNORE, PhantomSettings, write_phantoms
+from tomorois.phantom import IGNORE, PhantomSettings, make_phantom, write_phantoms
 from tomorois.predict import PredictSettings, predict_confidence
 from tomorois.train import split_held_out, train
 from tomorois.training_data import TrainingTomogram, training_volume
@@ -61,7 +61,7 @@ PUBLISHED = {"false_positives": 0.17, "missed": 0.03, "dice": 0.89}
 ANNOTATED, UNSEEN = 14, {"contacts": 12, "invaginations": 10}
 RAW_UNSEEN = 10
 TIMED_STEPS = 30
-SECONDS, LONG_SECONDS = 60.0, 400.0
+SECONDS, LONG_SECONDS = 60.0, 150.0
 ROIS = "annotated ROIs"
 OVERHEAD = 1.3  # scoring included
 Maps = tuple[NDArray[Any], ...]
@@ -82,6 +82,8 @@ class Case:
     seeds: int = 1
     maps: str = ""
     learner: str = "msd"
+    errors: bool = False
+    orientations: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def cases() -> list[Case]:
     no_tone = {"contrast_spread": 0, "brightness_spread": 0, "noise_share": 0, "blur_share": 0}
     two_channels = network(input_channels=2)
     return [
-        Case(ROIS, "50 contacts", seeds=3),
+        Case(ROIS, "50 contacts", seeds=2, errors=True),
         Case("settings", "bin 2", {"bin_factor": 2}),
         Case("settings", "MONAI U-Net", learner="unet"),
         Case(ROIS, "10 contacts", rois=10),
@@ -134,7 +136,9 @@ def cases() -> list[Case]:
         Case("settings", "no augmentation", {"augmentation": AugmentSettings(flips=False, **no_tone)}),
         Case("settings", "flips alone", {"augmentation": AugmentSettings(**no_tone)}),
         Case(ROIS, "25 buds", rois=25, kind="invaginations"),
-        Case("long", f"50 contacts, {LONG_SECONDS:g} CPU-s", seconds=LONG_SECONDS, seeds=1),
+        Case(
+            "long", f"50 contacts, {LONG_SECONDS:g} CPU-s", seconds=LONG_SECONDS, errors=True, orientations=8
+        ),
     ]
 
 
@@ -266,7 +270,9 @@ def learn_unet(samples: Sequence[TrainingTomogram], settings: TrainSettings, sec
     while (share := (time.process_time() - start) / seconds) < 1:
         optimiser.param_groups[0]["lr"] = 2e-3 * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * share)))
         image, target, weight = batch_of(sampler, taught, settings, steps)
-        loss = masked_loss(net(image)[:, 0], target, weight, settings.class_weight, settings.dice_weight)
+        loss = masked_loss(
+            unet_logits(net, image), target, weight, settings.class_weight, settings.dice_weight
+        )
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), settings.gradient_clip)
@@ -302,13 +308,18 @@ def batch_of(
     return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*parts, strict=True))
 
 
+def unet_logits(net: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+    """Logits (B, Z, Y, X) of images (B, C, Z, Y, X), padded to what the strides need."""
+    depth, height, width = image.shape[2:]
+    ends = [pad for n in (width, height, depth) for pad in (0, -n % 4)]
+    logits: torch.Tensor = net(torch.nn.functional.pad(image, ends, mode="replicate"))
+    return logits[:, 0, :depth, :height, :width]
+
+
 def unet_confidence(net: torch.nn.Module, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Confidences (z, y, x) of a whole binned volume, padded to what the strides need."""
-    shape = image.shape[1:]
-    padded = np.pad(image, [(0, 0), *((0, -n % 4) for n in shape)], mode="edge")
+    """Confidences (z, y, x) of a whole binned volume (channels, z, y, x)."""
     with torch.no_grad():
-        out = torch.sigmoid(net(torch.from_numpy(padded[None])))[0, 0].numpy()
-    return np.ascontiguousarray(out[: shape[0], : shape[1], : shape[2]])
+        return torch.sigmoid(unet_logits(net, torch.from_numpy(image[None])))[0].numpy()
 
 
 def unet_threshold(net: torch.nn.Module, volumes: Sequence[TrainingVolume]) -> float:
@@ -324,7 +335,7 @@ def unet_threshold(net: torch.nn.Module, volumes: Sequence[TrainingVolume]) -> f
 def scored(case: Case, learned: Learned, taught: Sequence[Unseen], folder: Path) -> dict[str, float]:
     """Scores on the unseen phantoms; Dice of the bare map there, mirrored copies averaged, and taught."""
     unseen = phantoms(folder, case.kind, case.noise, 2, unseen_count(case))
-    smallest = min(smallest_roi_nm3(item) for item in taught)
+    smallest = min(float(item.truth.table["volume_nm3"].min()) for item in taught)
     instances = InstanceSettings(
         threshold=learned.threshold,
         split="contacts" if case.kind == "contacts" else "watershed",
@@ -332,8 +343,8 @@ def scored(case: Case, learned: Learned, taught: Sequence[Unseen], folder: Path)
     )
     results, confidences = [], []
     for item in unseen:
-        confidence = learned.predict(item, 1)
-        confidences.append(confidence)
+        confidence = learned.predict(item, case.orientations)
+        confidences.append(confidence if case.orientations == 1 else learned.predict(item, 1))
         membranes = membrane_instances(item.membranes) if case.kind == "contacts" else None
         found = find_instances(confidence, instances, membranes)
         results.append(ScoredTomogram(item.sample.name, found, item.truth, ignored=ignored(item)))
@@ -341,21 +352,14 @@ def scored(case: Case, learned: Learned, taught: Sequence[Unseen], folder: Path)
     seen = [dice_of_map(learned.predict(item, 1), item, learned.threshold) for item in taught]
     row = numbers_of(evaluate(results))
     row |= {"dice_map": pooled(bare), "dice_training": pooled(seen)}
-    if case.learner == "msd":
-        turned = [dice_of_map(learned.predict(item, 4), item, learned.threshold) for item in unseen]
+    if case.orientations > 1:
+        turned = [dice_of_map(learned.predict(item, case.orientations), item, learned.threshold) for item in unseen]
         row["dice_map_mirrored"] = pooled(turned)
     return row
 
 
 def unseen_count(case: Case) -> int:
     return RAW_UNSEEN if case.noise == "raw" else UNSEEN[case.kind]
-
-
-def smallest_roi_nm3(item: Unseen) -> float:
-    """Volume of the smallest annotated place."""
-    labels = np.asarray(item.sample.labels)
-    sizes = np.bincount(roi_components(labels, labels == 1).ravel())[1:]
-    return float(sizes.min(initial=np.iinfo(np.int32).max)) * item.sample.tomogram.voxel_size_nm**3
 
 
 def ignored(item: Unseen) -> Volume:
@@ -389,6 +393,7 @@ def numbers_of(evaluation: Evaluation) -> dict[str, float]:
     return row
 
 
+ERROR_PHANTOMS, ERROR_COLUMNS = 4, ("training", "error", "share")
 IDENTITY = ("study", "name", "kind", "noise", "learner", "rois", "seed", "budget_s")
 RESULTS = (
     "cpu_s",
@@ -432,22 +437,37 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a training to the CSV."""
+def append_rows(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Add lines to a CSV."""
     new = not path.is_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, IDENTITY + RESULTS, restval="")
+        writer = csv.DictWriter(file, columns, restval="")
         if new:
             writer.writeheader()
-        writer.writerow(as_text(row))
+        writer.writerows(as_text(row) for row in rows)
 
 
-def run(case: Case, seed: int, folder: Path) -> dict[str, Any]:
-    """One training and its scores."""
+def run(case: Case, seed: int, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One training and its scores; where its errors lie, if the case asks for it (first seed)."""
     learned, taught = learn(case, seed, folder)
     found = {"cpu_s": learned.seconds, "steps": learned.steps, "threshold": learned.threshold}
-    return {**identity(case, seed), **found, **scored(case, learned, taught, folder)}
+    row = {**identity(case, seed), **found, **scored(case, learned, taught, folder)}
+    return row, errors_of(case, learned, folder) if case.errors and seed == 0 else []
+
+
+def errors_of(case: Case, learned: Learned, folder: Path) -> list[dict[str, Any]]:
+    """Voxels of each kind of error, as shares of the true ones, in the first unseen phantoms."""
+    totals: dict[str, float] = {}
+    for index, item in enumerate(
+        phantoms(folder, case.kind, case.noise, 2, unseen_count(case))[:ERROR_PHANTOMS]
+    ):
+        phantom = make_phantom(case.kind, 2, PhantomSettings(), index)  # type: ignore[arg-type]
+        found = error_shares(learned.predict(item, 1), learned.threshold, phantom)
+        totals = {name: totals.get(name, 0.0) + count for name, count in found.items()}
+    true = totals.pop("true")
+    name = f"{case.name.split(',')[0]}, {case.seconds:g} CPU-s"
+    return [{"training": name, "error": error, "share": count / true} for error, count in totals.items()]
 
 
 def share(row: dict[str, str], part: str, *whole: str) -> float:
@@ -547,7 +567,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.quick:
         quick = [Case("quick", f"{n} contacts, 15 CPU-s", rois=n, seconds=15.0, seeds=1) for n in (10, 25)]
-        return print_tables([as_text(run(case, 0, options.data)) for case in quick])
+        return print_tables([as_text(run(case, 0, options.data)[0]) for case in quick])
     chosen = [case for case in cases() if options.only in f"{case.study}: {case.name}"]
     missing = missing_of(chosen, read_rows(options.csv))
     minutes = OVERHEAD * sum(case.seconds for case, _ in missing) / 60
@@ -556,7 +576,9 @@ def main() -> None:
         if case.learner == "unet" and importlib.util.find_spec("monai") is None:
             print(f"{case.name}: left out, MONAI is not installed")
             continue
-        append_row(options.csv, run(case, seed, options.data))
+        row, errors = run(case, seed, options.data)
+        append_rows(options.csv, IDENTITY + RESULTS, [row])
+        append_rows(options.csv.with_name("learning_errors.csv"), ERROR_COLUMNS, errors)
         print(f"{case.study}: {case.name}, seed {seed}: done", flush=True)
     print_tables(read_rows(options.csv))
 

@@ -132,10 +132,12 @@ def _sights(
 ) -> list[Sight]:
     """What each membrane within reach of any voxel looks like from there, by ascending label."""
     reach = reach_nm / voxel_size_nm
-    boxes = find_objects(labels)
+    boxes = find_objects(labels, max_label=max(names, default=0))
     sights = []
     for label, name in sorted(names.items()):
         box = boxes[label - 1]
+        if box is None:  # a membrane elsewhere in the tomogram
+            continue
         start = np.array([axis.start for axis in box])
         stop = np.array([axis.stop for axis in box])
         near = np.flatnonzero(((voxels >= start - reach) & (voxels < stop + reach)).all(axis=1))

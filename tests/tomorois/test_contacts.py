@@ -8,7 +8,7 @@ from vesicle_scenes import random_cluster, three_around_one, vesicle_scene
 
 from tomocore.roiset import RoiSet, rois_from_masks
 from tomocore.volume import Volume
-from tomorois.contacts import ContactSettings, contact_pairs, membrane_instances
+from tomorois.contacts import ContactSettings, Membranes, contact_pairs, membrane_instances
 from tomorois.instances import InstanceSettings, find_instances
 from tomorois.matching import MatchSettings, compare
 
@@ -51,6 +51,15 @@ def test_a_voxel_may_belong_to_several_contacts(touching):
     rois = found_in(touching, "contacts")
     by_pair = {pair: whole(rois, row) for row, pair in enumerate(rois.table["membranes"])}
     assert (by_pair["1:2"] & by_pair["1:3"]).any()
+
+
+@pytest.mark.parametrize("absent", [3, 9])
+def test_membranes_outside_the_part_looked_at_change_nothing(touching, absent):
+    labels = np.where(touching.labels >= absent, touching.labels + 1, touching.labels)
+    names = {int(label): str(label) for label in np.unique(labels) if label} | {absent: "elsewhere"}
+    membranes = Membranes(Volume(labels, touching.voxel_size_nm), names)
+    assert absent not in labels
+    assert len(contact_pairs(touching.places, membranes)[0]) == len(touching.contacts)
 
 
 def test_contacts_beat_watershed_on_clusters():
