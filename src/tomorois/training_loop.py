@@ -67,8 +67,8 @@ class PenaltySettings(Settings):
 class TrainSettings(Settings):
     """How a network is trained."""
 
-    # At equal CPU time (80 to 100 s), denoised contacts of 1.5 nm a voxel, Dice on unseen tomograms was 0.76
-    # with these defaults, 0.65 at bin 2, 0.71 with 12 layers or a rate of 0.01, 0.73 with 32 layers.
+    # At equal CPU time (60 s), 50 contacts, Dice on unseen tomograms is 0.69 with these defaults, 0.61 at
+    # bin 2, 0.52 with a U-Net: docs/tomorois/learning.md.
     bin_factor: int = Field(3, ge=1, le=16, description="voxels per edge averaged into one before training")
     patch_voxels: int = Field(
         32, ge=8, le=512, description="edge of the patches, in binned voxels; multiples of 16 compute fastest"
@@ -332,7 +332,8 @@ class Training:
     def _settle_threshold(self) -> None:
         """Choose the best weights' threshold on the watched and the taught volumes together.
 
-        On one held-out tomogram of two ROIs it came out at 0.80 where 0.45 was best: Dice 0.52, not 0.68.
+        On one held-out tomogram of two ROIs it once came out at 0.80, and the mean Dice of twelve unseen
+        tomograms at 0.49; at 0.5 that was 0.66.
         """
         watched = sum(self.counts(self.state.best, self.watched), no_counts())
         others = [volume for volume in self.taught if not any(volume is w for w in self.watched)]
