@@ -44,7 +44,7 @@ class OrientSettings(Settings):
         "number settles; the published tree weighted by heat-method geodesic distance; dipole fields; or "
         "Hoppe's tangent-plane tree, for comparison.",
     )
-    neighbours: int = Field(12, ge=6, le=64, description="Nearest neighbours that a point is linked to.")
+    neighbours: int = Field(8, ge=6, le=64, description="Nearest neighbours that a point is linked to.")
     longest_link_spacings: float = Field(
         4.0, ge=1.5, le=20, description="Links longer than this many point spacings are cut."
     )
