@@ -82,7 +82,7 @@ QUICK = (
     Case(MIDDLE, 2, ending=".zarr"),
     Case(MIDDLE, 2, source=".zarr"),
 )
-FULL = (Case(WHOLE, 2), Case(WHOLE, 2, ending=".zarr"), Case(WHOLE, 2, max_memory_gib=2.5))
+FULL = (Case(WHOLE, 2), Case(WHOLE, 2, ending=".zarr"), Case(WHOLE, 2, max_memory_gib=3.0))
 SEAMS = ((1, 6, 0.35), (2, 12, 0.18))  # bin factor, layers, memory for tiles in GiB
 
 

@@ -187,7 +187,7 @@ def prediction_memory_bytes(
     """
     small = network_shape(shape, ratio)
     copies = model.config.input_channels * (2 if orientations > 1 else 1) + (3 if orientations > 1 else 1)
-    tile_bytes = buffer_bytes(tile or small, model.config.channels) + 8 * int(np.prod(tile or small))
+    tile_bytes = _tile_bytes(tile or small, model.config.channels)
     slab = 4 * PLANES_A_SLAB * shape[1] * shape[2] * 4
     return 4 * copies * int(np.prod(small)) + tile_bytes + slab + LIBRARY_BYTES
 
@@ -233,15 +233,20 @@ def tile_boxes(shape: Shape, channels: int, halo: int, budget_bytes: int) -> lis
         work = math.prod(counts) * math.prod(padded)
         if best is not None and work >= best[0]:
             continue
-        if buffer_bytes((padded[0], padded[1], padded[2]), channels) <= budget_bytes:
+        if _tile_bytes((padded[0], padded[1], padded[2]), channels) <= budget_bytes:
             best = work, counts
     if best is None:
-        need = buffer_bytes((2 * halo + 1,) * 3, channels) / GIB
+        need = _tile_bytes((2 * halo + 1,) * 3, channels) / GIB
         raise InputError(
             f"a tile with its halo of {halo} voxels takes {need:.1f} GiB, {max(0, budget_bytes) / GIB:.1f} "
             "are left of max_memory_gib; allow more, or set a smaller halo_voxels in [predict]"
         )
     return list(_boxes(shape, best[1], halo))
+
+
+def _tile_bytes(tile: Shape, channels: int) -> int:
+    """Memory of a tile: all its channels, its logits and their way into the map."""
+    return buffer_bytes(tile, channels) + 8 * math.prod(tile)
 
 
 def _useful_counts(size: int) -> list[int]:

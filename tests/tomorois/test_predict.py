@@ -215,3 +215,14 @@ def test_memory_estimate_of_a_large_tomogram_is_below_six_gib_in_one_piece() -> 
     need = prediction_memory_bytes(model, (300, 1024, 1024), 2.0)
     assert 3.2 < need / 2**30 < 5.0
     assert len(tile_boxes((150, 512, 512), model.config.channels, model.config.halo, int(5e9))) == 1
+
+
+@pytest.mark.parametrize("layers", [4, 20])
+@pytest.mark.parametrize("max_memory_gib", [0.18, 0.25, 0.5])
+def test_tiles_take_no_more_memory_than_allowed(layers: int, max_memory_gib: float) -> None:
+    model, shape = MSDNet(MSDNetConfig(layers=layers, dilations=(1,))), (90, 170, 180)
+    fixed = prediction_memory_bytes(model, shape, 1.0, (1, 1, 1))
+    halo, budget = model.config.halo, int(max_memory_gib * 2**30 - fixed)
+    for _, wide in tile_boxes(shape, model.config.channels, halo, budget):
+        tile = (wide[0].stop - wide[0].start, wide[1].stop - wide[1].start, wide[2].stop - wide[2].start)
+        assert prediction_memory_bytes(model, shape, 1.0, tile) <= max_memory_gib * 2**30
