@@ -163,17 +163,20 @@ def compare_meshers(spacing_nm: float, noise_nm: float) -> None:
     for mesher in MESHERS.values():  # compile, load
         mesher(*membrane_cloud(SHAPES[0], 3.0, 0.0), 3.0)
     header = ("shape", "mesher", "loops", "non-man.", "against", "area %", "cover %", "false %", "tri/CPU-s")
-    print("{:20s} {:17s} {:>6s} {:>8s} {:>7s} {:>7s} {:>8s} {:>8s} {:>9s}".format(*header))
+    print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     for shape in SHAPES:
         points, normals = membrane_cloud(shape, spacing_nm, noise_nm)
         for name, mesher in MESHERS.items():
             start = time.process_time()
             vertices, faces = mesher(points, normals, spacing_nm)
             row = scored(shape, spacing_nm, vertices, faces, time.process_time() - start)
+            missed = (
+                " MISS" if mesher is ours and (row.spurious_loops or abs(row.area_error_percent) > 1) else ""
+            )
             print(
-                f"{shape.name:20s} {name:17s} {row.spurious_loops:+6d} {row.non_manifold_edges:8d} "
-                f"{row.wound_against:7d} {row.area_error_percent:+7.2f} {row.coverage_percent:8.2f} "
-                f"{row.false_area_percent:8.2f} {row.triangles_per_cpu_s:9.0f}",
+                f"| {shape.name} | {name} | {row.spurious_loops:+d} | {row.non_manifold_edges} | "
+                f"{row.wound_against} | {row.area_error_percent:+.2f}{missed} | {row.coverage_percent:.2f} | "
+                f"{row.false_area_percent:.2f} | {row.triangles_per_cpu_s:.0f} |",
                 flush=True,
             )
 
