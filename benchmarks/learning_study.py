@@ -1,13 +1,14 @@
 """What a network learns from a few annotated ROIs, and which settings win at equal processor time.
 
-    python benchmarks/learning_study.py            trains what the CSV lacks, then prints the tables
-    python benchmarks/learning_study.py --quick    a few short trainings, in about two minutes
-    python benchmarks/learning_study.py --csv my.csv --only layers --data FOLDER
+    python benchmarks/learning_study.py            prints the tables of the stored results
+    python benchmarks/learning_study.py --quick    two short trainings, a few minutes
+    python benchmarks/learning_study.py --train    trains what the stored results lack, first saying how long
+    python benchmarks/learning_study.py --train --csv anew.csv [--only PART] [--data FOLDER]
 
 Every training gets the same processor seconds (on one thread; the steps that fit are found by timing the
 first ones), the same annotated phantoms of seed 1 and the same unseen ones of seed 2. The stored results are
-`docs/tomorois/learning_study.csv`, so without ``--csv`` nothing is trained again: the tables are printed.
-Scores are of ROIs cut from the confidence map at the threshold that training chose on tomograms held out of
+`docs/tomorois/learning_study.csv`; with another ``--csv`` everything is trained anew.
+Scores are of ROIs cut from the confidence map at the threshold that training chose, none of the unseen in
 it: contacts split by membrane pairs, buds by watershed, ROIs under half the smallest annotated one dropped.
 The U-Net is MONAI's where that is installed; its rows are left out where it is not.
 """
@@ -114,6 +115,7 @@ def cases() -> list[Case]:
     """The whole study, in the order in which it is trained."""
     no_tone = {"contrast_spread": 0, "brightness_spread": 0, "noise_share": 0, "blur_share": 0}
     two_channels = network(input_channels=2)
+    long: dict[str, Any] = {"seconds": LONG_SECONDS, "errors": True, "orientations": 4}
     return [
         Case(ROIS, "50 contacts", seeds=2, errors=True),
         Case("settings", "bin 2", {"bin_factor": 2}),
@@ -136,9 +138,8 @@ def cases() -> list[Case]:
         Case("settings", "no augmentation", {"augmentation": AugmentSettings(flips=False, **no_tone)}),
         Case("settings", "flips alone", {"augmentation": AugmentSettings(**no_tone)}),
         Case(ROIS, "25 buds", rois=25, kind="invaginations"),
-        Case(
-            "long", f"50 contacts, {LONG_SECONDS:g} CPU-s", seconds=LONG_SECONDS, errors=True, orientations=8
-        ),
+        Case("long", f"50 contacts, {LONG_SECONDS:g} CPU-s", **long),
+        Case("long", "50 contacts and wedge-cut membrane map", two_channels, maps="seen", **long),
     ]
 
 
@@ -353,7 +354,9 @@ def scored(case: Case, learned: Learned, taught: Sequence[Unseen], folder: Path)
     row = numbers_of(evaluate(results))
     row |= {"dice_map": pooled(bare), "dice_training": pooled(seen)}
     if case.orientations > 1:
-        turned = [dice_of_map(learned.predict(item, case.orientations), item, learned.threshold) for item in unseen]
+        turned = [
+            dice_of_map(learned.predict(item, case.orientations), item, learned.threshold) for item in unseen
+        ]
         row["dice_map_mirrored"] = pooled(turned)
     return row
 
@@ -496,6 +499,8 @@ def shown(name: str, values: Sequence[float]) -> str:
         return f"{np.mean(values):.0f}"
     if name in ("false positives", "missed"):
         return f"{np.mean(values):.1%}"
+    if np.isnan(values).any():
+        return "–"
     spread = f" ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else ""
     return f"{np.mean(values):.3f}{spread}"
 
@@ -562,6 +567,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=CSV, help="results, read and added to")
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "learning_study")
     parser.add_argument("--only", default="", help="part of a study's or a line's name")
+    parser.add_argument("--train", action="store_true", help="train what the results lack")
     parser.add_argument("--quick", action="store_true", help="two short trainings, stored nowhere")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -572,7 +578,7 @@ def main() -> None:
     missing = missing_of(chosen, read_rows(options.csv))
     minutes = OVERHEAD * sum(case.seconds for case, _ in missing) / 60
     print(f"{len(missing)} trainings to do, about {minutes:.0f} minutes of processor time", flush=True)
-    for case, seed in missing:
+    for case, seed in missing if options.train else []:
         if case.learner == "unet" and importlib.util.find_spec("monai") is None:
             print(f"{case.name}: left out, MONAI is not installed")
             continue
