@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tomorois.msdnet.network import MSDNet, MSDNetConfig, engine_for
+from tomorois.msdnet.network import MSDNet, MSDNetConfig, engine_for, gpu_kernels_work
 
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="triton is not installed (it is for Linux on x86-64)"
@@ -46,7 +46,8 @@ def errors(layers, dilations, inputs, shape, batch, padding, storage):
     pairs = zip(torch.autograd.grad(logits, wanted, out), torch.autograd.grad(expected, wanted, out))
     return [relative(logits, expected), *(relative(found, right) for found, right in pairs)]
 
-print(json.dumps({name: errors(*case) for name, case in json.loads(sys.argv[1]).items()}))
+found = {name: errors(*case) for name, case in json.loads(sys.argv[1]).items()}
+print(json.dumps(found | {"own check": gpu.difference_from_cpu(torch.device("cpu"))}))
 """
 
 COMPILED = """
@@ -97,6 +98,18 @@ def errors() -> object:
 def test_outputs_and_all_gradients_equal_the_plain_module(name: str, errors: dict[str, list[float]]) -> None:
     assert len(errors[name]) == 6
     assert max(errors[name]) < TOLERANCE[CASES[name][-1]]
+
+
+@needs_triton
+@pytest.mark.slow
+def test_the_check_before_first_use_passes_where_kernels_are_right(errors: dict[str, float]) -> None:
+    assert 0 < errors["own check"] < 1e-5
+
+
+@needs_triton
+def test_kernels_that_cannot_run_are_left_aside_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    assert not gpu_kernels_work(torch.device("cpu"))  # no interpreter here, and no card
+    assert "plain PyTorch runs instead" in caplog.text
 
 
 @needs_triton

@@ -17,6 +17,7 @@ import triton
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tomorois.msdnet import cpu
 from tomorois.msdnet import triton_kernels as kernels
 from tomorois.msdnet.cpu import forward_passes, gradient_plan
 
@@ -125,6 +126,23 @@ def backward(
     bias = gradients[:, :layers].sum(dim=(0, 2, 3, 4), dtype=torch.float64)[tables.layer_slots].float()
     patch = gradients[:, layers:].float() if with_patch else None
     return patch, of_taps, bias, output_taps, out.sum(dtype=torch.float64).float().reshape(1)
+
+
+def difference_from_cpu(device: torch.device) -> float:
+    """Largest difference from the CPU engine over the largest value: outputs and gradients of a small net."""
+    rng, dilations, shape = np.random.default_rng(0), (2, 1), (3, 4, 9)
+    taps = rng.normal(0, 0.2, (3, 3, 3, 3)).astype(np.float32)
+    bias, output = np.zeros(2, np.float32), rng.normal(size=3).astype(np.float32)
+    patch, out = rng.normal(size=(2, 1, *shape)).astype(np.float32)
+    on_cpu = cpu.Weights(taps, bias, output, np.ones(1, np.float32), dilations, False)
+    logits, channels = cpu.forward(patch, on_cpu)
+    gradients = cpu.backward(out[0], channels, cpu.empty_channels(shape, 2), on_cpu, False)
+    tensors = [torch.from_numpy(a).to(device) for a in (taps, bias, output, on_cpu.output_bias)]
+    weights = TensorWeights(tensors[0], tensors[1], tensors[2], tensors[3], dilations, False)
+    found, kept = forward(torch.from_numpy(patch)[None].to(device), weights)
+    _, *others = backward(torch.from_numpy(out)[None].to(device), kept, weights, False)
+    pairs = [(found[0, 0], logits), *zip(others, gradients, strict=True)]
+    return max(float(np.abs(a.cpu().numpy() - b).max() / np.abs(b).max()) for a, b in pairs)
 
 
 def _on_device(tensor: Tensor) -> AbstractContextManager[Any]:

@@ -7,7 +7,9 @@ the full resolution, and the number of layers is the only size to choose.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -22,6 +24,10 @@ from torch.autograd.function import once_differentiable
 from tomocore.console import Progress
 from tomocore.settings import Settings
 from tomorois.msdnet import cpu
+
+log = logging.getLogger(__name__)
+
+SAME_ON_GPU = 1e-4  # relative difference that orders of summation may make
 
 
 class MSDNetConfig(Settings):
@@ -64,13 +70,32 @@ class MSDNetConfig(Settings):
         return self.input_channels + self.layers
 
 
-def engine_for(device: str, dtype: torch.dtype, with_triton: bool) -> Literal["cpu", "gpu", "torch"]:
+def engine_for(device: str, dtype: torch.dtype, kernels_on_card: bool) -> Literal["cpu", "gpu", "torch"]:
     """What runs a network of that type on that kind of device: our kernels in float32, else plain torch."""
     if dtype != torch.float32:
         return "torch"
     if device == "cuda":
-        return "gpu" if with_triton else "torch"
+        return "gpu" if kernels_on_card else "torch"
     return "cpu" if device == "cpu" else "torch"
+
+
+@lru_cache
+def gpu_kernels_work(device: torch.device) -> bool:
+    """Whether the kernels of `gpu` give there what those of `cpu` give; tried once, on a small network."""
+    if find_spec("triton") is None:
+        return False
+    try:
+        from tomorois.msdnet.gpu import difference_from_cpu
+
+        difference = difference_from_cpu(device)
+    except Exception as error:  # compilers and drivers raise what they like
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+    else:
+        if difference < SAME_ON_GPU:
+            return True
+        problem = f"results differ by {difference:.0e}"
+    log.warning("the GPU kernels do not work on this card (%s); plain PyTorch runs instead", problem)
+    return False
 
 
 class MSDNet(nn.Module):
@@ -135,7 +160,9 @@ class MSDNet(nn.Module):
     @property
     def engine(self) -> Literal["cpu", "gpu", "torch"]:
         """What runs it where it is now."""
-        return engine_for(self.weight.device.type, self.weight.dtype, find_spec("triton") is not None)
+        device = self.weight.device
+        on_card = device.type == "cuda" and gpu_kernels_work(device)
+        return engine_for(device.type, self.weight.dtype, on_card)
 
     def forward_by_torch(self, x: Tensor) -> Tensor:
         mode = "constant" if self.config.padding == "zero" else "reflect"
