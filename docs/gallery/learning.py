@@ -39,9 +39,12 @@ def draw_counts(axes: Axes, rows: pd.DataFrame, long: pd.DataFrame) -> None:
         axes.plot(mine["rois"], mine["dice"], "o", color=colour, alpha=0.4, markersize=4)
         axes.plot(means.index, means, "o-", color=colour, label=kind)
     raw = rows[rows["noise"] == "raw"]
-    axes.plot(raw["rois"], raw["dice"], "x", color=KINDS["contacts"], label="contacts, raw noise")
-    more = f"contacts, {long['budget_s'].iloc[0]:g} CPU-s"
-    axes.plot(long["rois"], long["dice"], "*", color=KINDS["contacts"], markersize=9, label=more)
+    axes.plot(raw["rois"], raw["dice"], "x", color=KINDS["contacts"], label="raw noise")
+    for name, row in long.groupby("name", sort=False):
+        with_map = "membrane" in str(name)
+        label = f"{row['budget_s'].iloc[0]:g} CPU-s" + (" + map" if with_map else "")
+        colour = "tab:green" if with_map else KINDS["contacts"]
+        axes.plot(row["rois"], row["dice"], "*", color=colour, markersize=9, label=label)
     axes.axhline(TARGET, color="0.4", linestyle=":", linewidth=1)
     axes.text(10, TARGET + 0.005, f"target {TARGET}", color="0.4")
     axes.set(xscale="log", xlabel="annotated ROIs", ylabel="Dice on unseen phantoms", ylim=(0, 1))
@@ -84,7 +87,8 @@ def draw_errors(axes: Axes, errors: pd.DataFrame) -> None:
 
 def short(name: str) -> str:
     """A training's name without what all have in common."""
-    return name.removeprefix("50 contacts").removeprefix(" and").removeprefix(", ").strip()
+    seconds = name.rsplit(", ", 1)[-1]
+    return f"{seconds} + map" if "map" in name else seconds
 
 
 if __name__ == "__main__":
