@@ -1,0 +1,125 @@
+"""The documentation says what the program does: defaults, links, commands and pictures."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from surfora.ballpivot import MeshSettings
+from surfora.cli import app as surfora_app
+from surfora.curvature import CurvatureSettings
+from surfora.distance import DistanceSettings
+from surfora.isosurface import IsosurfaceSettings
+from surfora.leaflets import LeafletSettings
+from surfora.mask import CleanSettings
+from surfora.medial import MedialSettings
+from surfora.orient import OrientSettings
+from surfora.roughness import RoughnessSettings
+from surfora.wedge import WedgeSettings
+from tomorois.cli import app as tomorois_app
+from tomorois.instances import InstanceSettings
+from tomorois.predict import PredictSettings
+from tomorois.scores import EvaluateSettings
+from tomorois.training_loop import TrainSettings
+from tomosurf.cli import app as tomosurf_app
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+GALLERY = sorted((ROOT / "docs" / "gallery").glob("*.py"))
+APPS = {"tomorois": tomorois_app, "surfora": surfora_app, "tomosurf": tomosurf_app}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_and_pictures_are_there(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_exist_with_their_options(page):
+    for tool, verb, words in commands_in(page.read_text()):
+        command = APPS[tool][verb]
+        known = {name for argument in command.assemble_argument_collection() for name in argument.names}
+        options = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words))
+        assert options <= known | {"--help"}, f"{tool} {verb} {sorted(options - known)}"
+
+
+def commands_in(text):
+    """Tool, verb and the rest of every command line in the code blocks of a page."""
+    for block in re.findall(r"```(?:sh|bash|console)?\n(.*?)```", text, flags=re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            found = re.match(r"\s*\$?\s*(tomorois|surfora|tomosurf) ([a-z-]+)([^#|>]*)", line)
+            if found:
+                yield found.groups()
+
+
+@pytest.mark.parametrize("script", GALLERY, ids=lambda script: script.stem)
+@pytest.mark.slow
+def test_gallery_draws_its_picture(script, tmp_path):
+    result = subprocess.run(
+        [sys.executable, script, "--output", tmp_path], capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / f"{script.stem}.png").stat().st_size > 5000
+    assert (ROOT / "docs" / "pictures" / f"{script.stem}.png").exists()
+
+
+PARAMETERS = {
+    "cleaning": CleanSettings,
+    "medial": MedialSettings,
+    "isosurface": IsosurfaceSettings,
+    "orientation": OrientSettings,
+    "meshing": MeshSettings,
+    "leaflets": LeafletSettings,
+    "curvature": CurvatureSettings,
+    "distances": DistanceSettings,
+    "roughness": RoughnessSettings,
+    "wedge": WedgeSettings,
+    "training": TrainSettings,
+    "prediction": PredictSettings,
+    "instances": InstanceSettings,
+    "evaluation": EvaluateSettings,
+}
+
+
+@pytest.mark.parametrize("stem", PARAMETERS)
+def test_parameters_are_all_there_with_their_defaults(stem):
+    page = next(page for page in PAGES if page.stem == stem)
+    stated = dict(parameter_rows(page.read_text()))
+    for name, field in PARAMETERS[stem].model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if not isinstance(default, BaseModel):  # sections of their own
+            assert stated.get(name, "not in the table") in spellings(default), name
+
+
+def parameter_rows(text):
+    """Name and stated default of every row of the tables whose first column is "parameter"."""
+    inside = False
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            inside = False
+        elif cells[0].lower() == "parameter":
+            inside = True
+        elif inside and (name := re.fullmatch(r"`([\w.]+)`", cells[0])):
+            yield name[1].split(".")[-1], cells[1].strip("`").strip('"')
+
+
+def spellings(default):
+    """How a page may write a default."""
+    if default is None:
+        return {"unset", "none", ""}
+    if isinstance(default, bool):
+        return {str(default).lower()}
+    if isinstance(default, (int, float)):
+        return {str(default), f"{default:g}"}
+    return {
+        str(default),
+        json.dumps(default),
+        str(list(default)) if not isinstance(default, str) else default,
+    }
