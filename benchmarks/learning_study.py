@@ -487,7 +487,7 @@ VALUES: dict[str, Callable[[dict[str, str]], float]] = {
     "Dice": lambda row: float(row["dice"]),
     "Dice of each ROI found": lambda row: float(row["roi_dice"]),
     "map alone": lambda row: float(row["dice_map"]),
-    "…mirrored": lambda row: float(row["dice_map_mirrored"] or "nan"),
+    "…mirrored": lambda row: float(row.get("dice_map_mirrored") or "nan"),
     "…in training": lambda row: float(row["dice_training"]),
 }
 ORIENTATIONS = {"lying in XY (0–30°)": "xy", "oblique (30–60°)": "oblique", "upright (60–90°)": "upright"}
