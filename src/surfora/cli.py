@@ -295,7 +295,7 @@ def split(
 def curvature(
     mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
 ) -> None:
-    """Signed curvatures at a scale chosen by stability; H > 0 bends outward along the normal."""
+    """Signed curvatures at the scale of least expected error; H > 0 bends outward along the normal."""
     from surfora.curvature import CurvatureSettings, mesh_curvature
 
     chosen = _section(CurvatureSettings, "curvature", settings)

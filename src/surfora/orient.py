@@ -224,7 +224,7 @@ def _warn_of_toss_ups(component: Ints, confidence: Floats) -> None:
     share = np.isin(component, doubtful).mean()
     log.warning(
         "%d of %d components (%.0f %% of the points) are too flat to tell which side their normals should "
-        "point to; give a lumen point or a partner to decide",
+        "point to; name a place inside (--lumen) or what lies inside what (--inside) to decide",
         len(doubtful),
         len(confidence),
         100 * share,

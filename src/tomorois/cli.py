@@ -40,6 +40,9 @@ def predict(
     /,
     *,
     output: Output,
+    membranes: Annotated[
+        list[Path] | None, several("membranes, for a model that was trained with them; as in `train`")
+    ] = None,
     uncertainty: Annotated[
         bool, Parameter(negative="", help="predict mirrored copies too and write how much they disagree")
     ] = False,
@@ -54,6 +57,7 @@ def predict(
     """
     require_torch()
     from tomorois.checkpoint import load_model
+    from tomorois.intensity import membrane_channel
     from tomorois.predict import UNCERTAINTY_ORIENTATIONS, PredictSettings, predict_to_file
 
     chosen = section(PredictSettings, "predict", settings)
@@ -62,6 +66,8 @@ def predict(
     network, record = load_model(model)
     require_writable_folder(output)
     use_threads(cores(jobs))
+    paths = volume_files(tomograms)
+    sides = membranes_of(paths, volume_files(membranes or [], "membranes"))
     facts = {"model": model.name, "model_sha256": file_hash(model), "threshold": record.threshold}
     batch = Batch()
 
@@ -73,11 +79,14 @@ def predict(
             return
         volume = read_volume(path, voxel_size, lazy=True)
         with about(path.name), progress_bar(path.name) as progress:
-            predict_to_file(network, record, volume, target, chosen, progress, uncertainty_path=spread)
+            maps = [membrane_channel(read_volume(sides[path], voxel_size))] if path in sides else []
+            predict_to_file(
+                network, record, volume, target, chosen, progress, maps=maps, uncertainty_path=spread
+            )
         _write_json(target.with_suffix(".json"), {**facts, "tomogram": path.name, **chosen.model_dump()})
         out.print(f"wrote {target}", markup=False)
 
-    batch.each(volume_files(tomograms), one)
+    batch.each(paths, one)
     next_hint(f"tomorois instances {output} -o rois")
     return batch.exit_status()
 

@@ -17,6 +17,7 @@ from tomorois.pairing import labels_of, roi_files, tomogram_stem
 
 if TYPE_CHECKING:
     from tomorois.train import TrainingResult
+    from tomorois.training_data import TrainingTomogram
     from tomorois.training_loop import LiveTraining
 
 SHOWN_PLACES = 5
@@ -124,6 +125,12 @@ def train(
     validation: Annotated[
         list[Path] | None, several("tomograms held out, whose labels are among --labels")
     ] = None,
+    membranes: Annotated[
+        list[Path] | None,
+        several(
+            "masks or maps of membranes, one a tomogram, or a folder of <stem>__membranes: a second input"
+        ),
+    ] = None,
     penalty: Annotated[list[Path] | None, several("rejected ROIs (.npz or labels), one a tomogram")] = None,
     init: Annotated[Path | None, Parameter(help="model to refine on these data")] = None,
     resume: Annotated[
@@ -150,8 +157,18 @@ def train(
     watched = volume_files(validation or [])
     taught = [path for path in taught if path not in watched]
     named = volume_files(labels, "labels")
-    samples = read_training_tomograms(taught, labels_of(taught, named), penalty or (), voxel_size)
-    held_out = read_training_tomograms(watched, labels_of(watched, named), (), voxel_size) if watched else []
+    sides = volume_files(membranes or [], "membranes")
+    if sides:
+        chosen = chosen.model_copy(
+            update={"network": chosen.network.model_copy(update={"input_channels": 2})}
+        )
+
+    def samples_of(paths: list[Path], rejected: list[Path]) -> list[TrainingTomogram]:
+        own = labels_of(paths, named), rejected, voxel_size, labels_of(paths, sides)
+        return read_training_tomograms(paths, *own)
+
+    samples = samples_of(taught, penalty or [])
+    held_out = samples_of(watched, []) if watched else []
     with progress_bar("training") as progress:
         result = train_model(
             samples,

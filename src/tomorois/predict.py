@@ -402,7 +402,8 @@ def _require_maps(model: MSDNet, volume: Volume, maps: Sequence[Volume]) -> None
     wanted = model.config.input_channels - 1
     if len(maps) != wanted:
         raise InputError(
-            f"the network was trained with {wanted} extra map(s) beside the tomogram; got {len(maps)}"
+            f"the network takes {wanted} map(s) of membranes beside the tomogram, {len(maps)} are given: "
+            f"{'add' if wanted else 'leave out'} --membranes"
         )
     for channel in maps:
         if channel.shape != volume.shape:

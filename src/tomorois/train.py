@@ -123,6 +123,7 @@ def train(
     if minutes is not None:
         settings = settings.model_copy(update={"minutes": minutes, "steps": None})
     start = _start(settings, init)
+    _require_channels(start.model, [*samples, *validation])
     voxel_size_nm = _network_voxel_size_nm([*samples, *validation], start)
     if start.refined:
         _tell_what_is_not_replayed(start, [*samples, *validation])
@@ -153,6 +154,16 @@ def _start(settings: TrainSettings, init: Path | None) -> _Start:
             log.warning("%s: its %s (%s) is kept, not the settings'", init.name, name, value)
     settings = settings.model_copy(update=kept)
     return _Start(model.to(device), settings, record, f"{init.name} {file_hash(init)[:HASH_LETTERS]}")
+
+
+def _require_channels(model: MSDNet, samples: Sequence[TrainingTomogram]) -> None:
+    wanted = model.config.input_channels - 1
+    for sample in samples:
+        if len(sample.maps) != wanted:
+            raise InputError(
+                f"{sample.name}: comes with {len(sample.maps)} map(s) beside the tomogram, the network takes "
+                f"{wanted}; give --membranes for all of its trainings or for none, or set input_channels"
+            )
 
 
 def _tell_what_is_not_replayed(start: _Start, samples: Sequence[TrainingTomogram]) -> None:

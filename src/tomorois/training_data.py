@@ -23,6 +23,7 @@ from tomorois.intensity import (
     bin_volume,
     intensity_skewness,
     looks_inverted,
+    membrane_channel,
     prepare_tomogram,
 )
 from tomorois.patches import TrainingVolume, group_voxels
@@ -56,27 +57,41 @@ def read_training_tomograms(
     labels: Sequence[Path],
     penalties: Sequence[Path] = (),
     voxel_size_nm: float | None = None,
+    membranes: Sequence[Path] = (),
 ) -> list[TrainingTomogram]:
     """Tomograms (read lazily where the format allows), each with its label volume and its rejected ROIs.
 
     Label files are matched by name (``tomo_01.mrc`` with ``tomo_01__labels.mrc``) or, with a warning, by
     order. Penalties are label volumes or ``.npz`` ROI files, matched alike; of an ROI file in which some
-    ROIs have status "rejected", only those count. Raises InputError where they cannot be matched.
+    ROIs have status "rejected", only those count. Membranes become a second input channel, and then every
+    tomogram needs them. Raises InputError where files cannot be matched.
     """
     label_of = matched_files(tomograms, labels, "label")
     missing = [path.name for path in tomograms if path not in label_of]
     if missing:
         raise InputError(f"no labels for {', '.join(missing)}; give one label volume for each tomogram")
     penalty_of = matched_files(tomograms, penalties, "penalty")
+    membranes_of = matched_files(tomograms, membranes, "membrane")
+    bare = [path.name for path in tomograms if membranes and path not in membranes_of]
+    if bare:
+        raise InputError(f"no membranes for {', '.join(bare)}; give them for each tomogram, or for none")
     samples = []
     for path in tomograms:
         tomogram = read_volume(path, voxel_size_nm, lazy=True)
         label_volume = read_volume(label_of[path], tomogram.voxel_size_nm)
         rejected = _read_rejected(penalty_of[path], tomogram) if path in penalty_of else None
-        used = {"tomogram": path, "labels": label_of[path], "penalty": penalty_of.get(path)}
+        maps: tuple[NDArray[Any], ...] = ()
+        if membranes:
+            maps = (membrane_channel(read_volume(membranes_of[path], tomogram.voxel_size_nm)).data,)
+        used = {
+            "tomogram": path,
+            "labels": label_of[path],
+            "penalty": penalty_of.get(path),
+            "membranes": membranes_of.get(path),
+        }
         files = {what: f"{p.name} {file_hash(p)[:HASH_LETTERS]}" for what, p in used.items() if p}
         samples.append(
-            TrainingTomogram(volume_stem(path), tomogram, label_volume.data, rejected, files=files)
+            TrainingTomogram(volume_stem(path), tomogram, label_volume.data, rejected, maps, files)
         )
     return samples
 

@@ -54,14 +54,18 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
 
 
 def _predict(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
+    from tomorois.intensity import membrane_channel
     from tomorois.predict import predict_to_file
 
     if plan.confidence.exists() and not overwrite:
         return
     require_writable_folder(plan.confidence.parent)
-    volume = read_volume(plan.tomogram, project.settings.voxel_size_nm, lazy=True)
+    edge = project.settings.voxel_size_nm
+    volume = read_volume(plan.tomogram, edge, lazy=True)
+    sees_membranes = model.network.config.input_channels > 1
+    maps = [membrane_channel(read_volume(plan.membranes, edge))] if sees_membranes else []
     with progress_bar("confidence") as progress:
-        predict_to_file(model.network, model.record, volume, plan.confidence, progress=progress)
+        predict_to_file(model.network, model.record, volume, plan.confidence, progress=progress, maps=maps)
 
 
 def _find_rois(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:

@@ -188,7 +188,7 @@ def test_extra_maps_are_channels_and_their_number_is_checked() -> None:
     with_map = predict_confidence(model, record, volume, maps=[membranes])
     without = predict_confidence(model, record, volume, maps=[membranes.with_data(0 * membranes.data)])
     assert np.abs(with_map.data - without.data).max() > 1e-3
-    with pytest.raises(InputError, match="1 extra map"):
+    with pytest.raises(InputError, match="add --membranes"):
         predict_confidence(model, record, volume)
     with pytest.raises(InputError, match="extra map has shape"):
         predict_confidence(model, record, volume, maps=[tomogram((5, 5, 5))])

@@ -83,6 +83,25 @@ def test_samples_are_read_with_their_penalties_and_hashes(tmp_path):
         read_training_tomograms([tmp_path / "t1.mrc", tmp_path / "t2.mrc"], [tmp_path / "t2__labels.mrc"])
 
 
+def test_membranes_become_a_channel_and_every_tomogram_needs_them(tmp_path):
+    files = {kind: [tmp_path / f"t{k}{kind}.mrc" for k in (1, 2)] for kind in ("", "__labels", "__membranes")}
+    for k in range(2):
+        blobs = blob_tomogram(k)
+        for kind, data in (
+            ("", blobs.tomogram.data),
+            ("__labels", blobs.labels),
+            ("__membranes", blobs.labels),
+        ):
+            write_volume(files[kind][k], Volume(data, 1.5))
+    sides = files["__membranes"]
+    samples = read_training_tomograms(files[""], files["__labels"], membranes=sides)
+    assert all(set(np.unique(sample.maps[0])) == {0, 1} for sample in samples)
+    assert samples[1].files["membranes"].startswith("t2__membranes.mrc")
+    assert made(samples[0]).image.shape[0] == 2
+    with pytest.raises(InputError, match=r"no membranes for t2\.mrc"):
+        read_training_tomograms(files[""], files["__labels"], membranes=sides[:1])
+
+
 def test_of_curated_rois_only_the_rejected_count_else_all():
     labels = np.zeros((4, 4, 4), np.int16)
     labels[0], labels[2] = 1, 2
