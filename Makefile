@@ -14,7 +14,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt scripts/system_packages.sh
 	@bash scripts/system_packages.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "setup: venv is missing; install it with: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[rois,dev]'
-	@echo "compiling the kernels, once; a minute or two"
+	@echo "compiling the kernels, once; a few minutes"
 	@$(BIN)/python scripts/compile_kernels.py || echo "setup: kernels could not be compiled ahead, so first runs take longer" >&2
 	@touch $@
 
