@@ -199,6 +199,8 @@ def orient(
     from surfora.surface import read_points
 
     chosen = _section(OrientSettings, "orient", settings)
+    if sum(rule is not None for rule in (lumen, toward, away_from)) > 1:
+        raise InputError("--lumen, --toward and --away-from each decide the side; give one of them")
     known = KnownSide("lumen", parsed_lumen(lumen)[1]) if lumen else None
     if away_from:
         known = KnownSide("partner_away", partner_points=read_points(away_from).points)

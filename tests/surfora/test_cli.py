@@ -259,6 +259,11 @@ def test_output_folder_that_cannot_be_written(labelled, tmp_path):
     assert "cannot write there" in line
 
 
+def test_two_rules_for_one_side_are_refused(tmp_path):
+    words = ("orient", "points.vtp", "--lumen", "1,2,3", "--toward", "other.vtp", "-o", tmp_path / "out.vtp")
+    assert "give one of them" in refusal_of(run_command("surfora", *words, cwd=tmp_path))
+
+
 def test_wrong_usage_is_two(labelled):
     assert run_command("surfora", "run", labelled).returncode == 2
     assert run_command("surfora", "rnu").returncode == 2
