@@ -1,0 +1,270 @@
+"""Trainings of the learning study: phantoms, what is annotated in them, networks that learn from it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from tomocore.formats import read_volume
+from tomocore.roiset import RoiSet, read_rois, union_mask
+from tomocore.volume import Volume
+from tomorois.augment import apply_to_image, apply_to_labels, draw_augmentation
+from tomorois.checkpoint import load_model
+from tomorois.imaging import ImagingSettings, wedge_angle_deg
+from tomorois.intensity import prepare_tomogram, unbin_to_shape
+from tomorois.loss import masked_loss
+from tomorois.patches import PatchSampler, TrainingVolume, patch_shape
+from tomorois.phantom import IGNORE, PhantomSettings, write_phantoms
+from tomorois.predict import PredictSettings, predict_confidence
+from tomorois.train import split_held_out, train
+from tomorois.training_data import TrainingTomogram, training_volume
+from tomorois.training_loop import LiveTraining, TrainSettings
+from tomorois.validation import CONFIDENCE_BINS, ConfidenceCounts, best_threshold
+
+ANNOTATED, UNSEEN = 14, {"contacts": 12, "invaginations": 10}
+RAW_UNSEEN = 10
+TIMED_STEPS = 30
+SECONDS = 60.0
+Maps = tuple[NDArray[Any], ...]
+Predictor = Callable[["Unseen", int], Volume]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of a table: what is annotated, how it is learned, and for how many processor seconds."""
+
+    study: str
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    kind: str = "contacts"
+    noise: str = "denoised"
+    rois: int = 50
+    seconds: float = SECONDS  # processor seconds of one thread
+    seeds: int = 1
+    maps: str = ""
+    learner: str = "msd"
+    errors: bool = False
+    orientations: int = 1
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A phantom with its truth, and the single membranes by which contacts are split."""
+
+    sample: TrainingTomogram
+    truth: RoiSet
+    membranes: Volume
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a training left: how to predict, the threshold it chose, and what it took."""
+
+    predict: Predictor
+    threshold: float
+    steps: int
+    seconds: float
+
+
+@cache
+def phantoms(folder: Path, kind: str, noise: str, seed: int, count: int) -> list[Unseen]:
+    """Phantoms with their truth, made where they are not there yet."""
+    imaging = ImagingSettings(flavour="raw" if noise == "raw" else "denoised")
+    paths = write_phantoms(folder / noise, kind, count, seed, PhantomSettings(imaging=imaging))  # type: ignore[arg-type]
+    found = []
+    for path in paths:
+        beside = {what: path.with_name(f"{path.stem}__{what}.mrc") for what in ("labels", "membranes")}
+        labels = read_volume(beside["labels"]).data
+        sample = TrainingTomogram(path.stem, read_volume(path), labels)
+        truth = read_rois(path.with_name(f"{path.stem}__truth.npz"))
+        found.append(Unseen(sample, truth, read_volume(beside["membranes"])))
+    return found
+
+
+def unseen_count(case: Case) -> int:
+    return RAW_UNSEEN if case.noise == "raw" else UNSEEN[case.kind]
+
+
+def annotated_count(case: Case) -> int:
+    """Phantoms that hold the ROIs asked for, with some to spare."""
+    return max(ANNOTATED, round(0.25 * case.rois))
+
+
+def maps_of(item: Unseen, which: str) -> Maps:
+    """Further input channels: none, the true membranes, or those whose normals the tilts reach."""
+    if not which:
+        return ()
+    mask = (np.asarray(item.membranes.data) > 0).astype(np.float32)
+    return (mask if which == "membranes" else mask * seen_by_tilts(mask),)
+
+
+def seen_by_tilts(mask: NDArray[np.float32], sigma: float = 2.5, most_deg: float = 60.0) -> NDArray[np.bool_]:
+    """Where a membrane's normal (first axis of the structure tensor) lies within the tilts about y."""
+    slopes = np.gradient(gaussian_filter(mask, 1.0))
+    products = {(a, b): gaussian_filter(slopes[a] * slopes[b], sigma) for a in range(3) for b in range(a, 3)}
+    places = np.argwhere(mask > 0)
+    tensor = np.empty((len(places), 3, 3))
+    for (a, b), product in products.items():
+        tensor[:, a, b] = tensor[:, b, a] = product[tuple(places.T)]
+    normals = np.linalg.eigh(tensor)[1][:, ::-1, -1]  # z, y, x to x, y, z
+    seen = np.zeros(mask.shape, dtype=bool)
+    seen[tuple(places.T)] = wedge_angle_deg(normals) <= most_deg
+    return seen
+
+
+def with_annotated(pool: Sequence[Unseen], count: int, seed: int) -> list[Unseen]:
+    """Phantoms in a drawn order until they hold so many ROIs; those too many in the last are ignored.
+
+    Unlike `tomorois.learning_curve`, ROIs that touch count as they are in the truth, not as one place.
+    """
+    chosen: list[Unseen] = []
+    for index in np.random.default_rng(seed).permutation(len(pool)):
+        item = pool[index]
+        truth = item.truth
+        if len(truth) > count:
+            kept = union_mask(truth.at(np.arange(len(truth)) < count)).data != 0
+            labels = np.asarray(item.sample.labels).copy()
+            labels[(labels == 1) & ~kept] = IGNORE
+            truth = truth.at(np.arange(len(truth)) < count)
+            item = replace(item, sample=replace(item.sample, labels=labels), truth=truth)
+        chosen.append(item)
+        count -= len(truth)
+        if count == 0:
+            return chosen
+    raise ValueError(f"the phantoms hold {count} ROIs too few")
+
+
+def learn(case: Case, seed: int, folder: Path) -> tuple[Learned, list[Unseen]]:
+    """Train on the annotated part of the phantoms; also that part."""
+    pool = phantoms(folder, case.kind, case.noise, 1, annotated_count(case))
+    settings = TrainSettings(**{**case.settings, "seed": seed})
+    taught = with_annotated(pool, case.rois, seed)
+    samples = [replace(item.sample, maps=maps_of(item, case.maps)) for item in taught]
+    if case.learner == "unet":
+        return learn_unet(samples, settings, case.seconds), taught
+    return learn_msd(samples, settings, case), taught
+
+
+def learn_msd(samples: Sequence[TrainingTomogram], settings: TrainSettings, case: Case) -> Learned:
+    """Train with as many steps as fit into the processor seconds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        model_path = Path(scratch) / "model.safetensors"
+        clock: list[float] = []
+        twice = settings.validation.model_copy(update={"checks": 2})
+        first = settings.model_copy(update={"steps": TIMED_STEPS, "validation": twice})
+
+        def watch(live: LiveTraining) -> None:
+            clock.append(time.process_time())
+
+        train(samples, [], first, model_path, observer=watch)
+        paces = np.diff(clock)
+        pace = float(np.median(paces[5:-1]))
+        checks = (float(paces[-1]) - pace) * settings.validation.checks
+        steps = max(TIMED_STEPS, int((case.seconds - checks) / pace))
+        start = time.process_time()
+        result = train(samples, [], settings.model_copy(update={"steps": steps}), model_path)
+        seconds = time.process_time() - start
+        model, record = load_model(model_path)
+
+    def predict(item: Unseen, orientations: int) -> Volume:
+        maps = [item.sample.tomogram.with_data(channel) for channel in maps_of(item, case.maps)]
+        ways = PredictSettings(orientations=orientations)  # type: ignore[arg-type]
+        return predict_confidence(model, record, item.sample.tomogram, ways, maps=maps)
+
+    return Learned(predict, result.threshold, steps, seconds)
+
+
+def learn_unet(samples: Sequence[TrainingTomogram], settings: TrainSettings, seconds: float) -> Learned:
+    """MONAI's U-Net on the same patches, loss and validation, for the same processor seconds."""
+    from monai.networks.nets import UNet
+
+    volumes = [
+        training_volume(
+            s, settings.bin_factor, settings.penalty.weight, settings.annotation, settings.intensity
+        )
+        for s in samples
+    ]
+    taught, watched = split_held_out(volumes, settings.validation.held_out_fraction)
+    torch.manual_seed(settings.seed)
+    net = UNet(3, 1, 1, channels=(16, 32, 64), strides=(2, 2), num_res_units=1, norm="instance")
+    average = torch.optim.swa_utils.AveragedModel(
+        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
+    )
+    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    sampler = PatchSampler(
+        taught, patch_shape(taught, settings.patch_voxels), settings.roi_fraction, seed=settings.seed
+    )
+    start, steps = time.process_time(), 0
+    while (share := (time.process_time() - start) / seconds) < 1:
+        optimiser.param_groups[0]["lr"] = 2e-3 * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * share)))
+        image, target, weight = batch_of(sampler, taught, settings, steps)
+        loss = masked_loss(
+            unet_logits(net, image), target, weight, settings.class_weight, settings.dice_weight
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), settings.gradient_clip)
+        optimiser.step()
+        average.update_parameters(net)
+        steps += 1
+    used = time.process_time() - start
+    average.eval()
+    threshold = unet_threshold(average, watched or taught)
+
+    def predict(item: Unseen, orientations: int) -> Volume:
+        tomogram = item.sample.tomogram
+        image = prepare_tomogram(tomogram.data, settings.bin_factor, settings.intensity)
+        confidence = unet_confidence(average, image[None])
+        return tomogram.with_data(unbin_to_shape(confidence, settings.bin_factor, tomogram.shape))
+
+    return Learned(predict, threshold, steps, used)
+
+
+def batch_of(
+    sampler: PatchSampler, volumes: Sequence[TrainingVolume], settings: TrainSettings, step: int
+) -> tuple[torch.Tensor, ...]:
+    """Images, targets and weights of one step, varied as `train` does."""
+    parts: list[tuple[NDArray[np.float32], ...]] = []
+    for place, rng in sampler.places(step, settings.batch):
+        volume, varied = volumes[place.volume], draw_augmentation(rng, settings.augmentation)
+        image = apply_to_image(varied, volume.image[(slice(None), *place.box)].astype(np.float32))
+        labels = [
+            apply_to_labels(varied, array[place.box].astype(np.float32))
+            for array in (volume.target, volume.weight)
+        ]
+        parts.append((image, *labels))
+    return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*parts, strict=True))
+
+
+def unet_logits(net: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+    """Logits (B, Z, Y, X) of images (B, C, Z, Y, X), padded to what the strides need."""
+    depth, height, width = image.shape[2:]
+    ends = [pad for n in (width, height, depth) for pad in (0, -n % 4)]
+    logits: torch.Tensor = net(torch.nn.functional.pad(image, ends, mode="replicate"))
+    return logits[:, 0, :depth, :height, :width]
+
+
+def unet_confidence(net: torch.nn.Module, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Confidences (z, y, x) of a whole binned volume (channels, z, y, x)."""
+    with torch.no_grad():
+        return torch.sigmoid(unet_logits(net, torch.from_numpy(image[None])))[0].numpy()
+
+
+def unet_threshold(net: torch.nn.Module, volumes: Sequence[TrainingVolume]) -> float:
+    """The threshold of highest Dice on volumes, as `train` finds it."""
+    counts = np.zeros((2, CONFIDENCE_BINS))
+    for volume in volumes:
+        confidence = unet_confidence(net, volume.image.astype(np.float32))
+        for row, chosen in enumerate((volume.target >= 0.5, volume.target < 0.5)):
+            counts[row] += np.histogram(confidence[chosen], CONFIDENCE_BINS, (0, 1))[0]
+    return best_threshold(ConfidenceCounts(*counts))[0]
