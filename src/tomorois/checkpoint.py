@@ -15,6 +15,7 @@ from tomocore.console import InputError
 from tomocore.formats import written_beside
 from tomocore.settings import Settings
 from tomorois.intensity import IntensitySettings
+from tomorois.membrane_input import MembraneSettings
 from tomorois.msdnet.network import MSDNet, MSDNetConfig
 
 MODEL_FORMAT = "tomorois-msdnet"
@@ -30,6 +31,9 @@ class ModelRecord(Settings):
     bin_factor: int = Field(default=1, ge=1, description="Voxels a side averaged into one in training.")
     intensity: IntensitySettings = Field(
         default=IntensitySettings(), description="Polarity and normalisation of the training tomograms."
+    )
+    membranes: MembraneSettings = Field(
+        default=MembraneSettings(), description="How membranes beside the tomogram become input."
     )
     threshold: float = Field(
         default=0.5,

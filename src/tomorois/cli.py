@@ -57,7 +57,6 @@ def predict(
     """
     require_torch()
     from tomorois.checkpoint import load_model
-    from tomorois.intensity import membrane_channel
     from tomorois.predict import UNCERTAINTY_ORIENTATIONS, PredictSettings, predict_to_file
 
     chosen = section(PredictSettings, "predict", settings)
@@ -79,9 +78,9 @@ def predict(
             return
         volume = read_volume(path, voxel_size, lazy=True)
         with about(path.name), progress_bar(path.name) as progress:
-            maps = [membrane_channel(read_volume(sides[path], voxel_size))] if path in sides else []
+            beside = read_volume(sides[path], voxel_size, lazy=True) if path in sides else None
             predict_to_file(
-                network, record, volume, target, chosen, progress, maps=maps, uncertainty_path=spread
+                network, record, volume, target, chosen, progress, membranes=beside, uncertainty_path=spread
             )
         _write_json(target.with_suffix(".json"), {**facts, "tomogram": path.name, **chosen.model_dump()})
         out.print(f"wrote {target}", markup=False)

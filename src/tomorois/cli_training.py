@@ -24,6 +24,10 @@ SHOWN_PLACES = 5
 CHANGES: tuple[Literal["better", "the same", "worse"], ...] = ("better", "the same", "worse")
 
 AnnotatedTomograms = Annotated[list[Path], several("tomograms, or folders of them")]
+Membranes = Annotated[
+    list[Path] | None,
+    several("masks or maps of membranes, one a tomogram, or a folder of <stem>__membranes: further input"),
+]
 Labels = Annotated[list[Path], several("label volumes: 0 background, 1… ROI, and the ignore value")]
 
 
@@ -125,12 +129,7 @@ def train(
     validation: Annotated[
         list[Path] | None, several("tomograms held out, whose labels are among --labels")
     ] = None,
-    membranes: Annotated[
-        list[Path] | None,
-        several(
-            "masks or maps of membranes, one a tomogram, or a folder of <stem>__membranes: a second input"
-        ),
-    ] = None,
+    membranes: Membranes = None,
     penalty: Annotated[list[Path] | None, several("rejected ROIs (.npz or labels), one a tomogram")] = None,
     init: Annotated[Path | None, Parameter(help="model to refine on these data")] = None,
     resume: Annotated[
@@ -146,7 +145,7 @@ def train(
     require_torch()
     from tomorois.train import train as train_model
     from tomorois.training_data import read_training_tomograms
-    from tomorois.training_loop import TrainSettings
+    from tomorois.training_loop import TrainSettings, with_membranes
 
     if output.exists() and not overwrite and not resume:
         raise InputError(f"{output}: exists already; pass --overwrite to train anew, or another name with -o")
@@ -159,9 +158,7 @@ def train(
     named = volume_files(labels, "labels")
     sides = volume_files(membranes or [], "membranes")
     if sides:
-        chosen = chosen.model_copy(
-            update={"network": chosen.network.model_copy(update={"input_channels": 2})}
-        )
+        chosen = with_membranes(chosen)
 
     def samples_of(paths: list[Path], rejected: list[Path]) -> list[TrainingTomogram]:
         own = labels_of(paths, named), rejected, voxel_size, labels_of(paths, sides)
@@ -228,6 +225,7 @@ def learning_curve(
     truth: Annotated[
         list[Path] | None, several("true ROIs (.npz) of --unseen, where ROIs overlap or touch")
     ] = None,
+    membranes: Membranes = None,
     rois: Annotated[
         list[int] | None, several("numbers of ROIs to train on; a quarter, half and all where not given")
     ] = None,
@@ -252,7 +250,7 @@ def learning_curve(
     )
     from tomorois.learning_curve import learning_curve as points_of
     from tomorois.training_data import read_training_tomograms
-    from tomorois.training_loop import TrainSettings
+    from tomorois.training_loop import TrainSettings, with_membranes
 
     require_writable_folder(output)
     chosen = section(TrainSettings, "train", settings)
@@ -261,9 +259,13 @@ def learning_curve(
     use_threads(cores(jobs))
     ahead = volume_files(unseen or [])
     files = [path for path in volume_files(tomograms) if path not in ahead]
-    named = volume_files(labels, "labels")
-    samples = read_training_tomograms(files, labels_of(files, named), (), voxel_size)
-    held = read_training_tomograms(ahead, labels_of(ahead, named), (), voxel_size) if ahead else []
+    named, sides = volume_files(labels, "labels"), volume_files(membranes or [], "membranes")
+    if sides:
+        chosen = with_membranes(chosen)
+    samples, held = (
+        read_training_tomograms(part, labels_of(part, named), (), voxel_size, labels_of(part, sides))
+        for part in (files, ahead)
+    )
     if not held:
         samples, held = split_unseen(samples, chosen.annotation)
         out.print(

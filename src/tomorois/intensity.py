@@ -14,7 +14,6 @@ from pydantic import Field
 
 from tomocore.console import InputError
 from tomocore.settings import Settings
-from tomocore.volume import Volume
 
 Polarity = Literal["dark", "bright"]
 
@@ -42,22 +41,6 @@ class IntensityScale:
 
     centre: float
     spread: float
-
-
-def membrane_channel(membranes: Volume) -> Volume:
-    """Membranes as a second input channel: 1 in any label and 0 outside, or a map from 0 to 1 as it is.
-
-    Raises InputError for values that are neither labels nor such a map.
-    """
-    data = np.asarray(membranes.data)
-    if data.dtype.kind in "iu" or (data == np.rint(data)).all():
-        return membranes.with_data((data != 0).astype(np.float32))
-    if not np.isfinite(data).all() or data.min() < 0 or data.max() > 1:
-        raise InputError(
-            f"membranes: neither labels nor a map from 0 to 1 (values {data.min():.3g} to {data.max():.3g}); "
-            "give a segmentation or a confidence map"
-        )
-    return membranes.with_data(data.astype(np.float32))
 
 
 def prepare_tomogram(

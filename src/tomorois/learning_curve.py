@@ -207,7 +207,7 @@ def score_model(
     scored = []
     for item in unseen:
         name, tomogram = item.sample.name, item.sample.tomogram
-        confidence = predict_confidence(model, record, tomogram)
+        confidence = predict_confidence(model, record, tomogram, membranes=item.sample.membranes)
         counted = training_targets(item.sample.labels, annotation, name).counted
         found = find_instances(confidence, at_threshold)
         scored.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -34,6 +34,7 @@ from tomorois.intensity import (
     normalise_intensity,
     unbin_planes,
 )
+from tomorois.membrane_input import input_channels, membrane_channels
 from tomorois.msdnet.cpu import buffer_bytes
 from tomorois.msdnet.network import MSDNet, infer
 
@@ -98,7 +99,7 @@ def predict_confidence(
     volume: Volume,
     settings: PredictSettings | None = None,
     progress: Progress = no_progress,
-    maps: Sequence[Volume] = (),
+    membranes: Volume | None = None,
 ) -> Volume:
     """Confidence 0–1 that each voxel lies in an ROI: float32 on the tomogram's own grid.
 
@@ -107,11 +108,11 @@ def predict_confidence(
         volume: tomogram [z, y, x], may be a memory map.
         settings: memory, polarity and averaging.
         progress: called with layers and tiles done.
-        maps: further input channels on the same grid, if the network was trained with such.
+        membranes: a mask, labels or a map from 0 to 1 on the same grid, if the network was trained with such.
 
     Raises InputError for NaN, another polarity than can be, or a voxel size the network cannot use.
     """
-    prediction = predict_on_network_grid(model, record, volume, settings, progress, maps)
+    prediction = predict_on_network_grid(model, record, volume, settings, progress, membranes)
     return volume.with_data(_on_full_grid(prediction.confidence, prediction.ratio, volume.shape))
 
 
@@ -121,12 +122,12 @@ def predict_with_uncertainty(
     volume: Volume,
     settings: PredictSettings | None = None,
     progress: Progress = no_progress,
-    maps: Sequence[Volume] = (),
+    membranes: Volume | None = None,
 ) -> tuple[Volume, Volume]:
     """Confidence as `predict_confidence`, and its standard deviation over at least two orientations."""
     settings = settings or PredictSettings(orientations=UNCERTAINTY_ORIENTATIONS)
     _require_orientations(settings)
-    result = predict_on_network_grid(model, record, volume, settings, progress, maps)
+    result = predict_on_network_grid(model, record, volume, settings, progress, membranes)
     assert result.uncertainty is not None
     both = (
         _on_full_grid(data, result.ratio, volume.shape) for data in (result.confidence, result.uncertainty)
@@ -142,7 +143,7 @@ def predict_to_file(
     path: Path,
     settings: PredictSettings | None = None,
     progress: Progress = no_progress,
-    maps: Sequence[Volume] = (),
+    membranes: Volume | None = None,
     uncertainty_path: Path | None = None,
 ) -> None:
     """Write the confidence of `predict_confidence` to a volume file; an .mrc or .zarr file slab by slab.
@@ -152,7 +153,7 @@ def predict_to_file(
     """
     if uncertainty_path is not None:
         _require_orientations(settings)
-    prediction = predict_on_network_grid(model, record, volume, settings, progress, maps)
+    prediction = predict_on_network_grid(model, record, volume, settings, progress, membranes)
     if uncertainty_path is not None and prediction.uncertainty is not None:
         _write_map(uncertainty_path, volume, prediction.uncertainty, prediction.ratio)
     _write_map(path, volume, prediction.confidence, prediction.ratio)
@@ -164,13 +165,13 @@ def predict_on_network_grid(
     volume: Volume,
     settings: PredictSettings | None = None,
     progress: Progress = no_progress,
-    maps: Sequence[Volume] = (),
+    membranes: Volume | None = None,
 ) -> Prediction:
     """The confidence where the network computes it, before interpolation to the tomogram's grid."""
     settings = settings or PredictSettings()
     ratio = network_ratio(record, volume.voxel_size_nm)
-    _require_maps(model, volume, maps)
-    image = _network_input(record, volume, maps, ratio, settings)
+    _require_membranes(model, volume, membranes)
+    image = _network_input(record, volume, membranes, ratio, settings)
     boxes = _planned_tiles(model, image, volume, ratio, settings)
     confidence, uncertainty = _averaged(model, image, boxes, settings.orientations, progress)
     _warn_of_polarity(image[0], record)
@@ -267,21 +268,29 @@ def _boxes(shape: Shape, counts: tuple[int, ...], halo: int) -> Iterator[tuple[B
 
 
 def _network_input(
-    record: ModelRecord, volume: Volume, maps: Sequence[Volume], ratio: float, settings: PredictSettings
+    record: ModelRecord, volume: Volume, membranes: Volume | None, ratio: float, settings: PredictSettings
 ) -> Floats:
-    """Channels (c, z, y, x) on the network's grid: the tomogram normalised, maps as they are."""
+    """Channels (c, z, y, x) on the network's grid: the tomogram normalised, membranes and their distance."""
     polarity = record.intensity.polarity if settings.polarity == "as trained" else settings.polarity
     intensity = record.intensity.model_copy(update={"polarity": polarity})
     tomogram = normalise_intensity(_on_network_grid(volume.data, ratio), intensity)
-    return np.stack([tomogram, *(_on_network_grid(channel.data, ratio) for channel in maps)])
+    if membranes is None:
+        return tomogram[None]
+    factor = max(1, round(ratio))
+    beside = membrane_channels(membranes, factor, record.membranes)
+    return np.stack([tomogram, *(_rescaled(channel, factor, volume.shape, ratio) for channel in beside)])
 
 
 def _on_network_grid(data: NDArray[Any], ratio: float) -> Floats:
     factor = max(1, round(ratio))
-    binned = bin_volume(data, factor)
+    return _rescaled(bin_volume(data, factor), factor, (data.shape[0], data.shape[1], data.shape[2]), ratio)
+
+
+def _rescaled(binned: Floats, factor: int, shape: Shape, ratio: float) -> Floats:
+    """A volume of ``shape``, binned by a factor, on the network's grid."""
     if ratio == factor:
         return binned
-    small = network_shape((data.shape[0], data.shape[1], data.shape[2]), ratio)
+    small = network_shape(shape, ratio)
     return unbin_planes(binned, factor / ratio, small, 0, small[0])
 
 
@@ -398,16 +407,15 @@ def _require_orientations(settings: PredictSettings | None) -> None:
         raise InputError("an uncertainty needs orientations = 2, 4 or 8; set it in [predict]")
 
 
-def _require_maps(model: MSDNet, volume: Volume, maps: Sequence[Volume]) -> None:
-    wanted = model.config.input_channels - 1
-    if len(maps) != wanted:
+def _require_membranes(model: MSDNet, volume: Volume, membranes: Volume | None) -> None:
+    wanted = model.config.input_channels
+    if input_channels(membranes) != wanted:
         raise InputError(
-            f"the network takes {wanted} map(s) of membranes beside the tomogram, {len(maps)} are given: "
-            f"{'add' if wanted else 'leave out'} --membranes"
+            f"the network was trained {'with' if wanted > 1 else 'without'} membranes beside the tomogram "
+            f"({wanted} channels): {'add' if wanted > 1 else 'leave out'} --membranes"
         )
-    for channel in maps:
-        if channel.shape != volume.shape:
-            raise InputError(f"an extra map has shape {channel.shape} (z, y, x), the tomogram {volume.shape}")
+    if membranes is not None and membranes.shape != volume.shape:
+        raise InputError(f"the membranes have shape {membranes.shape} (z, y, x), the tomogram {volume.shape}")
 
 
 def _warn_of_polarity(tomogram: Floats, record: ModelRecord) -> None:

@@ -17,6 +17,7 @@ from tomocore.provenance import file_hash
 from tomorois.checkpoint import ModelRecord, load_model, load_training_state, save_model
 from tomorois.intensity import intensity_skewness
 from tomorois.loss import put_flat
+from tomorois.membrane_input import input_channels
 from tomorois.msdnet.network import MSDNet
 from tomorois.patches import TrainingVolume
 from tomorois.training_data import (
@@ -148,7 +149,12 @@ def _start(settings: TrainSettings, init: Path | None) -> _Start:
     if init is None:
         return _Start(MSDNet(settings.network, seed=settings.seed).to(device), settings)
     model, record = load_model(init)
-    kept = {"network": model.config, "bin_factor": record.bin_factor, "intensity": record.intensity}
+    kept = {
+        "network": model.config,
+        "bin_factor": record.bin_factor,
+        "intensity": record.intensity,
+        "membranes": record.membranes,
+    }
     for name, value in kept.items():
         if getattr(settings, name) != value:
             log.warning("%s: its %s (%s) is kept, not the settings'", init.name, name, value)
@@ -157,12 +163,12 @@ def _start(settings: TrainSettings, init: Path | None) -> _Start:
 
 
 def _require_channels(model: MSDNet, samples: Sequence[TrainingTomogram]) -> None:
-    wanted = model.config.input_channels - 1
     for sample in samples:
-        if len(sample.maps) != wanted:
+        has, wanted = input_channels(sample.membranes), model.config.input_channels
+        if has != wanted:
             raise InputError(
-                f"{sample.name}: comes with {len(sample.maps)} map(s) beside the tomogram, the network takes "
-                f"{wanted}; give --membranes for all of its trainings or for none, or set input_channels"
+                f"{sample.name}: with its membranes, if any, it has {has} channel(s), the network takes "
+                f"{wanted}; give --membranes for all trainings of a model or for none"
             )
 
 
@@ -214,7 +220,12 @@ def _volumes(
 
 def _volume(sample: TrainingTomogram, settings: TrainSettings) -> TrainingVolume:
     return training_volume(
-        sample, settings.bin_factor, settings.penalty.weight, settings.annotation, settings.intensity
+        sample,
+        settings.bin_factor,
+        settings.penalty.weight,
+        settings.annotation,
+        settings.intensity,
+        settings.membranes,
     )
 
 
@@ -300,6 +311,7 @@ def _record(
         voxel_size_nm=voxel_size_nm,
         bin_factor=start.settings.bin_factor,
         intensity=start.settings.intensity,
+        membranes=start.settings.membranes,
         skewness=skewness,
         training={
             "tomograms": tomograms,

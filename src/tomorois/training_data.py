@@ -23,9 +23,9 @@ from tomorois.intensity import (
     bin_volume,
     intensity_skewness,
     looks_inverted,
-    membrane_channel,
     prepare_tomogram,
 )
+from tomorois.membrane_input import MembraneSettings, membrane_channels
 from tomorois.patches import TrainingVolume, group_voxels
 
 log = logging.getLogger(__name__)
@@ -40,15 +40,15 @@ class TrainingTomogram:
     """A tomogram and what is known of it.
 
     ``labels`` (z, y, x) has the tomogram's shape, ``rejected`` marks voxels of ROIs that a user refused,
-    ``maps`` are further input channels on the same grid (a membrane map, say). ``files`` go into the
-    model's training record.
+    ``membranes``, a mask, labels or a map from 0 to 1 on the same grid, are further input of the network.
+    ``files`` go into the model's training record.
     """
 
     name: str
     tomogram: Volume
     labels: NDArray[Any]
     rejected: NDArray[np.bool_] | None = None
-    maps: tuple[NDArray[Any], ...] = ()
+    membranes: Volume | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,7 +63,7 @@ def read_training_tomograms(
 
     Label files are matched by name (``tomo_01.mrc`` with ``tomo_01__labels.mrc``) or, with a warning, by
     order. Penalties are label volumes or ``.npz`` ROI files, matched alike; of an ROI file in which some
-    ROIs have status "rejected", only those count. Membranes become a second input channel, and then every
+    ROIs have status "rejected", only those count. Membranes become further input channels, and then every
     tomogram needs them. Raises InputError where files cannot be matched.
     """
     label_of = matched_files(tomograms, labels, "label")
@@ -80,9 +80,7 @@ def read_training_tomograms(
         tomogram = read_volume(path, voxel_size_nm, lazy=True)
         label_volume = read_volume(label_of[path], tomogram.voxel_size_nm)
         rejected = _read_rejected(penalty_of[path], tomogram) if path in penalty_of else None
-        maps: tuple[NDArray[Any], ...] = ()
-        if membranes:
-            maps = (membrane_channel(read_volume(membranes_of[path], tomogram.voxel_size_nm)).data,)
+        beside = read_volume(membranes_of[path], tomogram.voxel_size_nm, lazy=True) if membranes else None
         used = {
             "tomogram": path,
             "labels": label_of[path],
@@ -91,7 +89,7 @@ def read_training_tomograms(
         }
         files = {what: f"{p.name} {file_hash(p)[:HASH_LETTERS]}" for what, p in used.items() if p}
         samples.append(
-            TrainingTomogram(volume_stem(path), tomogram, label_volume.data, rejected, maps, files)
+            TrainingTomogram(volume_stem(path), tomogram, label_volume.data, rejected, beside, files)
         )
     return samples
 
@@ -152,6 +150,7 @@ def training_volume(
     penalty_weight: float,
     annotation: AnnotationSettings,
     intensity: IntensitySettings,
+    membranes: MembraneSettings = MembraneSettings(),
 ) -> TrainingVolume:
     """The sample as the network sees it. Raises InputError for other shapes, NaN, or unusable labels."""
     _require_same_shape(sample)
@@ -165,7 +164,8 @@ def training_volume(
     weight = np.where(counted >= 0.5, 1.0, 0.0)
     weight[bin_volume(penalised, bin_factor) >= 0.5] = penalty_weight
     image = [prepare_tomogram(sample.tomogram.data, bin_factor, intensity, sample.name)]
-    image += [bin_volume(channel, bin_factor) for channel in sample.maps]
+    if sample.membranes is not None:
+        image += [*membrane_channels(sample.membranes, bin_factor, membranes, f"membranes of {sample.name}")]
     return TrainingVolume(
         name=sample.name,
         image=np.stack(image).astype(np.float16),
@@ -178,7 +178,8 @@ def training_volume(
 
 def _require_same_shape(sample: TrainingTomogram) -> None:
     arrays = {"labels": sample.labels, "rejected regions": sample.rejected}
-    arrays |= {f"map {k}": channel for k, channel in enumerate(sample.maps, start=1)}
+    if sample.membranes is not None:
+        arrays["membranes"] = sample.membranes.data
     for what, array in arrays.items():
         if array is not None and array.shape != sample.tomogram.shape:
             raise InputError(

@@ -23,6 +23,7 @@ from tomorois.augment import AugmentSettings, apply_to_image, apply_to_labels, d
 from tomorois.checkpoint import save_training_state
 from tomorois.intensity import IntensitySettings
 from tomorois.loss import Adam, clipped, flat, masked_loss, put_flat
+from tomorois.membrane_input import CHANNELS, MembraneSettings
 from tomorois.msdnet.network import MSDNet, MSDNetConfig
 from tomorois.patches import PatchSampler, TrainingVolume, patch_shape
 from tomorois.validation import (
@@ -110,10 +111,17 @@ class TrainSettings(Settings):
     )
     network: MSDNetConfig = Field(default=MSDNetConfig(), description="The network.")
     intensity: IntensitySettings = Field(default=IntensitySettings(), description="Grey values.")
+    membranes: MembraneSettings = Field(default=MembraneSettings(), description="Membranes beside them.")
     annotation: AnnotationSettings = Field(default=AnnotationSettings(), description="Labels.")
     augmentation: AugmentSettings = Field(default=AugmentSettings(), description="Variation of the patches.")
     validation: ValidationSettings = Field(default=ValidationSettings(), description="Validation.")
     penalty: PenaltySettings = Field(default=PenaltySettings(), description="Rejected regions.")
+
+
+def with_membranes(settings: TrainSettings) -> TrainSettings:
+    """The settings for a network that sees membranes beside the tomogram."""
+    network = settings.network.model_copy(update={"input_channels": 1 + CHANNELS})
+    return settings.model_copy(update={"network": network})
 
 
 @dataclass(frozen=True)

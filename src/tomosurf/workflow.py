@@ -54,7 +54,6 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
 
 
 def _predict(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
-    from tomorois.intensity import membrane_channel
     from tomorois.predict import predict_to_file
 
     if plan.confidence.exists() and not overwrite:
@@ -63,9 +62,11 @@ def _predict(plan: TomogramPlan, project: Project, model: _Model, overwrite: boo
     edge = project.settings.voxel_size_nm
     volume = read_volume(plan.tomogram, edge, lazy=True)
     sees_membranes = model.network.config.input_channels > 1
-    maps = [membrane_channel(read_volume(plan.membranes, edge))] if sees_membranes else []
+    beside = read_volume(plan.membranes, edge, lazy=True) if sees_membranes else None
     with progress_bar("confidence") as progress:
-        predict_to_file(model.network, model.record, volume, plan.confidence, progress=progress, maps=maps)
+        predict_to_file(
+            model.network, model.record, volume, plan.confidence, progress=progress, membranes=beside
+        )
 
 
 def _find_rois(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from tomocore.console import InputError
-from tomocore.volume import Volume
 from tomorois import intensity
 from tomorois.intensity import (
     IntensitySettings,
     bin_volume,
     intensity_scale,
     intensity_skewness,
-    membrane_channel,
     normalise_intensity,
     prepare_tomogram,
     unbin_planes,
@@ -102,13 +100,3 @@ def test_skewness_tells_the_polarity() -> None:
     dense = -np.random.default_rng(7).gamma(4, 1, (10, 20, 30))
     assert intensity_skewness(dense) == pytest.approx(-1, abs=0.1)
     assert intensity_skewness(-dense) == pytest.approx(1, abs=0.1)
-
-
-def test_labels_of_membranes_become_ones_and_maps_stay() -> None:
-    labels = np.array([[[0, 3, 1]]])
-    assert membrane_channel(Volume(labels.astype(np.int16), 1.0)).data.tolist() == [[[0, 1, 1]]]
-    assert membrane_channel(Volume(labels.astype(np.float32), 1.0)).data.tolist() == [[[0, 1, 1]]]
-    soft = np.array([[[0.0, 0.25, 1.0]]], np.float32)
-    assert membrane_channel(Volume(soft, 1.0)).data.tolist() == soft.tolist()
-    with pytest.raises(InputError, match="neither labels nor a map from 0 to 1"):
-        membrane_channel(Volume(soft * 2, 1.0))

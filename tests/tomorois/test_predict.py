@@ -182,16 +182,16 @@ def test_averaging_mirrored_copies_makes_the_map_mirror_and_gives_its_spread() -
         predict_with_uncertainty(model, record, volume, PredictSettings())
 
 
-def test_extra_maps_are_channels_and_their_number_is_checked() -> None:
-    model, record, volume = random_model(channels=2), ModelRecord(voxel_size_nm=1.0), tomogram()
+def test_membranes_are_channels_and_a_model_wants_them_or_not() -> None:
+    model, record, volume = random_model(channels=3), ModelRecord(voxel_size_nm=1.0), tomogram()
     membranes = volume.with_data((volume.data > 12).astype(np.int8))
-    with_map = predict_confidence(model, record, volume, maps=[membranes])
-    without = predict_confidence(model, record, volume, maps=[membranes.with_data(0 * membranes.data)])
+    with_map = predict_confidence(model, record, volume, membranes=membranes)
+    without = predict_confidence(model, record, volume, membranes=membranes.with_data(0 * membranes.data))
     assert np.abs(with_map.data - without.data).max() > 1e-3
     with pytest.raises(InputError, match="add --membranes"):
         predict_confidence(model, record, volume)
-    with pytest.raises(InputError, match="extra map has shape"):
-        predict_confidence(model, record, volume, maps=[tomogram((5, 5, 5))])
+    with pytest.raises(InputError, match="membranes have shape"):
+        predict_confidence(model, record, volume, membranes=tomogram((5, 5, 5)))
 
 
 @pytest.mark.parametrize("ending", [".mrc", ".zarr"])
