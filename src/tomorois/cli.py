@@ -57,11 +57,11 @@ def predict(
     """
     require_torch()
     from tomorois.checkpoint import load_model
-    from tomorois.predict import UNCERTAINTY_ORIENTATIONS, PredictSettings, predict_to_file
+    from tomorois.predict import PredictSettings, predict_to_file, require_orientations
 
     chosen = section(PredictSettings, "predict", settings)
-    if uncertainty and chosen.orientations == 1:
-        chosen = chosen.model_copy(update={"orientations": UNCERTAINTY_ORIENTATIONS})
+    if uncertainty:
+        require_orientations(chosen)
     network, record = load_model(model)
     require_writable_folder(output)
     use_threads(cores(jobs))

@@ -74,11 +74,8 @@ class PredictSettings(Settings):
         description="Overlap of tiles in network voxels; unset: exact, the sum of dilations.",
     )
     orientations: Literal[1, 2, 4, 8] = Field(
-        default=1, description="Mirrored copies whose confidences are averaged: 1, 2, 4 or 8."
+        default=4, description="Mirrored copies whose confidences are averaged: 1, 2, 4 or 8."
     )
-
-
-UNCERTAINTY_ORIENTATIONS: Literal[4] = 4  # where an uncertainty is asked for and no number set
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,8 @@ def predict_with_uncertainty(
     membranes: Volume | None = None,
 ) -> tuple[Volume, Volume]:
     """Confidence as `predict_confidence`, and its standard deviation over at least two orientations."""
-    settings = settings or PredictSettings(orientations=UNCERTAINTY_ORIENTATIONS)
-    _require_orientations(settings)
+    settings = settings or PredictSettings()
+    require_orientations(settings)
     result = predict_on_network_grid(model, record, volume, settings, progress, membranes)
     assert result.uncertainty is not None
     both = (
@@ -152,7 +149,7 @@ def predict_to_file(
     ``uncertainty_path`` takes the standard deviation over orientations, of which at least two are needed.
     """
     if uncertainty_path is not None:
-        _require_orientations(settings)
+        require_orientations(settings or PredictSettings())
     prediction = predict_on_network_grid(model, record, volume, settings, progress, membranes)
     if uncertainty_path is not None and prediction.uncertainty is not None:
         _write_map(uncertainty_path, volume, prediction.uncertainty, prediction.ratio)
@@ -180,7 +177,7 @@ def predict_on_network_grid(
 
 
 def prediction_memory_bytes(
-    model: MSDNet, shape: Shape, ratio: float = 1.0, tile: Shape | None = None, orientations: int = 1
+    model: MSDNet, shape: Shape, ratio: float = 1.0, tile: Shape | None = None, orientations: int = 4
 ) -> int:
     """Memory that a prediction takes: input, output and all channels of the largest tile.
 
@@ -402,8 +399,9 @@ def _mrc_header(path: Path, volume: Volume) -> Any:
         return file.header.copy()
 
 
-def _require_orientations(settings: PredictSettings | None) -> None:
-    if settings is None or settings.orientations < 2:
+def require_orientations(settings: PredictSettings) -> None:
+    """InputError where one orientation is all there is, which has no spread."""
+    if settings.orientations < 2:
         raise InputError("an uncertainty needs orientations = 2, 4 or 8; set it in [predict]")
 
 

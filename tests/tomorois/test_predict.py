@@ -27,6 +27,8 @@ from tomorois.predict import (
 
 SHAPE = (18, 40, 37)
 
+ONCE = PredictSettings(orientations=1)
+
 
 def random_model(layers: int = 5, dilations: tuple[int, ...] = (1, 2), channels: int = 1) -> MSDNet:
     model = MSDNet(MSDNetConfig(layers=layers, dilations=dilations, input_channels=channels), seed=1)
@@ -51,7 +53,7 @@ def tomogram(shape: tuple[int, int, int] = SHAPE, voxel_size_nm: float = 1.0, se
 
 def test_one_piece_equals_the_network_on_the_normalised_tomogram() -> None:
     model, volume = random_model(), tomogram()
-    found = predict_confidence(model, ModelRecord(voxel_size_nm=1.0), volume)
+    found = predict_confidence(model, ModelRecord(voxel_size_nm=1.0), volume, ONCE)
     median = np.median(volume.data)
     scores = (volume.data - median) / (1.4826 * np.median(np.abs(volume.data - median)))
     np.testing.assert_allclose(found.data, infer(model, np.clip(scores, -6, 6)), atol=1e-5)
@@ -173,13 +175,13 @@ def test_averaging_mirrored_copies_makes_the_map_mirror_and_gives_its_spread() -
     flipped, _ = predict_with_uncertainty(model, record, volume.with_data(volume.data[:, :, ::-1]), settings)
     np.testing.assert_allclose(flipped.data[:, :, ::-1], confidence.data, atol=1e-5)
     prepared = predict_on_network_grid(model, record, volume, PredictSettings(orientations=2))
-    turned = predict_confidence(model, record, volume.with_data(volume.data[:, ::-1, ::-1]))
-    both = np.stack([predict_confidence(model, record, volume).data, turned.data[:, ::-1, ::-1]])
+    turned = predict_confidence(model, record, volume.with_data(volume.data[:, ::-1, ::-1]), ONCE)
+    both = np.stack([predict_confidence(model, record, volume, ONCE).data, turned.data[:, ::-1, ::-1]])
     np.testing.assert_allclose(prepared.confidence, both.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(prepared.uncertainty, both.std(axis=0, ddof=1), atol=1e-4)
     assert uncertainty.data.min() >= 0
     with pytest.raises(InputError, match="orientations"):
-        predict_with_uncertainty(model, record, volume, PredictSettings())
+        predict_with_uncertainty(model, record, volume, ONCE)
 
 
 def test_membranes_are_channels_and_a_model_wants_them_or_not() -> None:
@@ -206,7 +208,7 @@ def test_a_file_is_streamed_from_disk_and_equals_the_map_in_memory(ending: str, 
         np.testing.assert_allclose(written.data, predict_confidence(model, record, volume).data, atol=1e-6)
         assert written.voxel_size_nm == pytest.approx(1.0)
         assert written.origin_nm == pytest.approx((5.0, -3.0, 2.0))
-    assert calls[-1] == (5, 5)
+    assert calls[-1] == (20, 20)  # four orientations of five layers
     assert not list(tmp_path.glob(".*"))
 
 
