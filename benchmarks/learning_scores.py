@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from learning_limits import error_shares
-from learning_trainings import Case, Learned, Unseen, phantoms, unseen_count
+from learning_trainings import ORIENTATIONS, Case, Learned, Unseen, phantoms, unseen_count
 from numpy.typing import NDArray
 
 from tomocore.roiset import union_mask
@@ -32,21 +32,21 @@ def scored(case: Case, learned: Learned, taught: Sequence[Unseen], folder: Path)
     )
     results, confidences = [], []
     for item in unseen:
-        confidence = learned.predict(item, case.orientations)
-        confidences.append(confidence if case.orientations == 1 else learned.predict(item, 1))
+        confidence = learned.predict(item, ORIENTATIONS)
+        confidences.append(confidence)
         membranes = membrane_instances(item.membranes) if case.kind == "contacts" else None
         found = find_instances(confidence, instances, membranes)
         results.append(ScoredTomogram(item.sample.name, found, item.truth, ignored=ignored(item)))
-    bare = [dice_of_map(c, item, learned.threshold) for c, item in zip(confidences, unseen, strict=True)]
-    seen = [dice_of_map(learned.predict(item, 1), item, learned.threshold) for item in taught]
+    at = learned.threshold
+    mirrored = [dice_of_map(map_, item, at) for map_, item in zip(confidences, unseen, strict=True)]
+    once = [dice_of_map(learned.predict(item, 1), item, at) for item in unseen]
+    seen = [dice_of_map(learned.predict(item, 1), item, at) for item in taught]
     row = numbers_of(evaluate(results))
-    row |= {"dice_map": pooled(bare), "dice_training": pooled(seen)}
-    if case.orientations > 1:
-        turned = [
-            dice_of_map(learned.predict(item, case.orientations), item, learned.threshold) for item in unseen
-        ]
-        row["dice_map_mirrored"] = pooled(turned)
-    return row
+    return row | {
+        "dice_map": pooled(once),
+        "dice_map_mirrored": pooled(mirrored),
+        "dice_training": pooled(seen),
+    }
 
 
 def ignored(item: Unseen) -> Volume:
@@ -90,5 +90,5 @@ def errors_of(case: Case, learned: Learned, folder: Path) -> list[dict[str, Any]
         found = error_shares(learned.predict(item, 1), learned.threshold, phantom)
         totals = {name: totals.get(name, 0.0) + count for name, count in found.items()}
     true = totals.pop("true")
-    name = f"{case.name.split(',')[0]}, {case.seconds:g} CPU-s"
+    name = f"{case.name.split(',')[0]}, {case.budget_seconds:g} CPU-s"
     return [{"training": name, "error": error, "share": count / true} for error, count in totals.items()]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from learning_trainings import Case
 
-ROIS = "annotated ROIs"
+ROIS, SETTINGS, LONG = "annotated ROIs", "settings", "a quarter of an hour"
 TARGETS = {"false_positives": 0.02, "missed": 0.01, "dice": 0.93}
 PUBLISHED = {"false_positives": 0.17, "missed": 0.03, "dice": 0.89}
 ERROR_COLUMNS = ("training", "error", "share")
@@ -44,7 +44,7 @@ def identity(case: Case, seed: int) -> dict[str, str]:
         case.learner,
         case.rois,
         seed,
-        f"{case.seconds:g}",
+        f"{case.budget_seconds:g}",
     )
     return dict(zip(IDENTITY, map(str, values), strict=True))
 
@@ -146,10 +146,10 @@ def print_tables(rows: Sequence[dict[str, str]]) -> None:
     """Every study's table, then the targets."""
     for study in dict.fromkeys(row["study"] for row in rows):
         kept = [row for row in rows if row["study"] == study]
-        if study == "settings":
+        if study == SETTINGS:
             kept = [row for row in rows if (row["study"], row["name"]) == (ROIS, "50 contacts")] + kept
         print(f"\n{study}\n\n{table(kept)}")
-    by_study = [row for row in rows if row["study"] in (ROIS, "long")]
+    by_study = [row for row in rows if row["study"] in (ROIS, LONG)]
     contacts = [row for row in by_study if row["kind"] == "contacts" and row["noise"] == "denoised"]
     print(f"\nrecall by orientation, contacts of the last two studies\n\n{orientation_table(contacts)}")
     print("\n| trained on | score | target | reached | |\n|---|---|---|---|---|")

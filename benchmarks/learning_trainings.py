@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from tomocore.formats import read_volume
+from tomocore.formats import read_volume, write_volume
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volume import Volume
 from tomorois.augment import apply_to_image, apply_to_labels, draw_augmentation
@@ -23,19 +24,22 @@ from tomorois.checkpoint import load_model
 from tomorois.imaging import ImagingSettings, wedge_angle_deg
 from tomorois.intensity import prepare_tomogram, unbin_to_shape
 from tomorois.loss import masked_loss
+from tomorois.membrane_input import input_channels, membrane_channels
 from tomorois.patches import PatchSampler, TrainingVolume, patch_shape
 from tomorois.phantom import IGNORE, PhantomSettings, write_phantoms
 from tomorois.predict import PredictSettings, predict_confidence
 from tomorois.train import split_held_out, train
 from tomorois.training_data import TrainingTomogram, training_volume
-from tomorois.training_loop import LiveTraining, TrainSettings
+from tomorois.training_loop import LiveTraining, TrainSettings, with_membranes
 from tomorois.validation import CONFIDENCE_BINS, ConfidenceCounts, best_threshold
 
 ANNOTATED, UNSEEN = 14, {"contacts": 12, "invaginations": 10}
 RAW_UNSEEN = 10
 TIMED_STEPS = 30
-SECONDS = 60.0
-Maps = tuple[NDArray[Any], ...]
+SECONDS, DRAWING_SECONDS, DRAWING_BIN = 60.0, 120.0, 2
+ORIENTATIONS = 4  # mirrored copies that are averaged
+Beside = Literal["", "true", "seen", "drawn", "coarse"]
+MembranesOf = Callable[["Unseen"], Volume | None]
 Predictor = Callable[["Unseen", int], Volume]
 
 
@@ -50,11 +54,22 @@ class Case:
     noise: str = "denoised"
     rois: int = 50
     seconds: float = SECONDS  # processor seconds of one thread
+    drawing_seconds: float = DRAWING_SECONDS  # of the network that draws membranes, where it is to
     seeds: int = 1
-    maps: str = ""
+    membranes: Beside = ""
     learner: str = "msd"
     errors: bool = False
-    orientations: int = 1
+
+    @property
+    def budget_seconds(self) -> float:
+        """Processor seconds of all its trainings."""
+        drawing = self.drawing_seconds if self.membranes in ("drawn", "coarse") else 0.0
+        return self.seconds * (2 if self.membranes == "coarse" else 1) + drawing
+
+    def stem(self, seed: int) -> str:
+        """A file name for one training."""
+        parts = self.study, self.name, self.kind, f"{self.budget_seconds:g}s", f"seed{seed}"
+        return "".join(letter if letter.isalnum() else "_" for letter in "_".join(parts))
 
 
 @dataclass(frozen=True)
@@ -100,12 +115,65 @@ def annotated_count(case: Case) -> int:
     return max(ANNOTATED, round(0.25 * case.rois))
 
 
-def maps_of(item: Unseen, which: str) -> Maps:
-    """Further input channels: none, the true membranes, or those whose normals the tilts reach."""
-    if not which:
-        return ()
-    mask = (np.asarray(item.membranes.data) > 0).astype(np.float32)
-    return (mask if which == "membranes" else mask * seen_by_tilts(mask),)
+def membranes_beside(
+    case: Case, taught: Sequence[Unseen], seed: int, folder: Path
+) -> tuple[MembranesOf, float]:
+    """What gives a phantom's membranes for the network's input, and the processor seconds that it took."""
+    if case.membranes == "drawn":
+        parts = case.kind, case.noise, f"{case.rois}rois", f"seed{seed}", f"{case.drawing_seconds:g}s"
+        return drawn_membranes(taught, seed, case.drawing_seconds, folder / "drawn" / "_".join(parts))
+    if case.membranes == "coarse":
+        return coarse_confidence(case, taught, seed, folder)
+    return {"": lambda _: None, "true": true_membranes, "seen": seen_membranes}[case.membranes], 0.0
+
+
+def coarse_confidence(
+    case: Case, taught: Sequence[Unseen], seed: int, folder: Path
+) -> tuple[MembranesOf, float]:
+    """The confidence of a network with the default settings, for a second one to refine."""
+    first = replace(case, name="first pass", settings={}, membranes="drawn")
+    learned, _ = learn(first, seed, folder)
+    maps: dict[str, Volume] = {}
+
+    def confidence(item: Unseen) -> Volume:
+        name = item.sample.name
+        if name not in maps:
+            maps[name] = learned.predict(item, ORIENTATIONS)
+        return maps[name]
+
+    return confidence, learned.seconds
+
+
+def true_membranes(item: Unseen) -> Volume:
+    """All membranes as a mask."""
+    return item.membranes.with_data((np.asarray(item.membranes.data) > 0).astype(np.float32))
+
+
+def seen_membranes(item: Unseen) -> Volume:
+    """The membranes whose normals the tilts reach."""
+    mask = np.asarray(true_membranes(item).data)
+    return item.membranes.with_data(mask * seen_by_tilts(mask))
+
+
+def drawn_membranes(
+    taught: Sequence[Unseen], seed: int, seconds: float, folder: Path
+) -> tuple[MembranesOf, float]:
+    """Membranes as a network draws them that learned from those of the annotated phantoms; kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = [
+        replace(item.sample, labels=np.asarray(true_membranes(item).data, np.uint8)) for item in taught
+    ]
+    drawer = learn_msd(
+        samples, TrainSettings(bin_factor=DRAWING_BIN, seed=seed), seconds, lambda _: None, folder / "model"
+    )
+
+    def draw(item: Unseen) -> Volume:
+        path = folder / f"{item.sample.name}__membranes.mrc"
+        if not path.is_file():
+            write_volume(path, drawer.predict(item, ORIENTATIONS))
+        return read_volume(path)
+
+    return draw, drawer.seconds
 
 
 def seen_by_tilts(mask: NDArray[np.float32], sigma: float = 2.5, most_deg: float = 60.0) -> NDArray[np.bool_]:
@@ -149,42 +217,65 @@ def learn(case: Case, seed: int, folder: Path) -> tuple[Learned, list[Unseen]]:
     pool = phantoms(folder, case.kind, case.noise, 1, annotated_count(case))
     settings = TrainSettings(**{**case.settings, "seed": seed})
     taught = with_annotated(pool, case.rois, seed)
-    samples = [replace(item.sample, maps=maps_of(item, case.maps)) for item in taught]
+    beside, drawing_seconds = membranes_beside(case, taught, seed, folder)
+    samples = [replace(item.sample, membranes=beside(item)) for item in taught]
+    if case.membranes:
+        settings = with_membranes(settings)
     if case.learner == "unet":
-        return learn_unet(samples, settings, case.seconds), taught
-    return learn_msd(samples, settings, case), taught
+        learned = learn_unet(samples, settings, case.seconds, beside)
+    else:
+        learned = learn_msd(samples, settings, case.seconds, beside, folder / "trained" / case.stem(seed))
+    return replace(learned, seconds=learned.seconds + drawing_seconds), taught
 
 
-def learn_msd(samples: Sequence[TrainingTomogram], settings: TrainSettings, case: Case) -> Learned:
-    """Train with as many steps as fit into the processor seconds."""
-    with tempfile.TemporaryDirectory() as scratch:
-        model_path = Path(scratch) / "model.safetensors"
-        clock: list[float] = []
-        twice = settings.validation.model_copy(update={"checks": 2})
-        first = settings.model_copy(update={"steps": TIMED_STEPS, "validation": twice})
-
-        def watch(live: LiveTraining) -> None:
-            clock.append(time.process_time())
-
-        train(samples, [], first, model_path, observer=watch)
-        paces = np.diff(clock)
-        pace = float(np.median(paces[5:-1]))
-        checks = (float(paces[-1]) - pace) * settings.validation.checks
-        steps = max(TIMED_STEPS, int((case.seconds - checks) / pace))
+def learn_msd(
+    samples: Sequence[TrainingTomogram],
+    settings: TrainSettings,
+    seconds: float,
+    beside: MembranesOf,
+    path: Path,
+) -> Learned:
+    """Train with as many steps as fit into the processor seconds; a model that is there is not made again."""
+    told = hashlib.blake2b(f"{settings.model_dump_json()} {seconds}".encode(), digest_size=4).hexdigest()
+    path = path.with_name(f"{path.name}_{told}.safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        steps = steps_that_fit(samples, settings, seconds, path.with_name(f"{path.stem}_timed.safetensors"))
         start = time.process_time()
-        result = train(samples, [], settings.model_copy(update={"steps": steps}), model_path)
-        seconds = time.process_time() - start
-        model, record = load_model(model_path)
+        train(samples, [], settings.model_copy(update={"steps": steps}), path)
+        used = {"steps": steps, "seconds": time.process_time() - start}
+        path.with_suffix(".json").write_text(json.dumps(used), encoding="utf-8")
+    model, record = load_model(path)
+    used = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
     def predict(item: Unseen, orientations: int) -> Volume:
-        maps = [item.sample.tomogram.with_data(channel) for channel in maps_of(item, case.maps)]
         ways = PredictSettings(orientations=orientations)  # type: ignore[arg-type]
-        return predict_confidence(model, record, item.sample.tomogram, ways, maps=maps)
+        return predict_confidence(model, record, item.sample.tomogram, ways, membranes=beside(item))
 
-    return Learned(predict, result.threshold, steps, seconds)
+    return Learned(predict, record.threshold, int(used["steps"]), used["seconds"])
 
 
-def learn_unet(samples: Sequence[TrainingTomogram], settings: TrainSettings, seconds: float) -> Learned:
+def steps_that_fit(
+    samples: Sequence[TrainingTomogram], settings: TrainSettings, seconds: float, path: Path
+) -> int:
+    """Steps that a training can take within processor seconds, as the first ones and a validation tell."""
+    clock: list[float] = []
+    twice = settings.validation.model_copy(update={"checks": 2})
+    first = settings.model_copy(update={"steps": TIMED_STEPS, "validation": twice})
+
+    def watch(live: LiveTraining) -> None:
+        clock.append(time.process_time())
+
+    train(samples, [], first, path, observer=watch)
+    paces = np.diff(clock)
+    pace = float(np.median(paces[5:-1]))
+    checks = (float(paces[-1]) - pace) * settings.validation.checks
+    return max(TIMED_STEPS, int((seconds - checks) / pace))
+
+
+def learn_unet(
+    samples: Sequence[TrainingTomogram], settings: TrainSettings, seconds: float, beside: MembranesOf
+) -> Learned:
     """MONAI's U-Net on the same patches, loss and validation, for the same processor seconds."""
     from monai.networks.nets import UNet
 
@@ -196,7 +287,8 @@ def learn_unet(samples: Sequence[TrainingTomogram], settings: TrainSettings, sec
     ]
     taught, watched = split_held_out(volumes, settings.validation.held_out_fraction)
     torch.manual_seed(settings.seed)
-    net = UNet(3, 1, 1, channels=(16, 32, 64), strides=(2, 2), num_res_units=1, norm="instance")
+    channels = input_channels(samples[0].membranes)
+    net = UNet(3, channels, 1, channels=(16, 32, 64), strides=(2, 2), num_res_units=1, norm="instance")
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
     )
@@ -223,8 +315,10 @@ def learn_unet(samples: Sequence[TrainingTomogram], settings: TrainSettings, sec
 
     def predict(item: Unseen, orientations: int) -> Volume:
         tomogram = item.sample.tomogram
-        image = prepare_tomogram(tomogram.data, settings.bin_factor, settings.intensity)
-        confidence = unet_confidence(average, image[None])
+        image = [prepare_tomogram(tomogram.data, settings.bin_factor, settings.intensity)]
+        if (membranes := beside(item)) is not None:
+            image += [*membrane_channels(membranes, settings.bin_factor, settings.membranes)]
+        confidence = unet_confidence(average, np.stack(image))
         return tomogram.with_data(unbin_to_shape(confidence, settings.bin_factor, tomogram.shape))
 
     return Learned(predict, threshold, steps, used)
@@ -236,7 +330,8 @@ def batch_of(
     """Images, targets and weights of one step, varied as `train` does."""
     parts: list[tuple[NDArray[np.float32], ...]] = []
     for place, rng in sampler.places(step, settings.batch):
-        volume, varied = volumes[place.volume], draw_augmentation(rng, settings.augmentation)
+        volume = volumes[place.volume]
+        varied = draw_augmentation(rng, settings.augmentation, place.shape[1] == place.shape[2])
         image = apply_to_image(varied, volume.image[(slice(None), *place.box)].astype(np.float32))
         labels = [
             apply_to_labels(varied, array[place.box].astype(np.float32))

@@ -13,17 +13,22 @@ from scipy.ndimage import gaussian_filter
 from tomocore.settings import Settings
 
 Floats = NDArray[np.float32]
+OTHER_AXIS = {"x": "y", "y": "x"}
 
 
 class AugmentSettings(Settings):
-    """How patches are varied; z never changes places with x or y, because the wedge is not isotropic."""
+    """How patches are varied; z never changes places with x or y, because the wedge is not isotropic.
+
+    Quarter turns about z do turn the tilt axis, but on tomograms not seen they gained 0.015 of Dice where
+    membranes are given and 0.03 where not (160 processor seconds, one training each).
+    """
 
     flips: bool = Field(
         True,
         description="mirror along z, y and x, each half of the time (y and x together turn by 180° about z)",
     )
     quarter_turns: bool = Field(
-        False, description="turn by 90° about z too, though that swaps the axis of the missing wedge"
+        True, description="turn by 0, 90, 180 or 270° about z (by 180° alone where patches are not square)"
     )
     contrast_spread: float = Field(
         0.15, ge=0, le=1, description="standard deviation of the logarithm of the contrast factor"
@@ -81,16 +86,22 @@ def augmentation_from_record(record: dict[str, Any]) -> Augmentation:
     return Augmentation(**{**record, "mirrored_zyx": tuple(record["mirrored_zyx"])})
 
 
-def draw_augmentation(rng: np.random.Generator, settings: AugmentSettings) -> Augmentation:
-    """Parameters drawn from the settings' ranges; always the same number of draws, in the same order."""
+def draw_augmentation(
+    rng: np.random.Generator, settings: AugmentSettings, square: bool = True
+) -> Augmentation:
+    """Parameters drawn from the settings' ranges; always the same number of draws, in the same order.
+
+    ``square``: whether patches are as long along y as along x, so that a quarter turn keeps their shape.
+    """
     chances = rng.random(6)
     sizes = rng.random(3)
     contrast, brightness = rng.normal(size=2)
     turns, noise_seed = int(rng.integers(4)), int(rng.integers(2**31))
+    turns = (turns if square else turns & 2) if settings.quarter_turns else 0
     mirrored = (chances[:3] < 0.5) & settings.flips
     return Augmentation(
         mirrored_zyx=(bool(mirrored[0]), bool(mirrored[1]), bool(mirrored[2])),
-        quarter_turns=turns if settings.quarter_turns else 0,
+        quarter_turns=turns,
         contrast=float(np.exp(settings.contrast_spread * contrast)),
         brightness=float(settings.brightness_spread * brightness),
         noise=float(settings.noise_highest * sizes[0]) if chances[3] < settings.noise_share else 0.0,
@@ -103,7 +114,7 @@ def draw_augmentation(rng: np.random.Generator, settings: AugmentSettings) -> Au
             if chances[5] < settings.wedge_share
             else 90.0
         ),
-        tilt_axis=settings.tilt_axis,
+        tilt_axis=settings.tilt_axis if turns % 2 == 0 else OTHER_AXIS[settings.tilt_axis],
     )
 
 

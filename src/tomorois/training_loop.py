@@ -285,7 +285,8 @@ class Training:
         images, targets, weights = [], [], []
         for place, rng in self.sampler.places(step, self.settings.batch):
             volume = self.taught[place.volume]
-            varied = draw_augmentation(rng, self.settings.augmentation)
+            square = place.shape[1] == place.shape[2]
+            varied = draw_augmentation(rng, self.settings.augmentation, square)
             image = volume.image[(slice(None), *place.box)].astype(np.float32)
             images.append(apply_to_image(varied, image))
             targets.append(apply_to_labels(varied, volume.target[place.box].astype(np.float32)))

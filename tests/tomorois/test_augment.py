@@ -50,7 +50,7 @@ def test_the_number_of_draws_does_not_depend_on_the_settings():
 def test_mirroring_twice_gives_the_labels_back(image):
     labels = np.arange(9 * 12 * 12).reshape(9, 12, 12)
     for seed in range(8):
-        drawn = draw_augmentation(np.random.default_rng(seed), AugmentSettings())
+        drawn = draw_augmentation(np.random.default_rng(seed), AugmentSettings(quarter_turns=False))
         turned = apply_to_labels(drawn, labels)
         assert np.array_equal(np.sort(turned, axis=None), np.sort(labels, axis=None))
         assert np.array_equal(apply_to_labels(drawn, turned), labels)
@@ -77,10 +77,20 @@ def test_z_never_changes_places_with_x_or_y(settings):
 
 def test_x_and_y_change_places_only_where_quarter_turns_are_allowed():
     ramp = np.broadcast_to(np.arange(8), (8, 8, 8))
+    settings = AugmentSettings(quarter_turns=False)
     for seed in range(20):
-        turned = apply_to_labels(draw_augmentation(np.random.default_rng(seed), AugmentSettings()), ramp)
+        turned = apply_to_labels(draw_augmentation(np.random.default_rng(seed), settings), ramp)
         assert (turned == turned[:1, :1]).all()
     assert not (apply_to_labels(Augmentation(quarter_turns=1), ramp) == ramp).all()
+
+
+def test_patches_that_are_not_square_keep_their_shape_and_the_tilt_axis_turns_along():
+    drawn = [draw_augmentation(np.random.default_rng(n), AugmentSettings(), square=False) for n in range(30)]
+    assert {one.quarter_turns for one in drawn} == {0, 2}
+    assert {one.tilt_axis for one in drawn} == {"y"}
+    assert apply_to_labels(drawn[0], np.zeros((3, 4, 5))).shape == (3, 4, 5)
+    drawn = [draw_augmentation(np.random.default_rng(n), AugmentSettings()) for n in range(30)]
+    assert {(one.quarter_turns % 2, one.tilt_axis) for one in drawn} == {(0, "y"), (1, "x")}
 
 
 def test_only_the_tomogram_changes_in_tone(image):
