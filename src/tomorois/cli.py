@@ -16,7 +16,7 @@ from tomocore.provenance import file_hash
 from tomocore.roiset import read_rois, write_rois
 from tomorois.cli_training import learning_curve, phantom, rank, train
 from tomorois.options import SECTIONS, require_torch, section, several, template_of
-from tomorois.pairing import membranes_of, model_threshold, roi_files, tomogram_stem
+from tomorois.pairing import membrane_files, membranes_of, model_threshold, roi_files, tomogram_stem
 
 app = App(
     name="tomorois",
@@ -66,7 +66,7 @@ def predict(
     require_writable_folder(output)
     use_threads(cores(jobs))
     paths = volume_files(tomograms)
-    sides = membranes_of(paths, volume_files(membranes or [], "membranes"))
+    sides = membranes_of(paths, membrane_files(membranes or []))
     facts = {"model": model.name, "model_sha256": file_hash(model), "threshold": record.threshold}
     batch = Batch()
 

@@ -13,7 +13,7 @@ from tomocore.formats import read_volume, volume_files, written_beside
 from tomocore.options import Jobs, Output, Overwrite, SettingsFile, VoxelSize, cores, next_hint, use_threads
 from tomocore.page import shown
 from tomorois.options import require_torch, section, several
-from tomorois.pairing import labels_of, roi_files, tomogram_stem
+from tomorois.pairing import labels_of, membrane_files, roi_files, tomogram_stem
 
 if TYPE_CHECKING:
     from tomorois.train import TrainingResult
@@ -26,7 +26,7 @@ CHANGES: tuple[Literal["better", "the same", "worse"], ...] = ("better", "the sa
 AnnotatedTomograms = Annotated[list[Path], several("tomograms, or folders of them")]
 Membranes = Annotated[
     list[Path] | None,
-    several("masks or maps of membranes, one a tomogram, or a folder of <stem>__membranes: further input"),
+    several("membranes, one a tomogram, as further input: masks, labels or maps of `predict`, or a folder"),
 ]
 Labels = Annotated[list[Path], several("label volumes: 0 background, 1… ROI, and the ignore value")]
 
@@ -156,7 +156,7 @@ def train(
     watched = volume_files(validation or [])
     taught = [path for path in taught if path not in watched]
     named = volume_files(labels, "labels")
-    sides = volume_files(membranes or [], "membranes")
+    sides = membrane_files(membranes or [])
     if sides:
         chosen = with_membranes(chosen)
 
@@ -259,7 +259,7 @@ def learning_curve(
     use_threads(cores(jobs))
     ahead = volume_files(unseen or [])
     files = [path for path in volume_files(tomograms) if path not in ahead]
-    named, sides = volume_files(labels, "labels"), volume_files(membranes or [], "membranes")
+    named, sides = volume_files(labels, "labels"), membrane_files(membranes or [])
     if sides:
         chosen = with_membranes(chosen)
     samples, held = (

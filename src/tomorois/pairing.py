@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tomocore.console import InputError
-from tomocore.formats import volume_stem
+from tomocore.formats import volume_files, volume_stem
 
 
 def tomogram_stem(path: Path) -> str:
@@ -18,6 +19,15 @@ def labels_of(tomograms: list[Path], labels: list[Path]) -> list[Path]:
     """The labels among ``labels`` named after one of the tomograms, or all of them where none is."""
     stems = {volume_stem(path) for path in tomograms}
     return [path for path in labels if tomogram_stem(path) in stems] or labels
+
+
+def membrane_files(paths: Sequence[Path]) -> list[Path]:
+    """The files among ``paths``, of each folder its <stem>__membranes or, without such, __confidence maps."""
+    files: list[Path] = []
+    for path in paths:
+        drawn = path.is_dir() and not any(path.glob("*__membranes.*")) and any(path.glob("*__confidence.*"))
+        files += volume_files([path], "confidence" if drawn else "membranes")
+    return files
 
 
 def membranes_of(maps: list[Path], membranes: list[Path]) -> dict[Path, Path]:

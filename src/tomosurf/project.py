@@ -29,7 +29,10 @@ class ProjectSettings(Settings):
     truth: str | None = Field(
         None, description="folder of <tomogram>__truth.npz, where the true ROIs are known"
     )
-    model: str = Field("model.safetensors", description="model of `tomorois train`")
+    model: str = Field("model.safetensors", description="model of `tomorois train`, which finds the ROIs")
+    membrane_model: str | None = Field(
+        None, description="model that draws membranes for the first one to see, else it sees those given"
+    )
     output: str = Field("results", description="folder that everything is written to")
     voxel_size_nm: float | None = Field(None, gt=0, description="voxel edge (nm), whatever the headers say")
     instances: InstanceSettings = InstanceSettings()
@@ -45,6 +48,7 @@ class TomogramPlan:
     tomogram: Path
     membranes: Path
     truth: Path | None
+    drawn: Path | None
     confidence: Path
     rois: Path
     surfaces: Path
@@ -71,6 +75,11 @@ class Project:
     def model(self) -> Path:
         """The model file."""
         return self.folder / self.settings.model
+
+    @property
+    def membrane_model(self) -> Path | None:
+        """The file of the model that draws membranes, if there is one."""
+        return self.folder / self.settings.membrane_model if self.settings.membrane_model else None
 
     @property
     def output(self) -> Path:
@@ -104,7 +113,8 @@ def read_project(path: Path) -> Project:
 
 def problems_of(project: Project) -> list[str]:
     """Everything that would make `run` fail, a line each; empty where all is well."""
-    problems = [] if project.model.is_file() else [f"{project.model}: no such model; train one first"]
+    models = [model for model in (project.model, project.membrane_model) if model is not None]
+    problems = [f"{model}: no such model; train one first" for model in models if not model.is_file()]
     for plan in project.plans:
         for path in (plan.tomogram, plan.membranes):
             try:
@@ -127,6 +137,7 @@ def _plan(tomogram: Path, folder: Path, settings: ProjectSettings) -> TomogramPl
         tomogram=tomogram,
         membranes=_membranes_of(stem, folder / settings.membranes),
         truth=folder / settings.truth / f"{stem}__truth.npz" if settings.truth else None,
+        drawn=output / "drawn" / f"{stem}__membranes.mrc" if settings.membrane_model else None,
         confidence=output / "confidence" / f"{stem}__confidence.mrc",
         rois=output / "rois" / f"{stem}__rois.npz",
         surfaces=output / "surfaces" / stem,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surfora.batch import RunRequest, run_masks
@@ -25,6 +26,14 @@ class _Model:
     record: ModelRecord
 
 
+@dataclass(frozen=True)
+class _Models:
+    """What finds the ROIs, and what draws the membranes that it sees, if there is such a model."""
+
+    finder: _Model
+    drawer: _Model | None
+
+
 def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Batch:
     """Bring every tomogram of a project up to date; what was done and what failed, by tomogram.
 
@@ -35,38 +44,49 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
 
     remove_leftovers(require_writable_folder(project.output))
     use_threads(jobs)
-    model = _Model(*load_model(project.model))
+    drawer = _Model(*load_model(project.membrane_model)) if project.membrane_model else None
+    models = _Models(_Model(*load_model(project.model)), drawer)
     batch = Batch()
 
     def one(plan: TomogramPlan) -> None:
         out.print(f"{plan.stem}:", markup=False)
         with about(plan.stem):
-            _predict(plan, project, model, overwrite)
-            _find_rois(plan, project, model, overwrite)
+            _predict(plan, project, models, overwrite)
+            _find_rois(plan, project, models.finder, overwrite)
             _measure(plan, project, jobs, overwrite)
 
     with recorded_run("tomosurf run", project.settings) as record:
-        record.add_input(project.model)
+        for model in filter(None, (project.model, project.membrane_model)):
+            record.add_input(model)
         batch.each(project.plans, one, lambda plan: plan.stem)
     record.failures = dict(batch.failed)
     record.write(project.output / "run.json")
     return batch
 
 
-def _predict(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
+def _predict(plan: TomogramPlan, project: Project, models: _Models, overwrite: bool) -> None:
+    """The confidence map, and before it the membranes that its model sees, where another model draws them."""
+    if plan.drawn and models.drawer:
+        _map(plan.drawn, plan, project, models.drawer, None, overwrite)
+    sees_membranes = models.finder.network.config.input_channels > 1
+    beside = (plan.drawn or plan.membranes) if sees_membranes else None
+    _map(plan.confidence, plan, project, models.finder, beside, overwrite)
+
+
+def _map(
+    target: Path, plan: TomogramPlan, project: Project, model: _Model, beside: Path | None, overwrite: bool
+) -> None:
+    """Write what a model makes of the tomogram, with the membranes beside it if it sees such."""
     from tomorois.predict import predict_to_file
 
-    if plan.confidence.exists() and not overwrite:
+    if target.exists() and not overwrite:
         return
-    require_writable_folder(plan.confidence.parent)
+    require_writable_folder(target.parent)
     edge = project.settings.voxel_size_nm
     volume = read_volume(plan.tomogram, edge, lazy=True)
-    sees_membranes = model.network.config.input_channels > 1
-    beside = read_volume(plan.membranes, edge, lazy=True) if sees_membranes else None
-    with progress_bar("confidence") as progress:
-        predict_to_file(
-            model.network, model.record, volume, plan.confidence, progress=progress, membranes=beside
-        )
+    membranes = read_volume(beside, edge, lazy=True) if beside else None
+    with progress_bar(target.parent.name) as progress:
+        predict_to_file(model.network, model.record, volume, target, progress=progress, membranes=membranes)
 
 
 def _find_rois(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
@@ -99,6 +119,5 @@ def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool) -
     )
     inner = run_masks(request, project.settings.surfora)
     if inner.failed:
-        raise InputError(
-            f"{plan.stem}: {len(inner.failed)} surfaces failed; {plan.surfaces}/report.html says why"
-        )
+        first = next(iter(inner.failed.values()))
+        raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")

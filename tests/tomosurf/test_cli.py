@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from command_line import refusal_of, run_command
 
-from tomocore.formats import write_volume
+from tomocore.formats import read_volume, write_volume
 from tomocore.roiset import rois_from_labels, write_rois_archive
 from tomocore.volume import Volume
 
@@ -114,3 +114,38 @@ def test_one_tomogram_without_membranes_does_not_stop_the_other(project, tmp_pat
     assert "a__membranes" in result.stderr
     assert (tmp_path / "results" / "surfaces" / "b" / "report.html").exists()
     assert "FAILED" in (tmp_path / "results" / "report.html").read_text()
+
+
+def test_a_second_model_draws_the_membranes_that_the_first_one_sees(project, tmp_path):
+    tomograms, drawing = project / "tomograms", tmp_path / "membranes.safetensors"
+    short = (project / "s.toml").read_text().replace("120", "60")
+    (tmp_path / "s.toml").write_text(short)
+    labels = sorted((project / "membranes").glob("*.mrc"))
+    words = ("train", "--tomograms", tomograms, "--labels", *labels, "-o", drawing, "-s", "s.toml")
+    assert run_command("tomorois", *words, cwd=tmp_path).returncode == 0
+    assert run_command("tomorois", "predict", drawing, tomograms, "-o", "drawn", cwd=tmp_path).returncode == 0
+    words = (
+        "--labels",
+        project / "labels",
+        "--membranes",
+        "drawn",
+        "-o",
+        "model.safetensors",
+        "-s",
+        "s.toml",
+    )
+    result = run_command("tomorois", "train", "--tomograms", tomograms, *words, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    settings = {"tomograms": [str(tomograms / "t1.mrc")], "membranes": str(project / "membranes")}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    (tmp_path / "project.toml").write_text("\n".join([*lines, 'membrane_model = "other.safetensors"']))
+    assert "other.safetensors: no such model" in refusal_of(run_command("tomosurf", "validate", tmp_path))
+    (tmp_path / "project.toml").write_text("\n".join([*lines, f'membrane_model = "{drawing.name}"']))
+    result = run_command("tomosurf", "run", tmp_path)
+    assert result.returncode == 0, result.stderr
+    by_hand, by_project = (
+        read_volume(tmp_path / name).data
+        for name in ("drawn/t1__confidence.mrc", "results/drawn/t1__membranes.mrc")
+    )
+    np.testing.assert_array_equal(by_project, by_hand)
+    assert len(pd.read_csv(tmp_path / "results" / "rois.csv")) >= 1
