@@ -190,8 +190,12 @@ def _report_model(path: Path) -> FileReport:
     model, record = load_model(path)
     shape = model.config
     cycle = ", ".join(str(d) for d in shape.dilations)
+    kind = "3D" if shape.slab_planes is None else f"2.5D on slabs of {shape.slab_planes} plane(s)"
     facts = [
-        ("network", f"{shape.layers} layers, dilations {cycle}, {shape.input_channels} input channel(s)"),
+        (
+            "network",
+            f"{shape.layers} layers, dilations {cycle}, {shape.input_channels} input channel(s), {kind}",
+        ),
         ("voxel size", f"{record.voxel_size_nm:.6g} nm after binning by {record.bin_factor}"),
         ("polarity", f"membranes {record.intensity.polarity}"),
         ("threshold", f"{record.threshold:.3g}, chosen on validation"),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 MOMENT_DECAYS = (0.9, 0.999)  # Kingma & Ba 2015 (Adam), their defaults
 ADAM_EPSILON = 1e-8
-TAPS = 27  # of a 3³ kernel
+TAPS = 27  # of a 3³ kernel; one of a network on slabs has 9
 
 
 def masked_loss(
@@ -43,10 +43,10 @@ def masked_loss(
 class Adam:
     """Adam (Kingma & Ba 2015) on one flat vector; its whole memory is two vectors and a count.
 
-    The first ``kernels`` × 27 values are kernels of 3³ taps, and Adam works on their cosine components:
-    neighbouring voxels of a tomogram are much alike, so a kernel's mean needs far smaller steps than its
-    differences, which a rate for each tap cannot give. At equal processor time that took the Dice of
-    held-out contacts from 0.49 to 0.61, and to 0.70 at the higher rate that it allows.
+    The first ``kernels`` × ``taps`` values are kernels of 3³ or 3² taps, and Adam works on their cosine
+    components: neighbouring voxels of a tomogram are much alike, so a kernel's mean needs far smaller steps
+    than its differences, which a rate for each tap cannot give. At equal processor time that took the Dice
+    of held-out contacts from 0.49 to 0.61, and to 0.70 at the higher rate that it allows.
 
     torch.optim would import its compiler (seconds) and keep its memory in a form that needs pickling.
     """
@@ -55,35 +55,37 @@ class Adam:
     second_moment: Tensor
     steps: int = 0
     kernels: int = 0
+    taps: int = TAPS
 
     def step(self, parameters: Tensor, gradient: Tensor, learning_rate: float) -> None:
         """Move the parameters, in place, against the gradient."""
         self.steps += 1
-        gradient = in_cosines(gradient, self.kernels)
+        gradient = in_cosines(gradient, self.kernels, self.taps)
         first, second = MOMENT_DECAYS
         self.first_moment.mul_(first).add_(gradient, alpha=1 - first)
         self.second_moment.mul_(second).addcmul_(gradient, gradient, value=1 - second)
         scale = math.sqrt(1 - second**self.steps) / (1 - first**self.steps)
         denominator = self.second_moment.sqrt().add_(ADAM_EPSILON)
-        change = in_cosines(self.first_moment / denominator, self.kernels, back=True)
+        change = in_cosines(self.first_moment / denominator, self.kernels, self.taps, back=True)
         parameters.add_(change, alpha=-learning_rate * scale)
 
 
-def in_cosines(vector: Tensor, kernels: int, back: bool = False) -> Tensor:
-    """A copy of the vector whose first ``kernels`` × 27 values are cosine components, or taps again."""
+def in_cosines(vector: Tensor, kernels: int, taps: int = TAPS, back: bool = False) -> Tensor:
+    """A copy of the vector whose first ``kernels`` × ``taps`` values are cosine components, or taps again."""
     turned = vector.clone()
-    taps = turned[: kernels * TAPS].view(kernels, TAPS)
-    basis = cosine_basis().to(vector)
-    taps.copy_(taps @ (basis if back else basis.T))
+    values = turned[: kernels * taps].view(kernels, taps)
+    basis = cosine_basis(taps).to(vector)
+    values.copy_(values @ (basis if back else basis.T))
     return turned
 
 
 @cache
-def cosine_basis() -> Tensor:
-    """The orthonormal discrete cosine transform (type II) of 3³ values, (component, tap)."""
+def cosine_basis(taps: int = TAPS) -> Tensor:
+    """The orthonormal discrete cosine transform (type II) of 3³ or 3² values, (component, tap)."""
     line = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
     line /= line.norm(dim=1, keepdim=True)
-    return torch.einsum("ai,bj,ck->abcijk", line, line, line).reshape(TAPS, TAPS).float()
+    plane = torch.kron(line, line)
+    return (plane if taps == 9 else torch.kron(line, plane)).float()
 
 
 def clipped(gradient: Tensor, longest: float) -> Tensor:

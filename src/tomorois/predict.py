@@ -2,7 +2,8 @@
 
 A tomogram is binned to the voxel size the network was trained at, normalised as in training, and run
 as a whole where memory allows. Otherwise it is run in tiles that overlap by the network's receptive
-field (the sum of its dilations), so that every voxel sees what it would see in one piece.
+field (the sum of its dilations; along z half a slab, if it has slabs), so that every voxel sees what it
+would see in one piece.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class PredictSettings(Settings):
     halo_voxels: int | None = Field(
         default=None,
         ge=0,
-        description="Overlap of tiles in network voxels; unset: exact, the sum of dilations.",
+        description="Overlap of tiles in network voxels; unset: exact, as far as the network sees.",
     )
     orientations: Literal[1, 2, 4, 8] = Field(
         default=4, description="Mirrored copies whose confidences are averaged: 1, 2, 4 or 8."
@@ -219,27 +220,29 @@ def network_shape(shape: Shape, ratio: float) -> Shape:
     return z, y, x
 
 
-def tile_boxes(shape: Shape, channels: int, halo: int, budget_bytes: int) -> list[tuple[Box, Box]]:
+def tile_boxes(shape: Shape, channels: int, halo: int | Shape, budget_bytes: int) -> list[tuple[Box, Box]]:
     """Tiles (core, core with halo) that cover a volume with least work, each fitting a memory budget.
 
-    Halos end at the volume's edge, so the padding there is that of the whole. Raises InputError where even
-    the smallest tile does not fit.
+    ``halo`` is one for all axes, or by axis (z, y, x). Halos end at the volume's edge, so the padding there
+    is that of the whole. Raises InputError where even the smallest tile does not fit.
     """
+    halos = (halo, halo, halo) if isinstance(halo, int) else halo
     best: tuple[int, tuple[int, ...]] | None = None
     for counts in product(*(_useful_counts(n) for n in shape)):
-        padded = [min(n, -(-n // count) + 2 * halo) for n, count in zip(shape, counts, strict=True)]
+        padded = [min(n, -(-n // c) + 2 * h) for n, c, h in zip(shape, counts, halos, strict=True)]
         work = math.prod(counts) * math.prod(padded)
         if best is not None and work >= best[0]:
             continue
         if _tile_bytes((padded[0], padded[1], padded[2]), channels) <= budget_bytes:
             best = work, counts
     if best is None:
-        need = _tile_bytes((2 * halo + 1,) * 3, channels) / GIB
+        need = _tile_bytes((2 * halos[0] + 1, 2 * halos[1] + 1, 2 * halos[2] + 1), channels) / GIB
         raise InputError(
-            f"a tile with its halo of {halo} voxels takes {need:.1f} GiB, {max(0, budget_bytes) / GIB:.1f} "
-            "are left of max_memory_gib; allow more, or set a smaller halo_voxels in [predict]"
+            f"a tile with its halo of {max(halos)} voxels takes {need:.1f} GiB, "
+            f"{max(0, budget_bytes) / GIB:.1f} are left of max_memory_gib; allow more, or set "
+            "a smaller halo_voxels in [predict]"
         )
-    return list(_boxes(shape, best[1], halo))
+    return list(_boxes(shape, best[1], halos))
 
 
 def _tile_bytes(tile: Shape, channels: int) -> int:
@@ -252,14 +255,15 @@ def _useful_counts(size: int) -> list[int]:
     return sorted({-(-size // core) for core in range(1, size + 1)})[:MOST_TILES]
 
 
-def _boxes(shape: Shape, counts: tuple[int, ...], halo: int) -> Iterator[tuple[Box, Box]]:
+def _boxes(shape: Shape, counts: tuple[int, ...], halos: Shape) -> Iterator[tuple[Box, Box]]:
     cores = [-(-n // count) for n, count in zip(shape, counts, strict=True)]
     starts = product(*(range(0, n, core) for n, core in zip(shape, cores, strict=True)))
     for start in starts:
         ends = [min(a + core, n) for a, core, n in zip(start, cores, shape, strict=True)]
         core_box = tuple(slice(a, b) for a, b in zip(start, ends, strict=True))
         wide = tuple(
-            slice(max(0, a - halo), min(n, b + halo)) for a, b, n in zip(start, ends, shape, strict=True)
+            slice(max(0, a - halo), min(n, b + halo))
+            for a, b, n, halo in zip(start, ends, shape, halos, strict=True)
         )
         yield (core_box[0], core_box[1], core_box[2]), (wide[0], wide[1], wide[2])
 
@@ -308,18 +312,18 @@ def _planned_tiles(
     model: MSDNet, image: Floats, volume: Volume, ratio: float, settings: PredictSettings
 ) -> list[tuple[Box, Box]]:
     shape = image.shape[1], image.shape[2], image.shape[3]
-    halo = model.config.halo if settings.halo_voxels is None else min(settings.halo_voxels, model.config.halo)
+    exact = model.config.halo_zyx
+    most_halo = max(exact) if settings.halo_voxels is None else settings.halo_voxels
+    halos = min(exact[0], most_halo), min(exact[1], most_halo), min(exact[2], most_halo)
     free = int(SHARE_OF_FREE_MEMORY * available_memory_bytes()) + image.nbytes
     most = min(int(settings.max_memory_gib * GIB), free)
     fixed = prediction_memory_bytes(model, volume.shape, ratio, (1, 1, 1), settings.orientations)
-    boxes = tile_boxes(shape, model.config.channels, halo, int((most - fixed) * 0.95))
+    boxes = tile_boxes(shape, model.config.channels, halos, int((most - fixed) * 0.95))
     largest = max((_box_shape(wide) for _, wide in boxes), key=lambda tile: int(np.prod(tile)))
     need = prediction_memory_bytes(model, volume.shape, ratio, largest, settings.orientations)
     log.info("%s network voxels in %d tile(s), about %.1f GiB of memory", shape, len(boxes), need / GIB)
-    if len(boxes) > 1 and halo < model.config.halo:
-        log.warning(
-            "tiles overlap by %d voxels, the network sees %d: seams may show", halo, model.config.halo
-        )
+    if len(boxes) > 1 and halos != exact:
+        log.warning("tiles overlap by %d voxels, the network sees %d: seams may show", most_halo, max(exact))
     return boxes
 
 

@@ -265,7 +265,7 @@ class Training:
         value, length = float(loss.detach()), float(gradient.norm())
         if not (math.isfinite(value) and math.isfinite(length)):
             raise NotANumber(f"the loss at step {state.step + 1} is {value}, its gradient {length} long")
-        adam = Adam(state.first_moment, state.second_moment, state.step, len(self.model.weight))
+        adam = Adam(state.first_moment, state.second_moment, state.step, *self.model.weight.flatten(1).shape)
         adam.step(state.parameters, clipped(gradient, self.settings.gradient_clip), self.learning_rate)
         state.step += 1
         decay = min(self.settings.average_decay, (1 + state.step) / (10 + state.step))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from blobs import blob_tomogram
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -21,6 +22,8 @@ from tomorois.checkpoint import (
 )
 from tomorois.intensity import IntensitySettings
 from tomorois.msdnet.network import MSDNet, MSDNetConfig
+from tomorois.train import train
+from tomorois.training_loop import LiveTraining, TrainSettings
 
 RECORD = ModelRecord(
     voxel_size_nm=2.5,
@@ -32,10 +35,12 @@ RECORD = ModelRecord(
 )
 
 
+CONFIG = MSDNetConfig(layers=5, dilations=(1, 3), input_channels=2, padding="reflect", output_prior=0.1)
+
+
 @pytest.fixture
 def model() -> MSDNet:
-    config = MSDNetConfig(layers=5, dilations=(1, 3), input_channels=2, padding="reflect", output_prior=0.1)
-    return MSDNet(config, seed=4)
+    return MSDNet(CONFIG, seed=4)
 
 
 def test_a_model_comes_back_whole(tmp_path: Path, model: MSDNet) -> None:
@@ -45,6 +50,26 @@ def test_a_model_comes_back_whole(tmp_path: Path, model: MSDNet) -> None:
     assert loaded.config == model.config
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
     assert not loaded.training
+
+
+def test_a_model_on_slabs_comes_back_whole(tmp_path: Path) -> None:
+    model = MSDNet(CONFIG.model_copy(update={"slab_planes": 5}), seed=4)
+    save_model(tmp_path / "m.safetensors", model, RECORD)
+    loaded, _ = load_model(tmp_path / "m.safetensors")
+    assert loaded.config == model.config
+    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+
+
+def test_a_model_file_from_before_slabs_still_loads(tmp_path: Path, model: MSDNet) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(path, model, RECORD)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()[HEADER_KEY])
+    del header["config"]["slab_planes"]
+    save_file(model.state_dict(), path, {HEADER_KEY: json.dumps(header)})
+    loaded, _ = load_model(path)
+    assert loaded.config == model.config
+    assert torch.equal(loaded.weight, model.weight)
 
 
 def test_two_saves_are_the_same_bytes_and_leave_no_other_file(tmp_path: Path, model: MSDNet) -> None:
@@ -111,3 +136,23 @@ def test_headers_that_do_not_fit_are_refused(
     save_file(model.state_dict(), path, {HEADER_KEY: json.dumps(header)})
     with pytest.raises(InputError, match=problem):
         load_model(path)
+
+
+def test_a_training_on_slabs_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    samples = [blob_tomogram(seed) for seed in range(3)]
+    network = MSDNetConfig(layers=3, dilations=(1, 2), slab_planes=3)
+    settings = TrainSettings(
+        bin_factor=1, patch_voxels=12, steps=6, checkpoint_seconds=0, device="cpu", network=network
+    )
+    whole = train(samples, [], settings, tmp_path / "whole.safetensors").model_path
+
+    def stop(live: LiveTraining) -> None:
+        if live.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(samples, [], settings, tmp_path / "m.safetensors", observer=stop)
+    assert (tmp_path / "m.training.safetensors").is_file()
+    resumed = train(samples, [], settings, tmp_path / "m.safetensors", resume=True).model_path
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert load_model(resumed)[0].config == network

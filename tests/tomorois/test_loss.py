@@ -60,8 +60,9 @@ def test_adam_is_torchs_adam():
     assert ours.tolist() == pytest.approx(theirs.tolist(), rel=1e-5)
 
 
-def test_cosine_components_of_kernels_by_the_formula():
-    kernel = torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("shape", [(3, 3, 3), (3, 3)])
+def test_cosine_components_of_kernels_by_the_formula(shape):
+    kernel, taps = torch.randn(shape, generator=torch.Generator().manual_seed(0)), math.prod(shape)
     rest = torch.tensor([5.0, -6.0])
     scales = (math.sqrt(1 / 3), math.sqrt(2 / 3), math.sqrt(2 / 3))
     expected = [
@@ -70,26 +71,27 @@ def test_cosine_components_of_kernels_by_the_formula():
             * math.prod(
                 scales[c] * math.cos(math.pi * c * (2 * i + 1) / 6) for c, i in zip(k, t, strict=True)
             )
-            for t in np.ndindex(3, 3, 3)
+            for t in np.ndindex(shape)
         )
-        for k in np.ndindex(3, 3, 3)
+        for k in np.ndindex(shape)
     ]
     vector = torch.cat([kernel.reshape(-1), rest])
-    turned = in_cosines(vector, 1)
-    assert turned[:TAPS].tolist() == pytest.approx(expected, abs=1e-6)
-    assert turned[TAPS:].tolist() == rest.tolist()
-    assert in_cosines(turned, 1, back=True).tolist() == pytest.approx(vector.tolist(), abs=1e-6)
+    turned = in_cosines(vector, 1, taps)
+    assert turned[:taps].tolist() == pytest.approx(expected, abs=1e-6)
+    assert turned[taps:].tolist() == rest.tolist()
+    assert in_cosines(turned, 1, taps, back=True).tolist() == pytest.approx(vector.tolist(), abs=1e-6)
 
 
-def test_adam_steps_along_each_cosine_component_alike():
-    gradient = torch.full((TAPS,), 1.0) + 1e-3 * cosine_basis()[5]
-    parameters = torch.zeros(TAPS)
-    Adam(torch.zeros(TAPS), torch.zeros(TAPS), kernels=1).step(parameters, gradient, 0.1)
-    components = cosine_basis() @ parameters
+@pytest.mark.parametrize("taps", [TAPS, 9])
+def test_adam_steps_along_each_cosine_component_alike(taps):
+    gradient = torch.full((taps,), 1.0) + 1e-3 * cosine_basis(taps)[5]
+    parameters = torch.zeros(taps)
+    Adam(torch.zeros(taps), torch.zeros(taps), kernels=1, taps=taps).step(parameters, gradient, 0.1)
+    components = cosine_basis(taps) @ parameters
     assert components[[0, 5]].tolist() == pytest.approx([-0.1, -0.1], rel=1e-3)
-    plain = torch.zeros(TAPS)
-    Adam(torch.zeros(TAPS), torch.zeros(TAPS)).step(plain, gradient, 0.1)
-    assert abs(float(cosine_basis()[5] @ plain)) < 1e-3
+    plain = torch.zeros(taps)
+    Adam(torch.zeros(taps), torch.zeros(taps)).step(plain, gradient, 0.1)
+    assert abs(float(cosine_basis(taps)[5] @ plain)) < 1e-3
 
 
 def test_gradients_are_shortened_only_if_longer():

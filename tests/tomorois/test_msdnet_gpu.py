@@ -18,12 +18,14 @@ needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="triton is not installed (it is for Linux on x86-64)"
 )
 
-# layers, dilations, input channels, shape, batch, padding, storage
+# layers, dilations, input channels, shape, batch, padding, storage, planes of a slab
 CASES = {
-    "several tiles, odd sizes": (2, (1, 3), 1, (3, 5, 19), 1, "zero", "float32"),
-    "dilations beyond patch and tile": (2, (17, 5), 1, (2, 3, 18), 1, "zero", "float32"),
-    "reflect": (1, (2,), 1, (3, 3, 17), 1, "reflect", "float32"),
-    "bfloat16, two patches of two channels": (1, (2,), 2, (2, 3, 9), 2, "zero", "bfloat16"),
+    "several tiles, odd sizes": (2, (1, 3), 1, (3, 5, 19), 1, "zero", "float32", None),
+    "dilations beyond patch and tile": (2, (17, 5), 1, (2, 3, 18), 1, "zero", "float32", None),
+    "reflect": (1, (2,), 1, (3, 3, 17), 1, "reflect", "float32", None),
+    "bfloat16, two patches of two channels": (1, (2,), 2, (2, 3, 9), 2, "zero", "bfloat16", None),
+    "slabs": (2, (1, 3), 1, (3, 5, 17), 1, "zero", "float32", 3),
+    "slabs, reflect": (1, (2,), 1, (2, 3, 9), 1, "reflect", "float32", 3),
 }
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
 
@@ -31,18 +33,20 @@ INTERPRETED = """
 import json, sys, torch
 from test_msdnet import plain, random_model, relative
 from tomorois.msdnet import gpu
+from tomorois.msdnet.network import slabs
 
 torch.set_num_threads(1)
 gpu.TILE, gpu.WIDTH = 32, 16  # small tiles, so that a small patch has several
 
-def errors(layers, dilations, inputs, shape, batch, padding, storage):
-    model = random_model(layers, tuple(dilations), inputs, padding)
+def errors(layers, dilations, inputs, shape, batch, padding, storage, slab):
+    model = random_model(layers, tuple(dilations), inputs, padding, slab)
     draw = torch.Generator().manual_seed(3)
     x = torch.randn(batch, inputs, *shape, generator=draw, requires_grad=True)
     out = torch.randn(batch, 1, *shape, generator=draw)
     wanted = [x, *model.parameters()]
     arguments = model.config.layer_dilations, padding == "reflect", getattr(torch, storage)
-    logits, expected = gpu.GpuEngine.apply(x, *model.tensors, *arguments), plain(model, x)
+    stacked = slabs(x, slab or 1)
+    logits, expected = gpu.GpuEngine.apply(stacked, *model.tensors, *arguments), plain(model, x)
     pairs = zip(torch.autograd.grad(logits, wanted, out), torch.autograd.grad(expected, wanted, out))
     return [relative(logits, expected), *(relative(found, right) for found, right in pairs)]
 
@@ -69,10 +73,13 @@ def compiled(kernel, channels, **constants):
     return triton.compile(source, target=GPUTarget("cuda", 80, 32)).asm["ptx"].count("fma.rn.f32")
 
 print(json.dumps([
-    compiled(kernels.convolve, "*fp32", MIRROR=False, GRADIENT=False, GATED=False, **TILE),
-    compiled(kernels.convolve, "*bf16", MIRROR=False, GRADIENT=True, GATED=True, **TILE),
-    compiled(kernels.convolve_folded, "*fp32", GATED=True, **TILE),
-    compiled(kernels.correlate, "*fp32", MIRROR=True, **TILE),
+    compiled(kernels.convolve, "*fp32", MIRROR=False, GRADIENT=False, GATED=False, DEPTH=3, **TILE),
+    compiled(kernels.convolve, "*bf16", MIRROR=False, GRADIENT=True, GATED=True, DEPTH=3, **TILE),
+    compiled(kernels.convolve, "*fp32", MIRROR=False, GRADIENT=False, GATED=False, DEPTH=1, **TILE),
+    compiled(kernels.convolve_folded, "*fp32", GATED=True, DEPTH=3, **TILE),
+    compiled(kernels.convolve_folded, "*fp32", GATED=True, DEPTH=1, **TILE),
+    compiled(kernels.correlate, "*fp32", MIRROR=True, DEPTH=3, **TILE),
+    compiled(kernels.correlate, "*fp32", MIRROR=True, DEPTH=1, **TILE),
     compiled(kernels.spread, "*bf16", BLOCK=1024),
     compiled(kernels.combine, "*fp32", BLOCK=1024),
 ]))
@@ -97,7 +104,7 @@ def errors() -> object:
 @pytest.mark.parametrize("name", CASES)
 def test_outputs_and_all_gradients_equal_the_plain_module(name: str, errors: dict[str, list[float]]) -> None:
     assert len(errors[name]) == 6
-    assert max(errors[name]) < TOLERANCE[CASES[name][-1]]
+    assert max(errors[name]) < TOLERANCE[CASES[name][6]]
 
 
 @needs_triton
@@ -116,7 +123,7 @@ def test_kernels_that_cannot_run_are_left_aside_with_a_word(caplog: pytest.LogCa
 @pytest.mark.slow
 def test_kernels_compile_for_cuda_without_a_card(tmp_path: Path) -> None:
     fused = in_another_process(COMPILED, TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
-    assert fused == [72, 72, 10, 18, 8, 8]  # multiply-adds stay fused, in every kernel
+    assert fused == [72, 72, 72, 10, 10, 18, 18, 8, 8]  # multiply-adds stay fused, in every kernel
 
 
 def test_the_engine_follows_device_type_and_triton() -> None:

@@ -30,8 +30,11 @@ SHAPE = (18, 40, 37)
 ONCE = PredictSettings(orientations=1)
 
 
-def random_model(layers: int = 5, dilations: tuple[int, ...] = (1, 2), channels: int = 1) -> MSDNet:
-    model = MSDNet(MSDNetConfig(layers=layers, dilations=dilations, input_channels=channels), seed=1)
+def random_model(
+    layers: int = 5, dilations: tuple[int, ...] = (1, 2), channels: int = 1, **others: object
+) -> MSDNet:
+    config = MSDNetConfig(layers=layers, dilations=dilations, input_channels=channels, **others)
+    model = MSDNet(config, seed=1)
     with torch.no_grad():
         model.output_weight.normal_(generator=torch.Generator().manual_seed(2))
     return model
@@ -60,12 +63,11 @@ def test_one_piece_equals_the_network_on_the_normalised_tomogram() -> None:
     assert (found.voxel_size_nm, found.origin_nm, found.data.dtype) == (1.0, (5.0, -3.0, 2.0), np.float32)
 
 
-@pytest.mark.parametrize("padding", ["zero", "reflect"])
-def test_tiles_with_the_exact_halo_leave_no_seam(padding: str) -> None:
-    config = MSDNetConfig(layers=4, dilations=(1, 2), padding=padding)
-    model = MSDNet(config, seed=1)
-    with torch.no_grad():
-        model.output_weight.normal_(generator=torch.Generator().manual_seed(2))
+@pytest.mark.parametrize(
+    ("padding", "slab"), [("zero", None), ("reflect", None), ("zero", 5), ("reflect", 3)]
+)
+def test_tiles_with_the_exact_halo_leave_no_seam(padding: str, slab: int | None) -> None:
+    model = random_model(4, padding=padding, slab_planes=slab)
     record, volume = ModelRecord(voxel_size_nm=1.0), tomogram((20, 90, 80))
     whole = predict_confidence(model, record, volume)
     settings = PredictSettings(
@@ -73,7 +75,7 @@ def test_tiles_with_the_exact_halo_leave_no_seam(padding: str) -> None:
     )
     calls: list[tuple[int, int]] = []
     tiled = predict_confidence(model, record, volume, settings, lambda *call: calls.append(call))
-    assert calls[-1][0] == calls[-1][1] >= 6 * config.layers
+    assert calls[-1][0] == calls[-1][1] >= (2 if slab else 6) * 4
     np.testing.assert_allclose(tiled.data, whole.data, atol=1e-5)
     assert np.ptp(whole.data) > 0.1
 
@@ -99,6 +101,24 @@ def test_tile_cores_cover_every_voxel_once_and_fit_the_budget() -> None:
     assert covered.min() == covered.max() == 1
     with pytest.raises(InputError, match="max_memory_gib"):
         tile_boxes(covered.shape, 6, 7, 1000)
+
+
+def test_halos_by_axis_are_those_of_the_tiles() -> None:
+    shape, halos = (30, 70, 110), (2, 7, 5)
+    covered = np.zeros(shape, dtype=int)
+    for core, wide in tile_boxes(shape, 6, halos, 1_000_000):
+        covered[core] += 1
+        for c, w, n, halo in zip(core, wide, shape, halos, strict=True):
+            assert (w.start, w.stop) == (max(0, c.start - halo), min(n, c.stop + halo))
+    assert covered.min() == covered.max() == 1
+
+
+def test_a_slab_network_is_cut_along_z_first() -> None:
+    model, shape = random_model(20, (1, 2, 4, 8), slab_planes=5), (60, 80, 90)
+    budget = prediction_memory_bytes(model, shape, 1.0) // 3
+    boxes = tile_boxes(shape, model.config.channels, model.config.halo_zyx, budget)
+    assert len(boxes) > 1
+    assert all((wide[1], wide[2]) == (slice(0, 80), slice(0, 90)) for _, wide in boxes)
 
 
 @pytest.mark.parametrize(("voxel_size_nm", "bin_factor"), [(1.0, 2), (0.5, 4)])

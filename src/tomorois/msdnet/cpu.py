@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,8 +26,9 @@ WORTH_THREADS = 20_000_000  # multiply-adds of a run, about half a millisecond, 
 class Weights:
     """The network's numbers as arrays, shaped as in `network.MSDNet`, and the dilation of every layer.
 
-    ``taps`` (pairs, 3, 3, 3), ``bias`` (layers,), ``output_taps`` (channels,), ``output_bias`` (1,);
-    ``mirror``: reflect padding instead of zeros.
+    ``taps`` (pairs, 3 or 1, 3, 3), ``bias`` (layers,), ``output_taps`` (channels,), ``output_bias`` (1,);
+    ``mirror``: reflect padding instead of zeros; ``slab_planes``: how often each channel of a patch is an
+    input, from as many neighbouring planes.
     """
 
     taps: Floats
@@ -36,11 +37,17 @@ class Weights:
     output_bias: Floats
     dilations: tuple[int, ...]
     mirror: bool
+    slab_planes: int = 1
 
     @property
     def inputs(self) -> int:
-        """Channels of the patch."""
+        """Channels that the first layer sees."""
         return len(self.output_taps) - len(self.dilations)
+
+    @property
+    def kernel_taps(self) -> int:
+        """Taps of one kernel."""
+        return self.taps[0].size
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,12 @@ class GradientPlan:
     slots: Ints
     passes: Ints
     tap_rows: Ints
+
+
+def require_room(shape: Sequence[int], kernel_shape: Sequence[int], dilation: int) -> None:
+    """Raise ValueError where a patch (z, y, x) is too small to be mirrored for kernels of a dilation."""
+    if any(taps > 1 and dilation >= size for taps, size in zip(kernel_shape, shape, strict=True)):
+        raise ValueError(f"reflect padding by {dilation} voxels needs a larger patch than {tuple(shape)}")
 
 
 def empty_channels(shape: Shape, channels: int) -> Channels:
@@ -81,7 +94,9 @@ def _layout(shape: Shape, channels: int) -> tuple[int, int, int, int]:
 
 
 @lru_cache(maxsize=64)
-def schedule_of(layer_dilations: tuple[int, ...], size_z: int, size_y: int) -> Schedule:
+def schedule_of(
+    layer_dilations: tuple[int, ...], size_z: int, size_y: int, kernel_taps: int = 27
+) -> Schedule:
     """The order of work for the dilations of all layers."""
     dilations = sorted(set(layer_dilations))
     groups = [_row_groups(size_y, dilation) for dilation in dilations]
@@ -92,6 +107,7 @@ def schedule_of(layer_dilations: tuple[int, ...], size_z: int, size_y: int) -> S
         np.concatenate(groups),
         np.cumsum([0, *(len(g) for g in groups)]),
         np.array(orders, dtype=np.int64),
+        kernel_taps,
     )
 
 
@@ -108,10 +124,10 @@ def _row_groups(size_y: int, dilation: int) -> Ints:
 
 
 @lru_cache(maxsize=64)
-def forward_passes(layer_dilations: tuple[int, ...], inputs: int) -> Ints:
+def forward_passes(layer_dilations: tuple[int, ...], inputs: int, kernel_taps: int = 27) -> Ints:
     """One pass a layer: all channels so far into the next."""
     dilations = sorted(set(layer_dilations))
-    starts = np.cumsum([0, *(27 * (inputs + i) for i in range(len(layer_dilations)))])
+    starts = np.cumsum([0, *(kernel_taps * (inputs + i) for i in range(len(layer_dilations)))])
     rows = [
         (inputs + i, 0, inputs + i, starts[i], dilations.index(d), -1) for i, d in enumerate(layer_dilations)
     ]
@@ -119,7 +135,9 @@ def forward_passes(layer_dilations: tuple[int, ...], inputs: int) -> Ints:
 
 
 @lru_cache(maxsize=64)
-def gradient_plan(layer_dilations: tuple[int, ...], inputs: int, with_inputs: bool) -> GradientPlan:
+def gradient_plan(
+    layer_dilations: tuple[int, ...], inputs: int, with_inputs: bool, kernel_taps: int = 27
+) -> GradientPlan:
     """Passes from the last layer to the first, then to the inputs where their gradient is wanted."""
     layers = len(layer_dilations)
     dilations = sorted(set(layer_dilations))
@@ -134,7 +152,8 @@ def gradient_plan(layer_dilations: tuple[int, ...], inputs: int, with_inputs: bo
             later = [i for i in by_slot if layer_dilations[i] == dilation and inputs + i > channel]
             if later:
                 gate = channel if channel >= inputs else -1
-                passes.append((slots[channel], slot_of[later[0]], len(later), 27 * len(rows), kind, gate))
+                first_tap = kernel_taps * len(rows)
+                passes.append((slots[channel], slot_of[later[0]], len(later), first_tap, kind, gate))
                 rows += [block_starts[i] + channel for i in later]
     return GradientPlan(
         np.array(slots, dtype=np.int64),
@@ -144,10 +163,10 @@ def gradient_plan(layer_dilations: tuple[int, ...], inputs: int, with_inputs: bo
 
 
 @contextmanager
-def _threads_if_worthwhile(channels: Channels, pairs: int) -> Iterator[None]:
+def _threads_if_worthwhile(channels: Channels, taps: int) -> Iterator[None]:
     """One thread inside where the work is small; the results are the same bits."""
     before = numba.get_num_threads()
-    if 27 * pairs * channels.size_z * channels.size_y * channels.size_x < WORTH_THREADS:
+    if taps * channels.size_z * channels.size_y * channels.size_x < WORTH_THREADS:
         numba.set_num_threads(1)
     try:
         yield
@@ -161,16 +180,14 @@ def forward(patch: Floats, weights: Weights, progress: Progress | None = None) -
     Raises ValueError where reflect padding meets a patch that is no larger than a dilation.
     """
     shape = patch.shape[1], patch.shape[2], patch.shape[3]
-    if weights.mirror and max(weights.dilations) >= min(shape):
-        raise ValueError(
-            f"reflect padding by {max(weights.dilations)} voxels needs a larger patch than {shape}"
-        )
+    if weights.mirror:
+        require_room(shape, weights.taps.shape[1:], max(weights.dilations))
     channels = empty_channels(shape, len(weights.output_taps))
-    passes = forward_passes(weights.dilations, weights.inputs)
-    schedule = schedule_of(weights.dilations, shape[0], shape[1])
+    passes = forward_passes(weights.dilations, weights.inputs, weights.kernel_taps)
+    schedule = schedule_of(weights.dilations, shape[0], shape[1], weights.kernel_taps)
     logits = np.empty(shape, dtype=np.float32)
-    with _threads_if_worthwhile(channels, len(weights.taps)):
-        kernels.fill_inputs(patch, channels)
+    with _threads_if_worthwhile(channels, weights.taps.size):
+        kernels.fill_inputs(patch, weights.slab_planes, channels)
         for some in [slice(n, n + 1) for n in range(len(passes))] if progress else [slice(0, len(passes))]:
             args = passes[some], schedule, weights.taps.ravel(), weights.bias[some]
             kernels.run_passes(channels, *args, MIRROR if weights.mirror else ZERO, channels, False)
@@ -189,13 +206,13 @@ def backward(
     it is written once a dilation, not once a layer. ``gradients`` has a slot for each layer; ``with_patch``:
     then one for each input channel, for `patch_gradient` to fetch.
     """
-    layers, inputs = len(weights.dilations), weights.inputs
-    schedule = schedule_of(weights.dilations, channels.size_z, channels.size_y)
-    plan = gradient_plan(weights.dilations, inputs, with_patch)
-    taps = np.ascontiguousarray(weights.taps.reshape(-1, 27)[plan.tap_rows, ::-1]).ravel()
+    layers, inputs, each = len(weights.dilations), weights.inputs, weights.kernel_taps
+    schedule = schedule_of(weights.dilations, channels.size_z, channels.size_y, each)
+    plan = gradient_plan(weights.dilations, inputs, with_patch, each)
+    taps = np.ascontiguousarray(weights.taps.reshape(-1, each)[plan.tap_rows, ::-1]).ravel()
     unbiased = np.zeros(len(plan.passes), dtype=np.float32)
     padding, folding = (MIRROR, FOLD) if weights.mirror else (ZERO, ZERO)
-    with _threads_if_worthwhile(channels, 2 * len(weights.taps)):
+    with _threads_if_worthwhile(channels, 2 * weights.taps.size):
         outputs = kernels.spread_gradient(out, weights.output_taps, plan.slots, inputs, channels, gradients)
         kernels.run_passes(gradients, plan.passes, schedule, taps, unbiased, folding, channels, True)
         parts = kernels.weight_gradients(channels, gradients, plan.slots, schedule, padding)
@@ -205,13 +222,16 @@ def backward(
 
 def patch_gradient(gradients: Channels, weights: Weights) -> Floats:
     """Gradient (channels, z, y, x) of the patch, after `backward` with slots for the inputs."""
-    shape = weights.inputs, gradients.size_z, gradients.size_y, gradients.size_x
-    out = np.empty(shape, dtype=np.float32)
-    plan = gradient_plan(weights.dilations, weights.inputs, True)
-    for channel, slot in enumerate(plan.slots[: weights.inputs]):
+    shape = gradients.size_z, gradients.size_y, gradients.size_x
+    slab, found = weights.slab_planes, np.empty(shape, dtype=np.float32)
+    out = np.zeros((weights.inputs // slab, *shape), dtype=np.float32)
+    plan = gradient_plan(weights.dilations, weights.inputs, True, weights.kernel_taps)
+    for n, slot in enumerate(plan.slots[: weights.inputs]):
         pick = np.zeros(slot + 1, dtype=np.float32)
         pick[slot] = 1
-        kernels.combine_channels(gradients, pick, np.float32(0), out[channel])
+        kernels.combine_channels(gradients, pick, np.float32(0), found)
+        planes = np.clip(np.arange(shape[0]) + n % slab - slab // 2, 0, shape[0] - 1)
+        np.add.at(out[n // slab], planes, found)  # the last plane was read several times
     return out
 
 

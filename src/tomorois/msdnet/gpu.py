@@ -40,8 +40,18 @@ class TensorWeights:
 
     @property
     def inputs(self) -> int:
-        """Channels of the patches."""
+        """Channels of the patches, whose slabs are laid out already."""
         return len(self.output_taps) - len(self.dilations)
+
+    @property
+    def kernel_taps(self) -> int:
+        """Taps of one kernel: 27, or 9 on slabs."""
+        return self.taps[0].numel()
+
+    @property
+    def depth(self) -> int:
+        """Taps of one kernel along z."""
+        return self.taps.shape[1]
 
 
 @dataclass(frozen=True)
@@ -82,19 +92,17 @@ def forward(x: Tensor, weights: TensorWeights, storage: torch.dtype = torch.floa
     Raises ValueError where reflect padding meets a patch that is no larger than a dilation.
     """
     shape = x.shape[2:]
-    if weights.mirror and max(weights.dilations) >= min(shape):
-        raise ValueError(
-            f"reflect padding by {max(weights.dilations)} voxels needs a larger patch than {tuple(shape)}"
-        )
+    if weights.mirror:
+        cpu.require_room(shape, weights.taps.shape[1:], max(weights.dilations))
     slots = len(weights.output_taps)
     channels = torch.empty(len(x), slots, *shape, dtype=storage, device=x.device)
     channels[:, : weights.inputs] = x
     logits = torch.empty(len(x), 1, *shape, dtype=torch.float32, device=x.device)
     volume = shape.numel()
-    passes = forward_passes(weights.dilations, weights.inputs)
+    passes = forward_passes(weights.dilations, weights.inputs, weights.kernel_taps)
     with _on_device(x):
         for layer, (some, dilation) in enumerate(zip(passes.tolist(), weights.dilations, strict=True)):
-            _convolve(channels, channels, weights.taps, weights.bias, some, layer, dilation, weights.mirror)
+            _convolve(channels, channels, weights.taps, weights, some, layer, dilation)
         blocks = triton.cdiv(volume, BLOCK), len(x)
         kernels.combine[blocks](
             channels, weights.output_taps, weights.output_bias, logits, slots, volume, BLOCK=BLOCK
@@ -111,17 +119,16 @@ def backward(
     forward kernel with the taps reversed.
     """
     layers, inputs = len(weights.dilations), weights.inputs
-    plan = gradient_plan(weights.dilations, inputs, with_patch)
+    plan = gradient_plan(weights.dilations, inputs, with_patch, weights.kernel_taps)
     tables = _tables(weights.dilations, inputs, with_patch, out.device)
     slots = layers + (inputs if with_patch else 0)
     gradients = torch.empty(len(out), slots, *out.shape[2:], dtype=channels.dtype, device=out.device)
-    taps = weights.taps.reshape(-1, 27)[tables.tap_rows].flip(1).contiguous()
+    taps = weights.taps.reshape(-1, weights.kernel_taps)[tables.tap_rows].flip(1).contiguous()
     dilations = sorted(set(weights.dilations))
     with _on_device(out):
         output_taps = _spread(out, channels, gradients, weights, tables)
         for some in plan.passes.tolist():
-            dilation = dilations[some[4]]
-            _convolve(gradients, channels, taps, weights.bias, some, 0, dilation, weights.mirror, True)
+            _convolve(gradients, channels, taps, weights, some, 0, dilations[some[4]], True)
         of_taps = _correlate(channels, gradients, weights, tables)
     bias = gradients[:, :layers].sum(dim=(0, 2, 3, 4), dtype=torch.float64)[tables.layer_slots].float()
     patch = gradients[:, layers:].float() if with_patch else None
@@ -156,16 +163,17 @@ def _tile(shape: torch.Size) -> tuple[int, int]:
 
 
 def _convolve(
-    buffer: Tensor, gates: Tensor, taps: Tensor, bias: Tensor, step: list[int], layer: int, dilation: int,
-    mirror: bool, gradient: bool = False,
+    buffer: Tensor, gates: Tensor, taps: Tensor, weights: TensorWeights, step: list[int], layer: int,
+    dilation: int, gradient: bool = False,
 ) -> None:  # fmt: skip
     """One row of `cpu.forward_passes` (``layer`` says which bias) or of `GradientPlan.passes`."""
+    mirror = weights.mirror
     target, first, count, tap, _, gate = step
     size_z, size_y, size_x = shape = buffer.shape[2:]
     depth, width = _tile(shape)
     tiles = triton.cdiv(size_x, width) * triton.cdiv(size_z, depth)
     places = (shape.numel(), buffer.shape[1], gates.shape[1], target, first, count, tap, max(gate, 0))
-    blocks = {"GATED": gate >= 0, "BLOCK_Z": depth, "BLOCK_X": width}
+    blocks = {"GATED": gate >= 0, "DEPTH": weights.depth, "BLOCK_Z": depth, "BLOCK_X": width}
     if gradient and mirror:
         grid = tiles * size_y, len(buffer)
         kernels.convolve_folded[grid](buffer, gates, taps, *places, dilation, *shape, **blocks)
@@ -175,7 +183,7 @@ def _convolve(
             buffer,
             gates,
             taps,
-            bias,
+            weights.bias,
             *places,
             layer,
             dilation,
@@ -206,9 +214,10 @@ def _correlate(channels: Tensor, gradients: Tensor, weights: TensorWeights, tabl
     depth, width = _tile(shape)
     count = triton.cdiv(shape[2], width) * triton.cdiv(shape[0], depth) * len(channels)
     parts = torch.empty(count, weights.taps.numel(), device=channels.device)
-    kernels.correlate[3 * len(tables.pairs), count](
+    kernels.correlate[weights.depth * len(tables.pairs), count](
         channels, gradients, tables.pairs, parts, channels.shape[1], gradients.shape[1], shape.numel(),
-        weights.taps.numel(), *shape, MIRROR=weights.mirror, BLOCK_Z=depth, BLOCK_X=width,
+        weights.taps.numel(), *shape, MIRROR=weights.mirror, DEPTH=weights.depth, BLOCK_Z=depth,
+        BLOCK_X=width,
     )  # fmt: skip
     return parts.sum(dim=0, dtype=torch.float64).float().reshape(weights.taps.shape)
 

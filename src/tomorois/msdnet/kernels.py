@@ -7,6 +7,8 @@ streams (seen: 30 instead of 6 GFMA/s at 256² voxels a plane, against a plane f
 
 Results do not depend on the number of threads: whatever is summed over voxels is summed in parts that
 the shape decides. Kernels trust their arguments; `cpu` checks them.
+
+Where taps are 3×3 (a network on slabs) instead of 3×3×3, the same loops run over one plane instead of three.
 """
 
 # mypy: disable-error-code="no-untyped-def, call-arg"
@@ -60,7 +62,8 @@ class Channels(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The order of work for one network on one patch shape.
+    """The order of work for one network on one patch shape, whose kernels have ``taps`` taps: 27, or 9 in
+    the plane only.
 
     ``kinds`` (layers,) index ``dilations``. ``groups`` (n, 2) lists the first of rows a dilation apart and
     their number, those of dilation ``kind`` from ``group_starts[kind]`` on; ``orders[kind]`` visits planes
@@ -72,6 +75,7 @@ class Schedule(NamedTuple):
     groups: NDArray[np.int64]
     group_starts: NDArray[np.int64]
     orders: NDArray[np.int64]
+    taps: int
 
 
 @njit(cache=True, nogil=True)
@@ -82,9 +86,12 @@ def _mirrored(place: int, size: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _list_planes(z, dilation, channels, unit, padding, planes):
+def _list_planes(z, dilation, channels, taps, padding, planes):
     """Fill in byte offsets of the planes that the sum at ``z`` reads and of their taps; return how many."""
     size, count = channels.size_z, 0
+    if taps == 9:
+        planes[:2] = 0
+        return 1
     for n in range(MOST_PLANES):
         place, dz = z + (n - 1) * dilation, n
         if n < 3 and padding == MIRROR:
@@ -95,7 +102,7 @@ def _list_planes(z, dilation, channels, unit, padding, planes):
             place, dz = 2 * (size - 1) - z - dilation if padding == FOLD and z < size - 1 else -1, 0
         if 0 <= place < size:
             planes[2 * count] = (place - z) * channels.plane_step * 4
-            planes[2 * count + 1] = dz * unit
+            planes[2 * count + 1] = dz * 9 * 4
             count += 1
     return count
 
@@ -139,35 +146,18 @@ def _pad_sums(sums, at, dx_step, dilation, width, padding):
 
 
 @njit(cache=True, nogil=True)
-def _sum_row_group(channels, z, many, taps, step, offsets, planes, depth, sums, at, line):
-    """Sums for dx = −1, 0, 1 of all blocks of a group of rows, the channels and taps of one pass."""
-    dx_step = MANY * line
-    source = z * channels.plane_step + step[1] * LANES
-    for block in range(channels.blocks):
-        to, start = at + block * LANES, source + block * channels.block_step
-        if many:
-            convolve_many(channels.data, taps, offsets, planes, sums, to, dx_step, line, start, step[3], step[2], depth, channels.block_step)  # fmt: skip  # noqa: E501
-        else:
-            convolve_few(channels.data, taps, offsets, planes, sums, to, dx_step, line, start, step[3], step[2], depth, channels.block_step)  # fmt: skip  # noqa: E501
+def _convolve_groups(
+    channels, groups, planes_z, taps, tap_step, step, dilation, padding, bias, gate, gradient
+):
+    """Some groups of rows, a dilation apart, on some planes; ``step`` is a row of passes.
 
-
-@njit(cache=True, nogil=True)
-def _finish_row(channels, z, y, sums, at, dx_step, step, dilation, padding, bias, gate, gradient):
-    """Write the sums of one row into its target slot."""
-    place = z * channels.plane_step + y * channels.row_step + step[0] * LANES
-    _pad_sums(sums, at, dx_step, dilation, channels.size_x, padding)
-    if gradient:
-        gate_at = z * gate.plane_step + y * gate.row_step + step[5] * LANES if step[5] >= 0 else -1
-        finish_gradient(channels.data, sums, at, dx_step, dilation, place, channels.block_step, channels.blocks, gate.data, gate_at, gate.block_step)  # fmt: skip  # noqa: E501
-    else:
-        finish_forward(channels.data, sums, at, dx_step, dilation, bias, place, channels.block_step, channels.blocks, channels.size_x)  # fmt: skip  # noqa: E501
-
-
-@njit(cache=True, nogil=True)
-def _convolve_groups(channels, groups, planes_z, taps, step, dilation, padding, bias, gate, gradient):
-    """Some groups of rows, a dilation apart, on some planes; ``step`` is a row of passes."""
+    Arrays are taken out of their tuples before the loops, and no array goes to another function within:
+    each time would count references by two atomic additions, which take as long as a row.
+    """
+    data, blocks, block_step, width = channels.data, channels.blocks, channels.block_step, channels.size_x
+    gates, gated = gate.data, step[5] >= 0
     reach = (dilation + LANES - 1) // LANES * LANES
-    line = channels.blocks * LANES + 2 * reach
+    line = blocks * LANES + 2 * reach
     dx_step = MANY * line
     sums = np.zeros(3 * dx_step + LANES, np.float32)
     at = (-(sums.ctypes.data // 4)) % LANES + reach
@@ -175,25 +165,43 @@ def _convolve_groups(channels, groups, planes_z, taps, step, dilation, padding, 
     planes = np.empty(2 * MOST_PLANES, np.int64)
     for n in range(len(groups)):
         _list_lines(groups[n, 0], MANY, dilation, channels, padding, offsets[n])
-    for z in planes_z:
-        depth = _list_planes(z, dilation, channels, 36, padding, planes)
+    for k in range(len(planes_z)):
+        z = planes_z[k]
+        depth = _list_planes(z, dilation, channels, tap_step, padding, planes)
+        source, target = z * channels.plane_step + step[1] * LANES, z * channels.plane_step + step[0] * LANES
+        gate_plane = z * gate.plane_step + step[5] * LANES
         for n in range(len(groups)):
-            y, rows = groups[n]
-            _sum_row_group(channels, z, rows > FEW, taps, step, offsets[n], planes, depth, sums, at, line)
+            y, rows, entry = groups[n, 0], groups[n, 1], n * (MANY + 2)
+            if rows > FEW:
+                convolve_many(data, taps, offsets, planes, sums, entry, at, dx_step, line, source, step[3], tap_step, step[2], depth, blocks, block_step)  # fmt: skip  # noqa: E501
+            else:
+                convolve_few(data, taps, offsets, planes, sums, entry, at, dx_step, line, source, step[3], tap_step, step[2], depth, blocks, block_step)  # fmt: skip  # noqa: E501
             for r in range(rows):
                 row = y + r * dilation
-                _finish_row(channels, z, row, sums, at + r * line, dx_step, step, dilation, padding, bias, gate, gradient)  # fmt: skip  # noqa: E501
+                place, here = target + row * channels.row_step, at + r * line
+                if padding != ZERO:
+                    _pad_sums(sums, here, dx_step, dilation, width, padding)
+                if gradient:
+                    gate_at = gate_plane + row * gate.row_step if gated else -1
+                    finish_gradient(data, sums, here, dx_step, dilation, place, block_step, blocks, gates, gate_at, gate.block_step)  # fmt: skip  # noqa: E501
+                else:
+                    finish_forward(
+                        data, sums, here, dx_step, dilation, bias, place, block_step, blocks, width
+                    )
             for r in range(rows if padding == FOLD else 0):
                 row = y + r * dilation
                 if _list_folded_lines(row, dilation, channels, folded):
-                    _sum_row_group(channels, z, False, taps, step, folded, planes, depth, sums, at, line)
-                    _finish_row(
-                        channels, z, row, sums, at, dx_step, step, dilation, padding, bias, gate, gradient
+                    convolve_few(data, taps, folded, planes, sums, 0, at, dx_step, line, source, step[3], tap_step, step[2], depth, blocks, block_step)  # fmt: skip  # noqa: E501
+                    _pad_sums(sums, at, dx_step, dilation, width, padding)
+                    place, gate_at = (
+                        target + row * channels.row_step,
+                        gate_plane + row * gate.row_step if gated else -1,
                     )
+                    finish_gradient(data, sums, at, dx_step, dilation, place, block_step, blocks, gates, gate_at, gate.block_step)  # fmt: skip  # noqa: E501
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _convolve(channels, groups, order, taps, step, dilation, padding, bias, gate, gradient):
+def _convolve(channels, groups, order, taps, tap_step, step, dilation, padding, bias, gate, gradient):
     segments = (len(order) + PLANES_A_TASK - 1) // PLANES_A_TASK
     together = max(1, min(4, (262144 // (3 * channels.row_step) - 2) // MANY))
     bundles = (len(groups) + together - 1) // together
@@ -201,9 +209,19 @@ def _convolve(channels, groups, order, taps, step, dilation, padding, bias, gate
         n = task // segments * together
         segment = task % segments
         planes_z = order[segment * len(order) // segments : (segment + 1) * len(order) // segments]
-        _convolve_groups(
-            channels, groups[n : n + together], planes_z, taps, step, dilation, padding, bias, gate, gradient
-        )
+        _convolve_groups(channels, groups[n : n + together], planes_z, taps, tap_step, step, dilation, padding, bias, gate, gradient)  # fmt: skip  # noqa: E501
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _run_by_plane(channels, passes, schedule, taps, biases, padding, gate, gradient):
+    """All passes on one plane after another, which stays in the cache; for kernels without taps along z."""
+    together = max(1, min(PLANES_A_PART, 131072 // channels.plane_step))
+    for task in prange((channels.size_z + together - 1) // together):
+        planes_z = schedule.orders[0, task * together : (task + 1) * together]
+        for n in range(len(passes)):
+            kind = passes[n, 4]
+            groups = schedule.groups[schedule.group_starts[kind] : schedule.group_starts[kind + 1]]
+            _convolve_groups(channels, groups, planes_z, taps, schedule.taps, passes[n], schedule.dilations[kind], padding, biases[n], gate, gradient)  # fmt: skip  # noqa: E501
 
 
 @njit(cache=True, nogil=True)
@@ -214,11 +232,14 @@ def run_passes(channels, passes, schedule, taps, biases, padding, gate, gradient
     Forward: target = relu(bias + sums). Gradient: target += sums, then zero where the slot of ``gate``
     is not positive (slot −1: no gate).
     """
+    if schedule.taps == 9:
+        _run_by_plane(channels, passes, schedule, taps, biases, padding, gate, gradient)
+        return
     for n in range(len(passes)):
         kind = passes[n, 4]
         groups = schedule.groups[schedule.group_starts[kind] : schedule.group_starts[kind + 1]]
         dilation = schedule.dilations[kind]
-        _convolve(channels, groups, schedule.orders[kind], taps, passes[n], dilation, padding, biases[n], gate, gradient)  # fmt: skip  # noqa: E501
+        _convolve(channels, groups, schedule.orders[kind], taps, schedule.taps, passes[n], dilation, padding, biases[n], gate, gradient)  # fmt: skip  # noqa: E501
 
 
 @njit(cache=True, nogil=True)
@@ -234,87 +255,113 @@ def _fold_shifted(shifted, at, dx_step, dilation, width):
 
 
 @njit(cache=True, nogil=True)
-def _correlate(channels, gradients, planes_z, slot, count, dilation, padding, totals):
+def _list_sources(z, count, dilation, channels, taps, padding, planes, sources):
+    """Fill in byte offsets of all channels' planes that meet the gradient at ``z``, and of their totals;
+    return how many."""
+    depth = _list_planes(z, dilation, channels, taps, padding, planes)
+    for channel in range(count):
+        for m in range(depth):
+            n = 2 * (channel * depth + m)
+            sources[n] = planes[2 * m] + channel * LANES * 4
+            sources[n + 1] = (planes[2 * m + 1] + channel * taps * 4) * LANES
+    return count * depth
+
+
+@njit(cache=True, nogil=True)
+def _correlate(channels, gradients, planes_z, slot, count, dilation, padding, taps, totals):
     """Add what some planes give to one layer's totals [channel, tap, lane]; the last vector is the bias's."""
+    data, grads, blocks, block_step = channels.data, gradients.data, channels.blocks, channels.block_step
     reach = (dilation + LANES - 1) // LANES * LANES
-    line = channels.blocks * LANES + 2 * reach
-    stripe = max(1, min(channels.size_y, BLOCKS_A_STRIPE // channels.blocks))
+    line = blocks * LANES + 2 * reach
+    stripe = max(1, min(channels.size_y, BLOCKS_A_STRIPE // blocks))
     dx_step = stripe * line
     shifted = np.zeros(3 * dx_step + LANES, np.float32)
     at = (-(shifted.ctypes.data // 4)) % LANES + reach
     lines, planes = np.empty((channels.size_y, 3), np.int64), np.empty(2 * MOST_PLANES, np.int64)
+    sources = np.empty(2 * 3 * count, np.int64)
     for y in range(channels.size_y):
         _list_lines(y, 1, dilation, channels, padding, lines[y])
-    for z in planes_z:
-        depth = _list_planes(z, dilation, channels, 36 * LANES, padding, planes)
+    for k in range(len(planes_z)):
+        z = planes_z[k]
+        found = _list_sources(z, count, dilation, channels, taps, padding, planes, sources)
+        source = z * channels.plane_step
         for y in range(0, channels.size_y, stripe):
             rows = min(stripe, channels.size_y - y)
             for r in range(rows):
-                source = z * gradients.plane_step + (y + r) * gradients.row_step + slot * LANES
-                shift_row(gradients.data, source, gradients.block_step, shifted, at + r * line, dx_step, dilation, channels.blocks, totals, count * 27 * LANES)  # fmt: skip  # noqa: E501
+                row = z * gradients.plane_step + (y + r) * gradients.row_step + slot * LANES
+                shift_row(grads, row, gradients.block_step, shifted, at + r * line, dx_step, dilation, blocks, totals, count * taps * LANES)  # fmt: skip  # noqa: E501
                 if padding == MIRROR:
                     _fold_shifted(shifted, at + r * line, dx_step, dilation, channels.size_x)
-            for channel in range(count):
-                source, total, m = z * channels.plane_step + channel * LANES, channel * 27 * LANES, 0
-                while m + PLANES <= depth:
-                    correlate_planes(channels.data, lines[y:], planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
-                    m += PLANES
-                while m < depth:
-                    correlate_plane(channels.data, lines[y:], planes, shifted, totals, m, rows, source, channels.block_step, channels.blocks, at, dx_step, line, total)  # fmt: skip  # noqa: E501
-                    m += 1
+            n = 0
+            while n + PLANES <= found:
+                correlate_planes(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
+                n += PLANES
+            while n < found:
+                correlate_plane(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
+                n += 1
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def weight_gradients(channels, gradients, slots, schedule, padding):
-    """Gradients of all taps and biases: (parts, pairs × 27 + layers), a part for every few planes.
+    """Gradients of all taps and biases: (parts, pairs × taps + layers), a part for every few planes.
 
     ``slots`` of the channels' gradients, inputs first.
     """
-    layers, size = len(schedule.kinds), channels.size_z
+    layers, size, each = len(schedule.kinds), channels.size_z, schedule.taps
     inputs = len(slots) - layers
-    taps = 27 * (inputs * layers + layers * (layers - 1) // 2)
+    taps = each * (inputs * layers + layers * (layers - 1) // 2)
     parts = np.zeros(((size + PLANES_A_PART - 1) // PLANES_A_PART, taps + layers), np.float32)
     for part in prange(len(parts)):
-        done = 0
-        for layer in range(layers):
-            count, kind = inputs + layer, schedule.kinds[layer]
-            totals = np.zeros((27 * count + 1) * LANES, np.float32)
+        for kind, dilation in enumerate(schedule.dilations):  # whose layers meet the same planes in the cache
             planes_z = schedule.orders[kind, part * PLANES_A_PART : (part + 1) * PLANES_A_PART]
-            _correlate(channels, gradients, planes_z, slots[count], count, schedule.dilations[kind], padding, totals)  # fmt: skip  # noqa: E501
-            for tap in range(27 * count):
-                parts[part, done + tap] = sum_lanes(totals, tap * LANES)
-            parts[part, taps + layer] = sum_lanes(totals, 27 * count * LANES)
-            done += 27 * count
+            for layer in range(layers):
+                if schedule.kinds[layer] != kind:
+                    continue
+                count = inputs + layer
+                first = each * (inputs * layer + layer * (layer - 1) // 2)
+                totals = np.zeros((each * count + 1) * LANES, np.float32)
+                _correlate(
+                    channels, gradients, planes_z, slots[count], count, dilation, padding, each, totals
+                )
+                for tap in range(each * count):
+                    parts[part, first + tap] = sum_lanes(totals, tap * LANES)
+                parts[part, taps + layer] = sum_lanes(totals, each * count * LANES)
     return parts
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def fill_inputs(patch, channels):
-    """Copy a patch (channels, z, y, x) to the first slots, zeros beyond x; clear the rows of zeros."""
+def fill_inputs(patch, slab_planes, channels):
+    """Copy a patch (channels, z, y, x) to the first slots, zeros beyond x; clear the rows of zeros.
+
+    Every channel comes ``slab_planes`` times, from the planes around each; beyond the patch the last repeats.
+    """
     data = channels.data
     for z in prange(channels.size_z):
         end = z * channels.plane_step + channels.size_y * channels.row_step
         data[end : end + channels.row_step] = 0
-        for channel in range(len(patch)):
+        for slot in range(len(patch) * slab_planes):
+            plane = z + slot % slab_planes - slab_planes // 2
+            plane = min(max(plane, 0), channels.size_z - 1)
             for y in range(channels.size_y):
-                row = patch[channel, z, y]
+                row = patch[slot // slab_planes, plane, y]
                 for block in range(channels.blocks):
                     place = z * channels.plane_step + y * channels.row_step + block * channels.block_step
                     for lane in range(LANES):
                         x = block * LANES + lane
                         inside = x < channels.size_x
-                        data[place + channel * LANES + lane] = row[x] if inside else np.float32(0)
+                        data[place + slot * LANES + lane] = row[x] if inside else np.float32(0)
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def combine_channels(channels, weights, bias, out):
     """The 1×1×1 layer: ``out`` (z, y, x) = bias + weights · channels."""
+    data = channels.data
     for z in prange(channels.size_z):
         line = np.empty(channels.blocks * LANES, np.float32)
         for y in range(channels.size_y):
             for block in range(channels.blocks):
                 place = z * channels.plane_step + y * channels.row_step + block * channels.block_step
-                weighted_channels(channels.data, place, weights, len(weights), bias, line, block * LANES)
+                weighted_channels(data, place, weights, len(weights), bias, line, block * LANES)
             row = out[z, y]
             for x in range(channels.size_x):
                 row[x] = line[x]
@@ -326,7 +373,7 @@ def spread_gradient(out, weights, slots, inputs, channels, gradients):
 
     Returns, for each plane, the sums of ``out`` × channel, and of ``out`` itself last.
     """
-    count, data = len(weights), gradients.data  # numba drops what is assigned to a slice of an attribute
+    count, source, data = len(weights), channels.data, gradients.data
     parts = np.zeros((channels.size_z, count + 1), np.float32)
     for z in prange(channels.size_z):
         end = z * gradients.plane_step + gradients.size_y * gradients.row_step
@@ -340,7 +387,7 @@ def spread_gradient(out, weights, slots, inputs, channels, gradients):
             for block in range(channels.blocks):
                 place = z * channels.plane_step + y * channels.row_step + block * channels.block_step
                 to = z * gradients.plane_step + y * gradients.row_step + block * gradients.block_step
-                spread_block(channels.data, place, weights, slots, count, inputs, line, block * LANES, data, to, totals)  # fmt: skip  # noqa: E501
+                spread_block(source, place, weights, slots, count, inputs, line, block * LANES, data, to, totals)  # fmt: skip  # noqa: E501
         for channel in range(count + 1):
             parts[z, channel] = sum_lanes(totals, channel * LANES)
     return parts

@@ -3,6 +3,9 @@
 Every layer is one dilated 3×3×3 convolution, one channel wide, over the input and all earlier
 layers; the output is a 1×1×1 convolution over everything. There is no pooling, so every layer sees
 the full resolution, and the number of layers is the only size to choose.
+
+On slabs ("2.5D") convolutions are 3×3 in the plane, and what a plane of the input and its neighbours
+along z show are separate input channels.
 """
 
 from __future__ import annotations
@@ -47,6 +50,11 @@ class MSDNetConfig(Settings):
         default=0.05, gt=0, lt=1, description="Confidence that the untrained network gives every voxel."
     )
 
+    slab_planes: Literal[1, 3, 5, 7, 9, 11, 13, 15] | None = Field(
+        default=None,
+        description="Neighbouring planes that a 2.5D network sees as channels, odd, 1 to 15; unset: 3D.",
+    )
+
     @field_validator("dilations")
     @classmethod
     def _at_least_one(cls, dilations: tuple[int, ...]) -> tuple[int, ...]:
@@ -65,9 +73,25 @@ class MSDNetConfig(Settings):
         return sum(self.layer_dilations)
 
     @property
+    def halo_zyx(self) -> tuple[int, int, int]:
+        """`halo` by axis: a slab reaches less far along z."""
+        along_z = self.halo if self.slab_planes is None else self.slab_planes // 2
+        return along_z, self.halo, self.halo
+
+    @property
+    def kernel_shape(self) -> tuple[int, int, int]:
+        """Taps along z, y, x of every kernel."""
+        return 3 if self.slab_planes is None else 1, 3, 3
+
+    @property
+    def stacked_channels(self) -> int:
+        """Channels that the first layer sees: the input's, once for every plane of a slab."""
+        return self.input_channels * (self.slab_planes or 1)
+
+    @property
     def channels(self) -> int:
-        """Channels that the output layer sees: the input's and one of every layer."""
-        return self.input_channels + self.layers
+        """Channels that the output layer sees: the first layer's and one of every layer."""
+        return self.stacked_channels + self.layers
 
 
 def engine_for(device: str, dtype: torch.dtype, kernels_on_card: bool) -> Literal["cpu", "gpu", "torch"]:
@@ -101,8 +125,9 @@ def gpu_kernels_work(device: torch.device) -> bool:
 class MSDNet(nn.Module):
     """Mixed-scale dense network on float32 patches (batch, channel, z, y, x), giving logits.
 
-    All convolution kernels live in one parameter ``weight`` (pairs, 3, 3, 3): the block of layer i,
-    ``layer_weight(i)``, has one kernel for each input channel and each earlier layer.
+    All convolution kernels live in one parameter ``weight`` (pairs, 3, 3, 3), or (pairs, 1, 3, 3) on slabs:
+    the block of layer i, ``layer_weight(i)``, has one kernel for each channel of the input (and plane of a
+    slab) and each earlier layer.
     Initial values depend on ``seed`` only. On a GPU, ``channel_dtype = torch.bfloat16`` keeps channels in
     half the memory, at a relative error of about 1 %.
     """
@@ -112,9 +137,9 @@ class MSDNet(nn.Module):
     def __init__(self, config: MSDNetConfig | None = None, seed: int = 0) -> None:
         super().__init__()
         self.config = config or MSDNetConfig()
-        widths = [self.config.input_channels + i for i in range(self.config.layers)]
+        widths = [self.config.stacked_channels + i for i in range(self.config.layers)]
         self.block_starts = tuple(int(n) for n in np.cumsum([0, *widths]))
-        self.weight = nn.Parameter(torch.empty(self.block_starts[-1], 3, 3, 3))
+        self.weight = nn.Parameter(torch.empty(self.block_starts[-1], *self.config.kernel_shape))
         self.bias = nn.Parameter(torch.empty(self.config.layers))
         self.output_weight = nn.Parameter(torch.empty(self.config.channels))
         self.output_bias = nn.Parameter(torch.empty(1))
@@ -125,8 +150,8 @@ class MSDNet(nn.Module):
         config = self.config
         draw = np.random.default_rng(seed).standard_normal(tuple(self.weight.shape))
         # Over the inputs of the whole net, as Pelt and Sethian (2018) draw, training is 4 % behind in loss.
-        inputs = np.diff(self.block_starts)
-        spread = np.sqrt(2.0 / (27 * np.repeat(inputs, inputs)))[:, None, None, None]
+        inputs, taps = np.diff(self.block_starts), np.prod(config.kernel_shape)
+        spread = np.sqrt(2.0 / (taps * np.repeat(inputs, inputs)))[:, None, None, None]
         prior = config.output_prior
         with torch.no_grad():
             self.weight.copy_(torch.from_numpy(spread * draw))
@@ -135,7 +160,7 @@ class MSDNet(nn.Module):
             self.output_bias.fill_(float(np.log(prior / (1 - prior))))
 
     def layer_weight(self, layer: int) -> Tensor:
-        """Kernels of one layer: (input channels + layer, 3, 3, 3)."""
+        """Kernels of one layer: (stacked channels + layer, 3 or 1, 3, 3)."""
         return self.weight[self.block_starts[layer] : self.block_starts[layer + 1]]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -145,12 +170,14 @@ class MSDNet(nn.Module):
         """
         if self.engine == "torch":
             return self.forward_by_torch(x)
-        arguments = x, *self.tensors, self.config.layer_dilations, self.config.padding == "reflect"
+        config = self.config
+        arguments = *self.tensors, config.layer_dilations, config.padding == "reflect"
         if self.engine == "gpu":
             from tomorois.msdnet.gpu import GpuEngine  # Triton is not everywhere
 
-            return GpuEngine.apply(*arguments, self.channel_dtype)  # type: ignore[no-any-return]
-        return _Engine.apply(*arguments)  # type: ignore[no-any-return]
+            stacked = slabs(x, config.slab_planes or 1)
+            return GpuEngine.apply(stacked, *arguments, self.channel_dtype)  # type: ignore[no-any-return]
+        return _Engine.apply(x, *arguments, config.slab_planes or 1)  # type: ignore[no-any-return]
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -166,13 +193,25 @@ class MSDNet(nn.Module):
 
     def forward_by_torch(self, x: Tensor) -> Tensor:
         mode = "constant" if self.config.padding == "zero" else "reflect"
-        features = x
+        features, depth = slabs(x, self.config.slab_planes or 1), self.config.kernel_shape[0] // 2
         for layer, dilation in enumerate(self.config.layer_dilations):
-            padded = F.pad(features, (dilation,) * 6, mode=mode)
+            padded = F.pad(features, (*(dilation,) * 4, *(depth * dilation,) * 2), mode=mode)
             weight, bias = self.layer_weight(layer)[None], self.bias[layer : layer + 1]
             out = F.conv3d(padded, weight, bias, dilation=dilation)
             features = torch.cat([features, torch.relu(out)], dim=1)
         return F.conv3d(features, self.output_weight.view(1, -1, 1, 1, 1), self.output_bias)
+
+
+def slabs(x: Tensor, planes: int) -> Tensor:
+    """Patches (B, C × planes, Z, Y, X) of patches (B, C, Z, Y, X): every channel with its neighbours along z.
+
+    Beyond the patch its last plane repeats.
+    """
+    if planes == 1:
+        return x
+    own = torch.arange(x.shape[2], device=x.device)[:, None]
+    around = torch.arange(planes, device=x.device) - planes // 2
+    return x[:, :, (own + around).clamp(0, x.shape[2] - 1)].movedim(3, 2).flatten(1, 2)
 
 
 class _Engine(torch.autograd.Function):
@@ -180,9 +219,9 @@ class _Engine(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Tensor:
-        x, *tensors, dilations, mirror = arguments
+        x, *tensors, dilations, mirror, slab_planes = arguments
         ctx.save_for_backward(*tensors)
-        ctx.weights = _as_arrays(tensors, dilations, mirror)
+        ctx.weights = _as_arrays(tensors, dilations, mirror, slab_planes)
         results = [cpu.forward(patch, ctx.weights) for patch in x.detach().contiguous().numpy()]
         ctx.channels = [channels for _, channels in results]
         return torch.from_numpy(np.stack([logits for logits, _ in results]))[:, None]
@@ -201,12 +240,14 @@ class _Engine(torch.autograd.Function):
             totals = [a + b for a, b in zip(totals, found, strict=True)] if totals else list(found)
             patches += [cpu.patch_gradient(gradients, weights)] if wanted else []
         of_patches = torch.from_numpy(np.stack(patches)) if wanted else None
-        return (of_patches, *(torch.from_numpy(total) for total in totals), None, None)
+        return (of_patches, *(torch.from_numpy(total) for total in totals), None, None, None)
 
 
-def _as_arrays(tensors: Sequence[Tensor], dilations: tuple[int, ...], mirror: bool) -> cpu.Weights:
+def _as_arrays(
+    tensors: Sequence[Tensor], dilations: tuple[int, ...], mirror: bool, slab_planes: int
+) -> cpu.Weights:
     taps, bias, output_taps, output_bias = (t.detach().contiguous().numpy() for t in tensors)
-    return cpu.Weights(taps, bias, output_taps, output_bias, dilations, mirror)
+    return cpu.Weights(taps, bias, output_taps, output_bias, dilations, mirror, slab_planes)
 
 
 def infer(
@@ -221,7 +262,8 @@ def infer(
     patch = volume[None] if volume.ndim == 3 else volume
     config = model.config
     if model.engine == "cpu":
-        weights = _as_arrays(model.tensors, config.layer_dilations, config.padding == "reflect")
+        mirror = config.padding == "reflect"
+        weights = _as_arrays(model.tensors, config.layer_dilations, mirror, config.slab_planes or 1)
         out = torch.from_numpy(cpu.forward(patch, weights, progress)[0])
     else:
         with torch.no_grad():

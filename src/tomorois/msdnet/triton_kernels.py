@@ -6,7 +6,8 @@ of them, so four outputs take 54 loads a channel instead of 108. Tiles are `BLOC
 voxels, both powers of two.
 
 What is summed over voxels is summed in parts that the shape decides, never by atomic additions: the same
-bits every time. Kernels trust their arguments.
+bits every time. ``DEPTH`` is the number of taps along z, 3, or 1 for a network on slabs. Kernels trust their
+arguments.
 """
 
 # mypy: disable-error-code="no-untyped-def, misc"
@@ -61,7 +62,7 @@ def convolve(
     buffer, gates, taps, biases, volume, slots, gate_slots, target, first, count, tap, gate_slot, layer,
     dilation, size_z, size_y, size_x,
     MIRROR: tl.constexpr, GRADIENT: tl.constexpr, GATED: tl.constexpr,
-    BLOCK_Z: tl.constexpr, BLOCK_X: tl.constexpr,
+    DEPTH: tl.constexpr, BLOCK_Z: tl.constexpr, BLOCK_X: tl.constexpr,
 ):  # fmt: skip
     """Sum ``count`` slots from ``first`` on, with their taps from ``tap`` on, into the slot ``target``.
 
@@ -84,12 +85,12 @@ def convolve(
     y0, y1, y2, y3, y4, y5 = y0 * size_x, y1 * size_x, y2 * size_x, y3 * size_x, y4 * size_x, y5 * size_x
     total0 = tl.zeros((BLOCK_Z, BLOCK_X), tl.float32)
     total1, total2, total3 = total0, total0, total0
-    for dz in range(3):
-        from_z, z_inside = _mirrored(z + (dz - 1) * dilation, size_z, MIRROR)
+    for dz in range(DEPTH):
+        from_z, z_inside = _mirrored(z + (dz - DEPTH // 2) * dilation, size_z, MIRROR)
         planes = (from_z * size_y * size_x)[:, None]
         for channel in range(count):
             start = buffer + (batch * slots + first + channel) * volume
-            weights = taps + tap + 27 * channel + 9 * dz
+            weights = taps + tap + 9 * (DEPTH * channel + dz)
             for dx in tl.static_range(3):
                 from_x, x_inside = _mirrored(x + (dx - 1) * dilation, size_x, MIRROR)
                 inside = z_inside[:, None] & x_inside[None, :]
@@ -146,7 +147,8 @@ def _folded(place, item, dilation, size):
 @triton.jit(do_not_specialize=[*VARYING[:-2], "dilation", "size_z", "size_y"])
 def convolve_folded(
     buffer, gates, taps, volume, slots, gate_slots, target, first, count, tap, gate_slot, dilation,
-    size_z, size_y, size_x, GATED: tl.constexpr, BLOCK_Z: tl.constexpr, BLOCK_X: tl.constexpr,
+    size_z, size_y, size_x, GATED: tl.constexpr, DEPTH: tl.constexpr,
+    BLOCK_Z: tl.constexpr, BLOCK_X: tl.constexpr,
 ):  # fmt: skip
     """The gradient's `convolve` where layers see the mirrored volume: what lies beyond it is folded back.
 
@@ -158,8 +160,8 @@ def convolve_folded(
     y = n // x_blocks % size_y
     z = n // x_blocks // size_y * BLOCK_Z + tl.arange(0, BLOCK_Z)
     total = tl.zeros((BLOCK_Z, BLOCK_X), tl.float32)
-    for dz in range(5):
-        from_z, z_inside, tap_z = _folded(z, dz, dilation, size_z)
+    for item in range(2 * DEPTH - 1):
+        from_z, z_inside, tap_z = _folded(z, item if DEPTH == 3 else 1, dilation, size_z)
         for dy in range(5):
             from_y, y_inside, tap_y = _folded(y, dy, dilation, size_y)
             if y_inside & (tl.max(z_inside.to(tl.int32), axis=0) > 0):
@@ -168,12 +170,12 @@ def convolve_folded(
                     from_x, x_inside, tap_x = _folded(x, dx, dilation, size_x)
                     inside = z_inside[:, None] & x_inside[None, :]
                     places = buffer + rows + from_x[None, :]
-                    weights = taps + tap + 9 * tap_z + 3 * tap_y + tap_x
+                    weights = taps + tap + 9 * (tap_z if DEPTH == 3 else 0) + 3 * tap_y + tap_x
                     for channel in range(count):
                         value = tl.load(
                             places + (batch * slots + first + channel) * volume, mask=inside, other=0.0
                         )
-                        total += value.to(tl.float32) * tl.load(weights + 27 * channel)
+                        total += value.to(tl.float32) * tl.load(weights + 9 * DEPTH * channel)
     columns = (z * size_y * size_x)[:, None] + x[None, :]
     inside = (z < size_z)[:, None] & (x < size_x)[None, :]
     place = buffer + (batch * slots + target) * volume + y * size_x + columns
@@ -184,14 +186,15 @@ def convolve_folded(
 @triton.jit(do_not_specialize=["channel_slots", "gradient_slots", "volume", "part_step", "size_z", "size_y"])
 def correlate(
     channels, gradients, pairs, parts, channel_slots, gradient_slots, volume, part_step,
-    size_z, size_y, size_x, MIRROR: tl.constexpr, BLOCK_Z: tl.constexpr, BLOCK_X: tl.constexpr,
+    size_z, size_y, size_x, MIRROR: tl.constexpr, DEPTH: tl.constexpr,
+    BLOCK_Z: tl.constexpr, BLOCK_X: tl.constexpr,
 ):  # fmt: skip
     """One part of the gradients of nine taps: those at one dz of a layer's kernel on one channel.
 
     ``pairs`` has a row for each kernel: slot of the layer's gradient, channel, dilation.
-    Programs: (pairs × 3, x blocks × z blocks × batch), a part for each of the latter.
+    Programs: (pairs × depth, x blocks × z blocks × batch), a part for each of the latter.
     """
-    pair, dz, part = tl.program_id(0) // 3, tl.program_id(0) % 3, tl.program_id(1)
+    pair, dz, part = tl.program_id(0) // DEPTH, tl.program_id(0) % DEPTH, tl.program_id(1)
     slot, channel = tl.load(pairs + 3 * pair), tl.load(pairs + 3 * pair + 1)
     dilation = tl.load(pairs + 3 * pair + 2)
     x_blocks, z_blocks = tl.cdiv(size_x, BLOCK_X), tl.cdiv(size_z, BLOCK_Z)
@@ -202,7 +205,7 @@ def correlate(
     start = channels + (batch * channel_slots + channel) * volume
     own_z = (z * size_y * size_x)[:, None] + x[None, :]
     inside = (z < size_z)[:, None] & (x < size_x)[None, :]
-    from_z, z_inside = _mirrored(z + (dz - 1) * dilation, size_z, MIRROR)
+    from_z, z_inside = _mirrored(z + (dz - DEPTH // 2) * dilation, size_z, MIRROR)
     left, left_inside = _mirrored(x - dilation, size_x, MIRROR)
     middle, middle_inside = _mirrored(x, size_x, MIRROR)
     right, right_inside = _mirrored(x + dilation, size_x, MIRROR)
@@ -230,7 +233,7 @@ def correlate(
         lower_left += g * tl.load(here + left[None, :], mask=left_inside & row_inside, other=0.0)
         lower += g * tl.load(here + middle[None, :], mask=middle_inside & row_inside, other=0.0)
         lower_right += g * tl.load(here + right[None, :], mask=right_inside & row_inside, other=0.0)
-    to = parts + part.to(tl.int64) * part_step + 27 * pair + 9 * dz
+    to = parts + part.to(tl.int64) * part_step + 9 * (DEPTH * pair + dz)
     tl.store(to, tl.sum(upper_left))
     tl.store(to + 1, tl.sum(upper))
     tl.store(to + 2, tl.sum(upper_right))

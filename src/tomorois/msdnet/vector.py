@@ -25,7 +25,7 @@ WIDE = LANES == 16  # 32 registers of 16 lanes, else as if 16
 MANY, FEW = (
     (4, 2) if WIDE else (3, 1)
 )  # rows that share loads: 3 sums and about 1 input a row fit the registers
-PLANES = 3 if WIDE else 1  # planes of the weight gradient at once: 9 sums each
+PLANES = 3 if WIDE else 1  # input planes of the weight gradient at once: 9 sums each
 
 FLOAT, INT32, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 VECTOR, LANE_NUMBERS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT32, LANES)
@@ -116,46 +116,52 @@ class Emitter:
 
 def _convolution(rows: int) -> Callable[..., None]:
     @intrinsic
-    def convolve_block(typingctx, buffer, taps, offsets, planes, sums, at, dx_step, row_step, source, tap, count, depth, ahead):  # fmt: skip  # noqa: E501
-        """Sum ``count`` neighbouring channels of one block over planes and rows, for ``rows`` output rows.
+    def convolve_row(typingctx, buffer, taps, offsets, planes, sums, line, at, dx_step, row_step, source, tap, tap_step, count, depth, blocks, step):  # fmt: skip  # noqa: E501
+        """Sum ``count`` neighbouring channels over planes and rows, for all blocks of ``rows`` output rows.
 
-        Into ``sums`` [dx, row, lane] go three sums a row, for dx = −1, 0, 1, all *at the input's place*:
-        so no load is unaligned, and the shift by the dilation waits for `finish_forward`. ``offsets``
-        holds rows + 2 input rows; ``planes`` holds ``depth`` input planes and the offsets of their taps.
-        ``ahead`` floats on lies what the next call will read.
+        Into ``sums`` [dx, row, x] go three sums a row, for dx = −1, 0, 1, all *at the input's place*: so no
+        load is unaligned, and the shift by the dilation waits for `finish_forward`. ``offsets`` holds from
+        ``line`` on rows + 2 input rows; ``planes`` holds ``depth`` input planes and the offsets of their
+        taps. ``tap_step`` floats lie between the taps of neighbouring channels, ``step`` between blocks.
         """
-        signature = types.void(buffer, taps, offsets, planes, sums, *[I] * 8)
+        signature = types.void(buffer, taps, offsets, planes, sums, *[I] * 11)
 
         def generate(context, builder, sig, args):
             e = Emitter(context, builder)
             buffer, taps, offsets, planes, sums = e.starts(sig.args[:5], args[:5])
-            at, dx_step, row_step, source, tap, count, depth, ahead = args[5:]
-            lines = [e.integer(e.plus(offsets, r, size=8)) for r in range(rows + 2)]
+            line, at, dx_step, row_step, source, tap, tap_step, count, depth, blocks, step = args[5:]
+            first = e.plus(offsets, line, size=8)
+            lines = [e.integer(e.plus(first, r, size=8)) for r in range(rows + 2)]
             totals = e.variables(3 * rows)
-            with cgutils.for_range(builder, depth, intp=INT64) as z:
-                entry = e.plus(planes, z.index, 2, size=8)
-                plane = builder.add(e.plus(buffer, source), e.integer(entry))
-                plane_taps = builder.add(e.plus(taps, tap), e.integer(e.plus(entry, 1, size=8)))
-                with cgutils.for_range(builder, count, intp=INT64) as channel:
-                    places = [e.plus(builder.add(plane, line), channel.index, LANES) for line in lines]
-                    inputs = [e.load(place, BYTES) for place in places]
-                    for place in places[1:-1]:
-                        e.prefetch(e.plus(place, ahead))
-                    weights = e.plus(plane_taps, channel.index, 27)
-                    for dy in range(3):
-                        for dx in range(3):
-                            weight = e.broadcast(e.plus(weights, 3 * dy + dx))
-                            for r in range(rows):
-                                e.add_to(totals[dx * rows + r], weight, inputs[r + dy])
-            for dx in range(3):
-                for r in range(rows):
-                    place = e.plus(e.plus(e.plus(sums, at), dx_step, dx), row_step, r)
-                    e.store(builder.load(totals[dx * rows + r]), place)
+            with cgutils.for_range(builder, blocks, intp=INT64) as block:
+                here = e.plus(e.plus(buffer, source), builder.mul(block.index, step))
+                for total in totals:
+                    builder.store(ZERO, total)
+                with cgutils.for_range(builder, depth, intp=INT64) as z:
+                    entry = e.plus(planes, z.index, 2, size=8)
+                    plane = builder.add(here, e.integer(entry))
+                    plane_taps = builder.add(e.plus(taps, tap), e.integer(e.plus(entry, 1, size=8)))
+                    with cgutils.for_range(builder, count, intp=INT64) as channel:
+                        places = [e.plus(builder.add(plane, row), channel.index, LANES) for row in lines]
+                        inputs = [e.load(place, BYTES) for place in places]
+                        for place in places[1:-1]:
+                            e.prefetch(e.plus(place, step))
+                        weights = e.plus(plane_taps, builder.mul(channel.index, tap_step))
+                        for dy in range(3):
+                            for dx in range(3):
+                                weight = e.broadcast(e.plus(weights, 3 * dy + dx))
+                                for r in range(rows):
+                                    e.add_to(totals[dx * rows + r], weight, inputs[r + dy])
+                to = e.plus(e.plus(sums, at), block.index, LANES)
+                for dx in range(3):
+                    for r in range(rows):
+                        place = e.plus(e.plus(to, dx_step, dx), row_step, r)
+                        e.store(builder.load(totals[dx * rows + r]), place)
             return context.get_dummy_value()
 
         return signature, generate
 
-    return convolve_block
+    return convolve_row
 
 
 convolve_many, convolve_few = _convolution(MANY), _convolution(FEW)
@@ -216,21 +222,22 @@ def finish_gradient(typingctx, buffer, sums, at, dx_step, dilation, target, step
 
 def _correlation(depth: int) -> Callable[..., None]:
     @intrinsic
-    def correlate(typingctx, channels, lines, planes, shifted, totals, plane, rows, source, step, blocks, at, dx_step, row_step, total):  # fmt: skip  # noqa: E501
-        """Add gradient × input over ``rows`` rows to ``totals`` [tap, lane], for ``depth`` planes.
+    def correlate(typingctx, channels, lines, planes, shifted, totals, first, plane, rows, source, step, blocks, at, dx_step, row_step):  # fmt: skip  # noqa: E501
+        """Add gradient × input over ``rows`` rows to ``totals`` [tap, lane], for ``depth`` input planes.
 
-        ``lines`` holds 3 input rows for each row; ``planes`` holds input planes and the offsets of their
-        totals; ``shifted`` [dx, row, x] holds the gradient as `shift_row` lays it.
+        ``lines`` holds 3 input rows for each row, those wanted from ``first`` on; ``planes`` holds, from
+        entry ``plane`` on, input planes of any channels and the offsets of their totals; ``shifted``
+        [dx, row, x] holds the gradient as `shift_row` lays it.
         """
         signature = types.void(channels, lines, planes, shifted, totals, *[I] * 9)
 
         def generate(context, builder, sig, args):
             e = Emitter(context, builder)
             channels, lines, planes, shifted, totals = e.starts(sig.args[:5], args[:5])
-            plane, rows, source, step, blocks, at, dx_step, row_step, total = args[5:]
+            first, plane, rows, source, step, blocks, at, dx_step, row_step = args[5:]
             entries = [e.plus(e.plus(planes, plane, 2, size=8), 2 * m, size=8) for m in range(depth)]
             starts = [builder.add(e.plus(channels, source), e.integer(entry)) for entry in entries]
-            firsts = [builder.add(e.plus(totals, total), e.integer(e.plus(n, 1, size=8))) for n in entries]
+            firsts = [builder.add(totals, e.integer(e.plus(n, 1, size=8))) for n in entries]
             places = [e.plus(first, t, LANES) for first in firsts for t in range(9)]
             sums = e.variables(9 * depth)
             for variable, place in zip(sums, places, strict=True):
@@ -239,7 +246,7 @@ def _correlation(depth: int) -> Callable[..., None]:
                 columns = [e.plus(start, builder.mul(block.index, step)) for start in starts]
                 gradient = e.plus(e.plus(shifted, at), block.index, LANES)
                 with cgutils.for_range(builder, rows, intp=INT64) as row:
-                    line = e.plus(lines, row.index, 3, size=8)
+                    line = e.plus(lines, builder.add(first, row.index), 3, size=8)
                     offsets = [e.integer(e.plus(line, dy, size=8)) for dy in range(3)]
                     here = e.plus(gradient, builder.mul(row.index, row_step))
                     g = [e.load(e.plus(here, dx_step, dx), BYTES) for dx in range(3)]
