@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -9,8 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surfora.membranes import Membrane, membranes_in, with_known_sides
-from surfora.pairs import MeasuredSurface, Pair, measured_distances, paired_surfaces, read_measured
+from surfora.membranes import Membrane, membranes_in, require_named, with_known_sides
+from surfora.pairs import (
+    MeasuredSurface,
+    Pair,
+    measured_distances,
+    paired_surfaces,
+    read_measured,
+    unmatched_pairs,
+)
 from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
 from surfora.report import write_run_report
 from surfora.tables import surface_row, write_table
@@ -21,12 +29,14 @@ from tomocore.console import (
     one_line,
     out,
     progress_bar,
-    require_writable_folder,
+    writable_folder,
 )
 from tomocore.formats import remove_leftovers
 from tomocore.options import next_hint, use_threads
 from tomocore.page import shown
 from tomocore.provenance import RunRecord, recorded_run
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,20 +69,34 @@ class _Outcome:
 def run_masks(request: RunRequest, settings: SurforaSettings) -> Batch:
     """Measure all membranes of all masks into one folder; what was done, skipped and failed.
 
-    A mask or membrane that fails is told and kept in the record, and the rest go on. Raises
-    InputError where the folder cannot be written, or the ROI files do not match the masks.
+    A mask or membrane that fails is told and kept in the record, and the rest go on; where no surface
+    comes of it, nothing is written. Raises InputError where the folder cannot be written, the ROI files
+    do not match the masks, or a name is asked for that no membrane has.
     """
-    remove_leftovers(require_writable_folder(request.folder))
     if request.rois and len(request.rois) != len(request.masks):
         raise InputError(
             f"--rois names {len(request.rois)} files for {len(request.masks)} masks; "
             "give one a mask, in the same order"
         )
+    with writable_folder(request.folder):
+        remove_leftovers(request.folder)
+        return _run_in_folder(request, settings)
+
+
+def _run_in_folder(request: RunRequest, settings: SurforaSettings) -> Batch:
     batch = Batch()
     with recorded_run("surfora run", settings) as record:
         found = _all_membranes(request, settings, record, batch)
+        if not found and batch.failed:
+            return batch
+        if not batch.failed:  # else a name may be that of a mask which could not be read
+            absent = set((request.labels or {}).values())  # of which `membranes_in` has warned
+            asked = {name for pair in request.pairs or () for name in pair}
+            require_named(found, asked - absent, "--distances")
         membranes = with_known_sides(found, request.inside, request.lumens)
         files = _measure_all(membranes, request, settings, record, batch)
+        if not files and batch.failed:
+            return batch
         surfaces = [read_measured(path) for path in files]
         surfaces, distances = _all_distances(surfaces, request, settings, record, batch)
         rows = [surface_row(surface.mesh, surface.facts) for surface in surfaces]
@@ -147,7 +171,10 @@ def _outcomes(
         futures = [pool.submit(_outcome, m, request, settings, run_id) for m in largest_first]
         try:
             for future in as_completed(futures):
-                yield future.result()
+                outcome = future.result()
+                for text in outcome.record.warnings:  # a worker has no console; its texts name the membrane
+                    log.warning("%s", text, extra={"has_subject": True})
+                yield outcome
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -175,11 +202,14 @@ def _all_distances(
     batch: Batch,
 ) -> tuple[list[MeasuredSurface], list[dict[str, Any]]]:
     """The surfaces with their distance arrays, and the rows of distances.csv (both ways for a pair)."""
-    try:
-        pairs = paired_surfaces(surfaces, request.pairs)
-    except InputError as error:
-        batch.fail("distances", error)
-        return surfaces, []
+    unmatched = unmatched_pairs(surfaces, request.pairs or ())
+    if unmatched:
+        known = sorted({str(surface.facts["label"] or surface.name) for surface in surfaces})
+        said = (
+            f"--distances {' '.join(unmatched)}: no two such surfaces; there are {', '.join(known) or 'none'}"
+        )
+        batch.fail("distances", InputError(said))
+    pairs = paired_surfaces(surfaces, request.pairs)
     latest = {surface.path: surface for surface in surfaces}
     rows = []
     for source, target in pairs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -137,18 +137,25 @@ def with_known_sides(
     empty name stands for every membrane. Raises InputError for names that no membrane answers to.
     """
     known = {name: KnownSide("lumen", place) for name, place in (lumens or {}).items()}
-    for name in [name for name in known if name and not any(m.answers_to(name) for m in membranes)]:
-        raise InputError(f"--lumen {name}: no such membrane; there are {_names(membranes)}")
+    require_named(membranes, filter(None, known), "--lumen")
+    for pair in inside:
+        inner, outer = ([m for m in membranes if m.answers_to(name)] for name in pair)
+        if not any(_same_place(a, b) for a in inner for b in outer):
+            raise InputError(
+                f"--inside {':'.join(pair)}: no two such membranes; there are {_names(membranes)}"
+            )
     found = []
     for membrane in membranes:
         side = next((known[name] for name in known if not name or membrane.answers_to(name)), None)
         found.append(replace(membrane, known_side=side or _nested_side(membrane, membranes, inside)))
-    for pair in inside:
-        if not any(m.known_side and any(m.answers_to(name) for name in pair) for m in found):
-            raise InputError(
-                f"--inside {':'.join(pair)}: no two such membranes; there are {_names(membranes)}"
-            )
     return found
+
+
+def require_named(membranes: Sequence[Membrane], names: Iterable[str], option: str) -> None:
+    """InputError where a user's name is that of no membrane."""
+    unknown = sorted({name for name in names if not any(m.answers_to(name) for m in membranes)})
+    if unknown:
+        raise InputError(f"{option} {', '.join(unknown)}: no such membrane; there are {_names(membranes)}")
 
 
 def _nested_side(
@@ -210,7 +217,9 @@ def _whole_numbered(volume: Volume, path: Path) -> Volume:
     data = volume.data
     if data.dtype.kind == "f":
         if not np.isfinite(data).all():
-            raise InputError(f"{path}: has voxels that are NaN or infinite; a mask holds whole numbers")
+            raise InputError(
+                f"{path}: has voxels that are NaN or infinite, so it is no mask; name the mask of it"
+            )
         whole = np.rint(data)
         if (whole != data).any():
             raise InputError(

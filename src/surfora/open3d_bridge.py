@@ -38,8 +38,15 @@ def import_open3d() -> ModuleType:
     return open3d
 
 
-# What its Poisson reconstruction writes to the terminal, whatever Open3D's verbosity, at shallow octrees.
-CHATTER = (b"PoissonRecon", b"getValue assumes leaf node", b"_getValues")
+# What its Poisson reconstruction writes to the terminal, whatever Open3D's verbosity, at shallow octrees
+# and where cells are crossed twice.
+CHATTER = (
+    b"PoissonRecon",
+    b"getValue assumes leaf node",
+    b"_getValues",
+    b"          Extract\n",
+    b"bad average roots",
+)
 _one_at_a_time = threading.Lock()
 
 

@@ -53,20 +53,17 @@ def paired_surfaces(
 ) -> list[tuple[MeasuredSurface, MeasuredSurface]]:
     """Source and target of every distance, both ways: of the same mask file (for labels) and ROI.
 
-    Without ``pairs``, all membranes that share an ROI are paired. Raises InputError for a pair whose
-    names no two surfaces answer to.
+    Without ``pairs``, all membranes that share an ROI are paired.
     """
     if pairs is None:
         within_rois = [surface for surface in surfaces if surface.facts["roi"] is not None]
         return [(a, b) for a, b in permutations(within_rois, 2) if _together(a, b)]
-    found = {pair: list(_answering(surfaces, pair)) for pair in pairs}
-    missing = [":".join(pair) for pair, matches in found.items() if not matches]
-    if missing:
-        known = sorted({str(surface.facts["label"] or surface.name) for surface in surfaces})
-        raise InputError(
-            f"--distances {' '.join(missing)}: no two such surfaces; there are {', '.join(known) or 'none'}"
-        )
-    return [match for matches in found.values() for match in matches]
+    return [match for pair in pairs for match in _answering(surfaces, pair)]
+
+
+def unmatched_pairs(surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair]) -> list[str]:
+    """The pairs, as a user writes them, whose names no two surfaces answer to."""
+    return [":".join(pair) for pair in pairs if not any(_answering(surfaces, pair))]
 
 
 def measured_distances(

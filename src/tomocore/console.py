@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import cyclopts
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
@@ -36,9 +35,17 @@ def no_progress(done: int, total: int) -> None:
     """Progress for nobody."""
 
 
+class _ConsoleHandler(logging.Handler):
+    """Prints each warning as one line, however narrow the terminal, as errors and failures are."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = record.levelname.lower()
+        err.print(f"[yellow]{level}[/yellow] {escape(' '.join(record.getMessage().split()))}", markup=True)
+
+
 def log_to_console(verbose: bool = False) -> None:
-    """Send warnings (and, if verbose, notes) of all four packages to standard error."""
-    handler = RichHandler(console=err, show_time=False, show_path=False, markup=False)
+    """Send warnings (and, if verbose, notes) of all four packages to standard error, a line each."""
+    handler = _ConsoleHandler()
     handler.addFilter(with_subject)
     for package in ("tomocore", "tomorois", "surfora", "tomosurf"):
         logger = logging.getLogger(package)
@@ -157,6 +164,20 @@ def require_writable_folder(folder: Path) -> Path:
             f"{folder}: cannot write there ({reason}); choose another output folder with -o"
         ) from error
     return folder
+
+
+@contextmanager
+def writable_folder(folder: Path) -> Iterator[Path]:
+    """Yield ``folder``, made if missing, and take it away again where nothing was put into it.
+
+    Raises InputError where nothing can be written in it.
+    """
+    missing = not folder.exists()
+    try:
+        yield require_writable_folder(folder)
+    finally:
+        if missing and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def exit_status_of(command: Callable[[], int | None]) -> int:

@@ -104,7 +104,7 @@ def both(labelled):
     words = ("run", labelled, "--labels", "1=IN,2=OUT", "--distances", "IN:OUT", "--surface", "both")
     result = run_command("surfora", *words, "-o", folder)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "WARNING" not in result.stdout + result.stderr
+    assert "warning" not in result.stdout + result.stderr
     return folder
 
 
@@ -232,7 +232,38 @@ def test_bad_masks_are_refused_in_one_line(bad_inputs, name, reason):
     line = refusal_of(run_command("surfora", "run", bad_inputs / name, "-o", bad_inputs / "out"))
     assert reason in line
     assert name.removesuffix(".mrc") in line
-    assert not list((bad_inputs / "out").glob("*.vtp"))
+    assert not (bad_inputs / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--distances", "--inside", "--lumen"])
+def test_names_that_no_membrane_has_are_refused_before_work_starts(labelled, tmp_path, option):
+    value = "MITO=1,2,3" if option == "--lumen" else "IN:MITO"
+    words = ("run", labelled, "--labels", "1=IN,2=OUT", option, value, "-o", tmp_path / "out")
+    line = refusal_of(run_command("surfora", *words))
+    assert f"{option} " in line
+    assert "MITO" in line
+    assert "there are IN, OUT" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pair_that_nowhere_lies_together_leaves_the_others_measured(labelled, tmp_path):
+    words = ("run", labelled, "--labels", "1=IN,2=OUT,3=ER", "--distances", "IN:OUT", "OUT:ER")
+    result = run_command("surfora", *words, "--jobs", "2", "-o", tmp_path)
+    assert "--distances OUT:ER: no two such surfaces; there are IN, OUT" in refusal_of(result)
+    assert set(pd.read_csv(tmp_path / "distances.csv")["label"]) == {"IN", "OUT"}
+
+
+def test_warnings_of_worker_processes_are_said_once(tmp_path):
+    """Two flat sheets, each measured in a process of its own, whose sides nothing tells."""
+    labels = np.zeros((34, 34, 34), np.int16)
+    labels[8:11, 4:30, 4:30], labels[22:25, 4:30, 4:30] = 1, 2
+    write_volume(tmp_path / "sheets.mrc", Volume(labels, EDGE_NM))
+    result = run_command("surfora", "run", tmp_path / "sheets.mrc", "--jobs", "2", "-o", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    said = [line for line in result.stderr.splitlines() if line.startswith("warning sheets_")]
+    kept = json.loads((tmp_path / "out" / "run.json").read_text())["warnings"]
+    assert len(said) == len(kept) == 2
+    assert sorted(line.removeprefix("warning ") for line in said) == sorted(kept)
 
 
 def test_a_bad_mask_does_not_stop_the_others(bad_inputs, labelled):

@@ -38,6 +38,7 @@ def test_chatter_is_held_back_and_all_else_passed_on():
         "    print('from Python')\n"
         "    os.write(2, b'[WARNING] Src/PoissonRecon/FEMTree.inl (Line 155)\\n')\n"
         "    os.write(2, b'          getValue assumes leaf node\\n          _getValues\\nfrom C\\n')\n"
+        "    os.write(2, b'          Extract\\n          bad average roots: 2\\n')\n"
     )
     assert done.stderr.splitlines() == ["before", "from C", "after"]
     assert done.stdout.splitlines() == ["from Python"]

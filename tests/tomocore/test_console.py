@@ -1,11 +1,20 @@
 """What becomes of errors: one line, an exit status, and the rest of the batch done."""
 
+import logging
 import os
 
 import cyclopts
 import pytest
 
-from tomocore.console import Batch, InputError, exit_status_of, one_line, require_writable_folder
+from tomocore.console import (
+    Batch,
+    InputError,
+    exit_status_of,
+    log_to_console,
+    one_line,
+    require_writable_folder,
+    writable_folder,
+)
 
 
 def raising(error):
@@ -72,3 +81,33 @@ def test_a_read_only_folder(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="cannot write there"):
         require_writable_folder(tmp_path)
+
+
+def test_a_folder_that_nothing_was_put_into_is_taken_away_again(tmp_path):
+    (tmp_path / "old").mkdir()
+    for name, kept in (("new", False), ("old", True)):
+        with pytest.raises(InputError), writable_folder(tmp_path / name):
+            raise InputError("refused")
+        assert (tmp_path / name).exists() == kept
+    with writable_folder(tmp_path / "new") as folder:
+        (folder / "result").touch()
+    assert (tmp_path / "new" / "result").exists()
+
+
+@pytest.fixture
+def loggers_put_back():
+    loggers = [logging.getLogger(name) for name in ("tomocore", "tomorois", "surfora", "tomosurf")]
+    before = [(logger, logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, handlers, level, propagate in before:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("loggers_put_back")
+def test_a_long_warning_is_one_line(capsys):
+    log_to_console()
+    logging.getLogger("surfora").warning("a[0].mrc: %s", "words " * 60)
+    said = capsys.readouterr().err
+    assert said.startswith("warning a[0].mrc: words")
+    assert said.count("\n") == 1
