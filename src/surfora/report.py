@@ -17,12 +17,15 @@ from surfora.pictures import (
     contact_rank_figure,
     evidence_figure,
     histogram_figure,
+    histogram_span,
     low_limits,
+    overview_figure,
     surface_figure,
     symmetric_limits,
 )
 from surfora.surface import SIGN_CONVENTION, Floats, SurfaceMesh, vertex_areas_nm2
 from surfora.tables import COLUMN_MEANINGS, read_table
+from surfora.wedge import area_shares
 from tomocore.console import InputError
 from tomocore.page import Picture, Section, picture_of_figure, shown, table_of, write_page
 from tomocore.provenance import read_record
@@ -49,6 +52,8 @@ DISTANCE_EVIDENCE_COLUMNS = (
 
 MOST_PICTURED = 24
 """Surfaces drawn in a report; a page with hundreds would not open."""
+LEAST_PICTURED_SHARE = 0.03
+"""Of a surface's area without evidence; a picture of less shows nothing but the surface."""
 
 
 def write_run_report(folder: Path) -> Path:
@@ -79,6 +84,7 @@ def run_page(
     inputs = ", ".join(Path(item["path"]).name for item in record["inputs"])
     subtitle = f"surfora run on {inputs or 'no usable input'}, {record['started']}, {record['seconds']:.0f} s"
     sections = [
+        *_overview_sections(pictured),
         *_contact_sections(distances),
         *_curvature_sections(pictured),
         *_distance_sections(pictured),
@@ -112,11 +118,27 @@ def _cards(surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[tuple[str, s
     ]
     if len(distances):
         cards.append(("distances measured", str(len(distances))))
-        cards.append(("smallest mean distance (nm)", shown(distances["mean_nm"].min())))
+        cards.append(("smallest median distance (nm)", shown(distances["median_nm"].min())))
         middles = distances.loc[distances["kind"] == "medial", "contact_area_nm2"]
         if len(middles):  # each contact is there both ways
             cards.append(("area in contact (nm²)", shown(middles.sum() / 2)))
     return cards
+
+
+def _overview_sections(pictured: list[MeasuredSurface]) -> list[Section]:
+    """All membranes of each mask where they lie to each other: of each, its middle or else its boundary."""
+    whole = [surface for surface in pictured if surface.facts["kind"] == "medial"]
+    whole = whole or [surface for surface in pictured if surface.facts["kind"] == "isosurface"]
+    figures = []
+    for source in dict.fromkeys(surface.facts["source"] for surface in whole):
+        own: dict[str, list[SurfaceMesh]] = {}
+        for surface in (one for one in whole if one.facts["source"] == source):
+            own.setdefault(surface.facts["label"] or surface.name, []).append(surface.mesh)
+        if sum(map(len, own.values())) > 1:
+            figures.append(
+                picture_of_figure(overview_figure(sorted(own.items())), Path(source).name, broad=True)
+            )
+    return [Section("Where they lie", [], figures)] if figures else []
 
 
 def _contact_sections(distances: pd.DataFrame) -> list[Section]:
@@ -145,7 +167,7 @@ def curvature_pictures(surface: MeasuredSurface) -> list[Picture]:
     caption = "Seen along z and from the side; grey: no value (border)."
     limits = symmetric_limits(values)
     return _value_pictures(
-        surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits, limits, title, caption
+        surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits, title, caption
     )
 
 
@@ -155,14 +177,13 @@ def _value_pictures(
     quantity: str,
     colours: str,
     limits: tuple[float, float],
-    span: tuple[float, float],
     title: str,
     caption: str,
 ) -> list[Picture]:
     """A surface coloured by vertex values within ``limits``, and their histogram over the area."""
     figure = surface_figure(mesh, values, quantity, colours, limits)
     areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
-    histogram = histogram_figure([("", values, areas)], quantity, span)
+    histogram = histogram_figure([("", values, areas)], quantity, histogram_span(values))
     return [
         picture_of_figure(figure, title, caption, broad=True),
         picture_of_figure(histogram, "", f"Share of the area against {quantity.split(' (')[0]}."),
@@ -182,18 +203,11 @@ def _distance_sections(pictured: list[MeasuredSurface]) -> list[Section]:
         for array in [name for name in surface.mesh.data if name.startswith("distance_to_")]:
             target = array.removeprefix("distance_to_").removesuffix("_nm")
             values = surface.mesh.data[array]
-            span = (0.0, float(np.nanquantile(values, 0.98)))
             title = f"{surface.name} {surface.facts['kind']} → {target}"
-            caption = "Seen along z and from the side; close is dark."
+            caption = "Seen along z and from the side; close is bright."
+            limits = low_limits(values)
             figures += _value_pictures(
-                surface.mesh,
-                values,
-                "distance (nm)",
-                DISTANCE_COLOURS,
-                low_limits(values),
-                span,
-                title,
-                caption,
+                surface.mesh, values, "distance (nm)", DISTANCE_COLOURS, limits, title, caption
             )
     return [Section("Distance", [], figures)] if figures else []
 
@@ -203,11 +217,10 @@ def _thickness_sections(pictured: list[MeasuredSurface]) -> list[Section]:
     for surface in pictured:
         values = surface.mesh.data.get("bilayer_thickness_nm", np.empty(0))
         if surface.facts["kind"] == "outer" and np.isfinite(values).any():
-            span = (0.0, 1.3 * float(np.nanquantile(values, 0.98)))
             limits = (float(np.nanquantile(values, 0.02)), float(np.nanquantile(values, 0.98)))
             caption = "Seen along z and from the side; grey: no value (beside a border)."
             figures += _value_pictures(
-                surface.mesh, values, "thickness (nm)", "viridis", limits, span, surface.name, caption
+                surface.mesh, values, "thickness (nm)", "viridis", limits, surface.name, caption
             )
     text = "Straight through the membrane from the outer leaflet to the inner one: as thick as the mask is."
     return [Section("Thickness", [text], figures)] if figures else []
@@ -221,7 +234,7 @@ def _evidence_sections(
         return []
     figures = []
     for surface in pictured:
-        if surface.facts["kind"] in ("medial", "outer") and "evidence" in surface.mesh.data:
+        if surface.facts["kind"] in ("medial", "outer") and _lacks_evidence(surface.mesh):
             figure = evidence_figure(surface.mesh, surface.mesh.data["evidence"])
             title = f"{surface.name} {surface.facts['kind']}"
             figures.append(picture_of_figure(figure, title, "Seen along z and from the side.", broad=True))
@@ -230,9 +243,16 @@ def _evidence_sections(
         "where a mask has them, they were extrapolated. Unsupported is what was closed over a hole of the "
         "mask. The tables give each measure over the whole surface and over what was measured alone."
     )
+    if len(figures) < len(pictured):
+        text += f" Surfaces of which less than {LEAST_PICTURED_SHARE:.0%} lacks evidence are not pictured."
     tables = [_present(surfaces, EVIDENCE_COLUMNS), _present(distances, DISTANCE_EVIDENCE_COLUMNS)]
     shown_tables = [table_of(table, COLUMN_MEANINGS) for table in tables if len(table)]
     return [Section("What was measured", [text], figures, shown_tables)]
+
+
+def _lacks_evidence(mesh: SurfaceMesh) -> bool:
+    """Whether enough of a surface was not measured for a picture to show where."""
+    return "evidence" in mesh.data and area_shares(mesh)["measured_area_share"] <= 1 - LEAST_PICTURED_SHARE
 
 
 def _present(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def write_page(
 def picture_of_figure(figure: Figure, title: str = "", caption: str = "", broad: bool = False) -> Picture:
     """A matplotlib figure as an embedded picture."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
+    figure.savefig(buffer, format="png", dpi=FIGURE_DPI)
     return Picture(base64.b64encode(buffer.getvalue()).decode("ascii"), title, caption, broad)
 
 
