@@ -120,6 +120,15 @@ def test_inference_equals_the_plain_module(padding: str, slab: int | None) -> No
     assert relative(torch.from_numpy(infer(model, volume)), torch.sigmoid(expected)) < 1e-5
 
 
+@pytest.mark.parametrize("slab", [None, 5])
+def test_telling_of_progress_changes_nothing_and_counts_layers(slab: int | None) -> None:
+    model, calls = random_model(8, (1, 2), 1, "zero", slab), []
+    volume = np.random.default_rng(5).normal(size=(5, 11, 37)).astype(np.float32)
+    told = infer(model, volume, progress=lambda *call: calls.append(call))
+    np.testing.assert_array_equal(told, infer(model, volume))
+    assert calls == [(n, 8) for n in range(1, 9)]
+
+
 def test_nothing_is_read_that_was_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     unset = cpu.empty_channels
 

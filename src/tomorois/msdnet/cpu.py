@@ -188,13 +188,23 @@ def forward(patch: Floats, weights: Weights, progress: Progress | None = None) -
     logits = np.empty(shape, dtype=np.float32)
     with _threads_if_worthwhile(channels, weights.taps.size):
         kernels.fill_inputs(patch, weights.slab_planes, channels)
-        for some in [slice(n, n + 1) for n in range(len(passes))] if progress else [slice(0, len(passes))]:
-            args = passes[some], schedule, weights.taps.ravel(), weights.bias[some]
+        portions = _portions(len(passes), schedule) if progress else [(slice(None), schedule)]
+        for n, (some, planned) in enumerate(portions):
+            args = passes[some], planned, weights.taps.ravel(), weights.bias[some]
             kernels.run_passes(channels, *args, MIRROR if weights.mirror else ZERO, channels, False)
             if progress:
-                progress(some.stop, len(passes))
+                progress(n + 1, len(passes))
         kernels.combine_channels(channels, weights.output_taps, weights.output_bias[0], logits)
     return logits, channels
+
+
+def _portions(layers: int, schedule: Schedule) -> list[tuple[slice, Schedule]]:
+    """The work in as many portions as layers, to be told of between: layers, or planes where they are
+    independent and all layers run on some before the next."""
+    if schedule.taps == 27:
+        return [(slice(n, n + 1), schedule) for n in range(layers)]
+    portions = np.array_split(schedule.orders, layers, axis=1)
+    return [(slice(None), schedule._replace(orders=np.ascontiguousarray(planes))) for planes in portions]
 
 
 def backward(

@@ -216,7 +216,7 @@ def _convolve(channels, groups, order, taps, tap_step, step, dilation, padding, 
 def _run_by_plane(channels, passes, schedule, taps, biases, padding, gate, gradient):
     """All passes on one plane after another, which stays in the cache; for kernels without taps along z."""
     together = max(1, min(PLANES_A_PART, 131072 // channels.plane_step))
-    for task in prange((channels.size_z + together - 1) // together):
+    for task in prange((schedule.orders.shape[1] + together - 1) // together):
         planes_z = schedule.orders[0, task * together : (task + 1) * together]
         for n in range(len(passes)):
             kind = passes[n, 4]
@@ -268,9 +268,11 @@ def _list_sources(z, count, dilation, channels, taps, padding, planes, sources):
 
 
 @njit(cache=True, nogil=True)
-def _correlate(channels, gradients, planes_z, slot, count, dilation, padding, taps, totals):
-    """Add what some planes give to one layer's totals [channel, tap, lane]; the last vector is the bias's."""
+def _correlate(channels, gradients, planes_z, kind, slots, schedule, padding, part):
+    """What some planes give to the layers of one dilation, into a row of `weight_gradients`."""
     data, grads, blocks, block_step = channels.data, gradients.data, channels.blocks, channels.block_step
+    kinds, dilation, taps = schedule.kinds, schedule.dilations[kind], schedule.taps
+    inputs = len(slots) - len(kinds)
     reach = (dilation + LANES - 1) // LANES * LANES
     line = blocks * LANES + 2 * reach
     stripe = max(1, min(channels.size_y, BLOCKS_A_STRIPE // blocks))
@@ -278,27 +280,37 @@ def _correlate(channels, gradients, planes_z, slot, count, dilation, padding, ta
     shifted = np.zeros(3 * dx_step + LANES, np.float32)
     at = (-(shifted.ctypes.data // 4)) % LANES + reach
     lines, planes = np.empty((channels.size_y, 3), np.int64), np.empty(2 * MOST_PLANES, np.int64)
-    sources = np.empty(2 * 3 * count, np.int64)
+    sources = np.empty(2 * 3 * len(slots), np.int64)
+    totals = np.empty((taps * len(slots) + 1) * LANES, np.float32)  # [channel, tap, lane], then the bias's
     for y in range(channels.size_y):
         _list_lines(y, 1, dilation, channels, padding, lines[y])
-    for k in range(len(planes_z)):
-        z = planes_z[k]
-        found = _list_sources(z, count, dilation, channels, taps, padding, planes, sources)
-        source = z * channels.plane_step
-        for y in range(0, channels.size_y, stripe):
-            rows = min(stripe, channels.size_y - y)
-            for r in range(rows):
-                row = z * gradients.plane_step + (y + r) * gradients.row_step + slot * LANES
-                shift_row(grads, row, gradients.block_step, shifted, at + r * line, dx_step, dilation, blocks, totals, count * taps * LANES)  # fmt: skip  # noqa: E501
-                if padding == MIRROR:
-                    _fold_shifted(shifted, at + r * line, dx_step, dilation, channels.size_x)
-            n = 0
-            while n + PLANES <= found:
-                correlate_planes(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
-                n += PLANES
-            while n < found:
-                correlate_plane(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
-                n += 1
+    for layer in range(len(kinds)):
+        if kinds[layer] != kind:
+            continue
+        count = inputs + layer
+        totals[:] = 0
+        for k in range(len(planes_z)):
+            z = planes_z[k]
+            found = _list_sources(z, count, dilation, channels, taps, padding, planes, sources)
+            source = z * channels.plane_step
+            for y in range(0, channels.size_y, stripe):
+                rows = min(stripe, channels.size_y - y)
+                for r in range(rows):
+                    row = z * gradients.plane_step + (y + r) * gradients.row_step + slots[count] * LANES
+                    shift_row(grads, row, gradients.block_step, shifted, at + r * line, dx_step, dilation, blocks, totals, count * taps * LANES)  # fmt: skip  # noqa: E501
+                    if padding == MIRROR:
+                        _fold_shifted(shifted, at + r * line, dx_step, dilation, channels.size_x)
+                n = 0
+                while n + PLANES <= found:
+                    correlate_planes(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
+                    n += PLANES
+                while n < found:
+                    correlate_plane(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
+                    n += 1
+        first = taps * (inputs * layer + layer * (layer - 1) // 2)
+        for tap in range(taps * count):
+            part[first + tap] = sum_lanes(totals, tap * LANES)
+        part[len(part) - len(kinds) + layer] = sum_lanes(totals, taps * count * LANES)
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -307,25 +319,14 @@ def weight_gradients(channels, gradients, slots, schedule, padding):
 
     ``slots`` of the channels' gradients, inputs first.
     """
-    layers, size, each = len(schedule.kinds), channels.size_z, schedule.taps
-    inputs = len(slots) - layers
-    taps = each * (inputs * layers + layers * (layers - 1) // 2)
-    parts = np.zeros(((size + PLANES_A_PART - 1) // PLANES_A_PART, taps + layers), np.float32)
+    layers, size = len(schedule.kinds), channels.size_z
+    pairs = (len(slots) - layers) * layers + layers * (layers - 1) // 2
+    shape = (size + PLANES_A_PART - 1) // PLANES_A_PART, schedule.taps * pairs + layers
+    parts = np.zeros(shape, np.float32)
     for part in prange(len(parts)):
-        for kind, dilation in enumerate(schedule.dilations):  # whose layers meet the same planes in the cache
+        for kind in range(len(schedule.dilations)):  # whose layers meet the same planes in the cache
             planes_z = schedule.orders[kind, part * PLANES_A_PART : (part + 1) * PLANES_A_PART]
-            for layer in range(layers):
-                if schedule.kinds[layer] != kind:
-                    continue
-                count = inputs + layer
-                first = each * (inputs * layer + layer * (layer - 1) // 2)
-                totals = np.zeros((each * count + 1) * LANES, np.float32)
-                _correlate(
-                    channels, gradients, planes_z, slots[count], count, dilation, padding, each, totals
-                )
-                for tap in range(each * count):
-                    parts[part, first + tap] = sum_lanes(totals, tap * LANES)
-                parts[part, taps + layer] = sum_lanes(totals, each * count * LANES)
+            _correlate(channels, gradients, planes_z, kind, slots, schedule, padding, parts[part])
     return parts
 
 
