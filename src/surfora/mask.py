@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal
+from typing import Any
 
 import cc3d
 import edt
@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tomocore.console import InputError
 from tomocore.settings import Settings
@@ -21,6 +23,8 @@ Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
 FEWEST_VOXELS = 20
+LARGEST_FLOOD = 1000  # voxels: holes up to here are flooded one by one
+SPARSE_SHARE = 0.02  # of voxels set; in fuller volumes numbering all of them is faster
 DEEPEST = 12  # voxels: no depth beyond this is told apart
 
 
@@ -126,18 +130,79 @@ def opened(mask: Mask, radius_voxels: float) -> Mask:
 
 
 def without_cavities(mask: Mask, largest_voxels: float) -> Mask:
-    """The mask with the enclosed cavities of fewer voxels than this filled."""
-    if largest_voxels <= 0:
+    """The mask with the enclosed cavities of fewer voxels than this filled.
+
+    The first voxel of a cavity along z, y and x has a wall behind it along all three, which few others have;
+    so small cavities are found without numbering the whole background.
+    """
+    fewest = int(np.ceil(largest_voxels))
+    if fewest <= 1:
         return mask
-    return ~without_small_pieces(~mask, largest_voxels, connectivity=6)
+    if fewest > LARGEST_FLOOD:
+        return ~cc3d.dust((~mask).view(np.uint8), threshold=fewest, connectivity=6).view(bool)
+    walled = np.pad(mask, 1, constant_values=True)
+    first = walled[:-2, 1:-1, 1:-1] & walled[1:-1, :-2, 1:-1] & walled[1:-1, 1:-1, :-2] & ~mask
+    _fill_from(walled, np.argwhere(first) + 1, fewest)
+    return np.ascontiguousarray(walled[1:-1, 1:-1, 1:-1])
 
 
-def without_small_pieces(mask: Mask, fewest_voxels: float, connectivity: Literal[6, 26] = 26) -> Mask:
-    """The mask without connected pieces of fewer voxels than this."""
+def without_small_pieces(mask: Mask, fewest_voxels: float) -> Mask:
+    """The mask without pieces, connected by faces, edges or corners, of fewer voxels than this."""
     if fewest_voxels <= 1:
         return mask
-    whole = np.ascontiguousarray(mask).view(np.uint8)
-    return cc3d.dust(whole, threshold=int(np.ceil(fewest_voxels)), connectivity=connectivity).view(bool)
+    whole = np.ascontiguousarray(mask)
+    occupied = np.flatnonzero(whole)
+    if len(occupied) > SPARSE_SHARE * whole.size:
+        fewest = int(np.ceil(fewest_voxels))
+        return cc3d.dust(whole.view(np.uint8), threshold=fewest, connectivity=26).view(bool)
+    piece = _pieces(occupied, whole.shape)
+    small = np.bincount(piece)[piece] < fewest_voxels
+    kept = whole.copy()
+    kept.ravel()[occupied[small]] = False
+    return kept
+
+
+def _pieces(occupied: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Number of the connected piece of each occupied voxel (n,), given by flat indices in rising order."""
+    z, y, x = np.unravel_index(occupied, shape)
+    wide = (shape[1] + 2, shape[2] + 2)  # so that no neighbour wraps round to the next row
+    place = (z * wide[0] + y) * wide[1] + x
+    ends = []
+    for step in [step for step in np.ndindex(3, 3, 3) if step > (1, 1, 1)]:
+        beside = place + ((step[0] - 1) * wide[0] + step[1] - 1) * wide[1] + step[2] - 1
+        at = np.minimum(np.searchsorted(place, beside), len(place) - 1)
+        near = np.flatnonzero(place[at] == beside)
+        ends.append((near, at[near]))
+    a, b = (np.concatenate(side) for side in zip(*ends, strict=True))
+    links = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(place),) * 2)
+    return connected_components(links, directed=False)[1]
+
+
+@njit(cache=True, nogil=True)
+def _fill_from(walled, seeds, fewest):
+    """Fill, in place, every hole (6-connected) of fewer voxels than this that holds a seed (n, 3)."""
+    found = np.empty((fewest, 3), dtype=np.int64)
+    for i in range(len(seeds)):
+        if walled[seeds[i, 0], seeds[i, 1], seeds[i, 2]]:
+            continue
+        found[0] = seeds[i]
+        walled[found[0, 0], found[0, 1], found[0, 2]] = True
+        count, k = 1, 0
+        while k < count < fewest:
+            for axis in range(3):
+                for way in (-1, 1):
+                    z, y, x = found[k, 0], found[k, 1], found[k, 2]
+                    z += way * (axis == 0)
+                    y += way * (axis == 1)
+                    x += way * (axis == 2)
+                    if count < fewest and not walled[z, y, x]:
+                        walled[z, y, x] = True
+                        found[count, 0], found[count, 1], found[count, 2] = z, y, x
+                        count += 1
+            k += 1
+        if count == fewest:  # too large: as it was
+            for k in range(count):
+                walled[found[k, 0], found[k, 1], found[k, 2]] = False
 
 
 def mask_thickness_nm(mask: Mask, voxel_size_nm: float) -> float:

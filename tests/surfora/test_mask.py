@@ -1,3 +1,4 @@
+import cc3d
 import numpy as np
 import pytest
 import shapes
@@ -9,6 +10,8 @@ from surfora.mask import (
     mask_box,
     mask_thickness_nm,
     opened,
+    without_cavities,
+    without_small_pieces,
 )
 from tomocore.console import InputError
 
@@ -66,6 +69,16 @@ def test_cavities_fill_up_to_the_volume_asked():
     cleaned = clean_mask(mask, 1.0, CleanSettings(fill_holes_nm3=50))
     assert cleaned[15:17, 15:17, 15:17].all()
     assert not cleaned[20:26, 20:26, 20:26].any()
+
+
+@pytest.mark.parametrize("share", [0.015, 0.3, 0.72, 0.9])
+@pytest.mark.parametrize("fewest", [2, 5, 26, 2000])
+def test_pieces_and_cavities_equal_those_of_the_whole_volume_numbered(share, fewest):
+    mask = np.random.default_rng(3).random((30, 25, 41)) < share
+    holes = cc3d.dust((~mask).view(np.uint8), threshold=fewest, connectivity=6).view(bool)
+    np.testing.assert_array_equal(without_cavities(mask, fewest - 0.5), ~holes)
+    pieces = cc3d.dust(mask.view(np.uint8), threshold=fewest, connectivity=26).view(bool)
+    np.testing.assert_array_equal(without_small_pieces(mask, fewest - 0.5), pieces)
 
 
 def test_opening_equals_its_definition():
