@@ -21,7 +21,6 @@ from tomocore.options import (
     next_hint,
     write_unless_there,
 )
-from tomocore.page import shown
 from tomocore.settings import Settings, load_section, load_settings, settings_template
 
 if TYPE_CHECKING:
@@ -322,6 +321,7 @@ def distance(
     """Distance from every point of a mesh to the nearest point of others, as arrays named after them."""
     from surfora.distance import DistanceSettings, distance_summary, surface_distance
     from surfora.surface import read_mesh
+    from tomocore.page import shown
 
     chosen = _section(DistanceSettings, "distance", settings)
 
@@ -371,6 +371,7 @@ def wedge(
 ) -> None:
     """Which of a surface was measured, which lies in the missing wedge, and which no voxel supports."""
     from surfora.wedge import WedgeSettings, area_shares, mesh_evidence
+    from tomocore.page import shown
 
     chosen = _section(WedgeSettings, "wedge", settings)
 
