@@ -111,18 +111,26 @@ def _pictured(folder: Path, surfaces: pd.DataFrame, distances: pd.DataFrame) -> 
 def _cards(surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[tuple[str, str]]:
     if surfaces.empty:
         return []
+    once = _of_kind(surfaces, "medial", "isosurface")  # a membrane's leaflets would count it again
     cards = [
         ("surfaces", str(len(surfaces))),
-        ("area (µm²)", shown(surfaces["area_nm2"].sum() / 1e6)),
+        ("area (µm²)", shown(once["area_nm2"].sum() / 1e6)),
         ("median radius of curvature (nm)", shown(surfaces["radius_of_curvature_median_nm"].median())),
     ]
     if len(distances):
+        nearest = _of_kind(distances, "medial")["median_nm"].min()
         cards.append(("distances measured", str(len(distances))))
-        cards.append(("smallest median distance (nm)", shown(distances["median_nm"].min())))
+        cards.append(("smallest median distance (nm)", shown(nearest)))
         middles = distances.loc[distances["kind"] == "medial", "contact_area_nm2"]
         if len(middles):  # each contact is there both ways
             cards.append(("area in contact (nm²)", shown(middles.sum() / 2)))
     return cards
+
+
+def _of_kind(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
+    """The rows of the first of these kinds that a table has, or all where it has none of them."""
+    present = next((kind for kind in kinds if (table["kind"] == kind).any()), None)
+    return table if present is None else table[table["kind"] == present]
 
 
 def _overview_sections(pictured: list[MeasuredSurface]) -> list[Section]:
