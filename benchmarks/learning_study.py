@@ -66,6 +66,7 @@ def cases() -> list[Case]:
     return [
         Case(ROIS, "50 contacts", **drawn, seeds=3, errors=True),
         Case(ROIS, "10 contacts", rois=10, **drawn, seeds=3),
+        Case(ROIS, "10 contacts, one a tomogram", rois=10, spread=True, **drawn, seeds=3),
         Case(ROIS, "50 buds", **buds, seeds=2),
         Case(SETTINGS, "tomogram alone", seeds=2, errors=True),
         Case(SETTINGS, "MONAI U-Net", learner="unet", **drawn, seeds=2),

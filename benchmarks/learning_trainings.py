@@ -59,6 +59,7 @@ class Case:
     membranes: Beside = ""
     learner: str = "msd"
     errors: bool = False
+    spread: bool = False  # one annotated ROI in each tomogram, instead of all of a few tomograms
 
     @property
     def budget_seconds(self) -> float:
@@ -120,7 +121,13 @@ def membranes_beside(
 ) -> tuple[MembranesOf, float]:
     """What gives a phantom's membranes for the network's input, and the processor seconds that it took."""
     if case.membranes == "drawn":
-        parts = case.kind, case.noise, f"{case.rois}rois", f"seed{seed}", f"{case.drawing_seconds:g}s"
+        parts = (
+            case.kind,
+            case.noise,
+            f"{case.rois}rois{'_spread' * case.spread}",
+            f"seed{seed}",
+            f"{case.drawing_seconds:g}s",
+        )
         return drawn_membranes(taught, seed, case.drawing_seconds, folder / "drawn" / "_".join(parts))
     if case.membranes == "coarse":
         return coarse_confidence(case, taught, seed, folder)
@@ -198,25 +205,38 @@ def with_annotated(pool: Sequence[Unseen], count: int, seed: int) -> list[Unseen
     chosen: list[Unseen] = []
     for index in np.random.default_rng(seed).permutation(len(pool)):
         item = pool[index]
-        truth = item.truth
-        if len(truth) > count:
-            kept = union_mask(truth.at(np.arange(len(truth)) < count)).data != 0
-            labels = np.asarray(item.sample.labels).copy()
-            labels[(labels == 1) & ~kept] = IGNORE
-            truth = truth.at(np.arange(len(truth)) < count)
-            item = replace(item, sample=replace(item.sample, labels=labels), truth=truth)
+        if len(item.truth) > count:
+            item = with_some(item, np.arange(len(item.truth)) < count)
         chosen.append(item)
-        count -= len(truth)
+        count -= len(item.truth)
         if count == 0:
             return chosen
     raise ValueError(f"the phantoms hold {count} ROIs too few")
+
+
+def with_one_each(pool: Sequence[Unseen], count: int, seed: int) -> list[Unseen]:
+    """One drawn ROI annotated in each of so many phantoms, the others to be ignored."""
+    rng = np.random.default_rng(seed)
+    with_rois = [index for index in rng.permutation(len(pool)) if len(pool[index].truth)]
+    if len(with_rois) < count:
+        raise ValueError(f"{len(with_rois)} phantoms hold ROIs; {count} are asked for")
+    sizes = [(index, len(pool[index].truth)) for index in with_rois[:count]]
+    return [with_some(pool[index], np.arange(size) == rng.integers(size)) for index, size in sizes]
+
+
+def with_some(item: Unseen, chosen: NDArray[np.bool_]) -> Unseen:
+    """The phantom with some of its ROIs annotated and the others to be ignored."""
+    truth = item.truth.at(chosen)
+    labels = np.asarray(item.sample.labels).copy()
+    labels[(labels == 1) & (union_mask(truth).data == 0)] = IGNORE
+    return replace(item, sample=replace(item.sample, labels=labels), truth=truth)
 
 
 def learn(case: Case, seed: int, folder: Path) -> tuple[Learned, list[Unseen]]:
     """Train on the annotated part of the phantoms; also that part."""
     pool = phantoms(folder, case.kind, case.noise, 1, annotated_count(case))
     settings = TrainSettings(**{**case.settings, "seed": seed})
-    taught = with_annotated(pool, case.rois, seed)
+    taught = (with_one_each if case.spread else with_annotated)(pool, case.rois, seed)
     beside, drawing_seconds = membranes_beside(case, taught, seed, folder)
     samples = [replace(item.sample, membranes=beside(item)) for item in taught]
     if case.membranes:
