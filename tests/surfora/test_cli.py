@@ -148,6 +148,10 @@ def test_report_is_one_file_that_loads_nothing(finished):
     assert "http://" not in html
     assert "https://" not in html
     assert "spheres_IN" in html
+    assert "Where they lie" in html
+    assert "close is bright" in html
+    area_um2 = pd.read_csv(folder / "surfaces.csv")["area_nm2"].sum() / 1e6
+    assert f"<b>{area_um2:.3g}</b>area (µm²)" in html
 
 
 def test_a_second_run_keeps_everything(labelled, finished):
