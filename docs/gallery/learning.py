@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 PICTURES = Path(__file__).parents[1] / "pictures"
 STUDY = Path(__file__).parents[1] / "tomorois" / "learning_study.csv"
 ERRORS = STUDY.with_name("learning_errors.csv")
+LONG = "a quarter of an hour"
 TARGET = 0.93
 COLOURS = ("0.75", "tab:blue", "tab:green")
 KINDS = {"contacts": "tab:blue", "invaginations": "tab:orange"}
@@ -24,7 +25,7 @@ def main(folder: Path) -> None:
     study, errors = pd.read_csv(STUDY), pd.read_csv(ERRORS)
     figure = Figure(figsize=(10.0, 3.4), layout="constrained")
     by_count, by_setting, by_error = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1.1))
-    draw_counts(by_count, study[study["study"] == "annotated ROIs"], study[study["study"] == "long"])
+    draw_counts(by_count, study[study["study"] == "annotated ROIs"], study[study["study"] == LONG])
     draw_settings(by_setting, study)
     draw_errors(by_error, errors)
     figure.savefig(folder / "learning.png", dpi=110)
@@ -32,22 +33,22 @@ def main(folder: Path) -> None:
 
 def draw_counts(axes: Axes, rows: pd.DataFrame, long: pd.DataFrame) -> None:
     """Dice against the number of annotated ROIs: every training a dot, their means a line."""
-    clean = rows[rows["noise"] == "denoised"]
+    spread = rows["name"].str.contains("one a tomogram")
+    clean = rows[(rows["noise"] == "denoised") & ~spread]
     for kind, colour in KINDS.items():
         mine = clean[clean["kind"] == kind]
         means = mine.groupby("rois")["dice"].mean()
         axes.plot(mine["rois"], mine["dice"], "o", color=colour, alpha=0.4, markersize=4)
         axes.plot(means.index, means, "o-", color=colour, label=kind)
-    raw = rows[rows["noise"] == "raw"]
-    axes.plot(raw["rois"], raw["dice"], "x", color=KINDS["contacts"], label="raw noise")
-    for name, row in long.groupby("name", sort=False):
-        with_map = "membrane" in str(name)
-        label = f"{row['budget_s'].iloc[0]:g} CPU-s" + (" + map" if with_map else "")
-        colour = "tab:green" if with_map else KINDS["contacts"]
-        axes.plot(row["rois"], row["dice"], "*", color=colour, markersize=9, label=label)
+        longer = long[long["kind"] == kind]
+        if len(longer):
+            label = f"{kind}, {longer['budget_s'].iloc[0]:g} CPU-s"
+            axes.plot(longer["rois"], longer["dice"], "*", color=colour, markersize=9, label=label)
+    for chosen, mark, label in ((rows["noise"] == "raw", "x", "raw noise"), (spread, "^", "one a tomogram")):
+        axes.plot(rows["rois"][chosen], rows["dice"][chosen], mark, color=KINDS["contacts"], label=label)
     axes.axhline(TARGET, color="0.4", linestyle=":", linewidth=1)
     axes.text(10, TARGET + 0.005, f"target {TARGET}", color="0.4")
-    axes.set(xscale="log", xlabel="annotated ROIs", ylabel="Dice on unseen phantoms", ylim=(0, 1))
+    axes.set(xscale="log", xlabel="annotated ROIs", ylabel="Dice on unseen phantoms", ylim=(0.5, 1))
     counts = sorted(clean["rois"].unique())
     axes.set_xticks(counts, [str(n) for n in counts], minor=False)
     axes.minorticks_off()
@@ -66,7 +67,7 @@ def draw_settings(axes: Axes, study: pd.DataFrame) -> None:
     axes.barh(places, means, color=colours)
     axes.axvspan(base["dice"].min(), base["dice"].max(), color="tab:blue", alpha=0.15, linewidth=0)
     axes.set_yticks(places, list(means.index))
-    axes.set(xlabel="Dice on unseen phantoms", xlim=(0, 1))
+    axes.set(xlabel="Dice on unseen phantoms", xlim=(0.5, 1))
     axes.set_title("one change at a time, 50 contacts")
 
 
@@ -77,18 +78,12 @@ def draw_errors(axes: Axes, errors: pd.DataFrame) -> None:
     height = 0.8 / len(table.columns)
     for number, name in enumerate(table.columns):
         places = np.arange(len(table)) + number * height
-        axes.barh(places, table[name], height, label=short(name), color=COLOURS[number % 3])
+        axes.barh(places, table[name], height, label=name, color=COLOURS[number % 3])
     axes.set_yticks(np.arange(len(table)) + 0.4 - height / 2, list(table.index))
     axes.invert_yaxis()
     axes.set(xlabel="voxels, as a share of the true ones", xlim=(0, 1.3 * table.to_numpy().max()))
     axes.set_title("where the errors lie")
     axes.legend(frameon=False, loc="lower right")
-
-
-def short(name: str) -> str:
-    """A training's name without what all have in common."""
-    seconds = name.rsplit(", ", 1)[-1]
-    return f"{seconds} + map" if "map" in name else seconds
 
 
 if __name__ == "__main__":

@@ -131,6 +131,11 @@ class Batch:
         self.skipped.append(name)
         out.print(f"skipped {name}: {reason}", markup=False)
 
+    @property
+    def has_results(self) -> bool:
+        """Whether anything was done, now or before."""
+        return bool(self.done or self.skipped)
+
     def exit_status(self) -> int:
         """Print the summary; 0 if nothing failed, else 1."""
         total = len(self.done) + len(self.skipped) + len(self.failed)

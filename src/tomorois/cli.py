@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from tomocore.console import Batch, InputError, about, leave, out, progress_bar, require_writable_folder
+from tomocore.console import (
+    Batch,
+    InputError,
+    about,
+    leave,
+    out,
+    progress_bar,
+    require_writable_folder,
+    writable_folder,
+)
 from tomocore.formats import READABLE, read_volume, volume_files, volume_stem, write_volume, written_beside
 from tomocore.options import Jobs, Output, Overwrite, SettingsFile, VoxelSize, cores, next_hint, use_threads
 from tomocore.page import shown
@@ -63,7 +72,6 @@ def predict(
     if uncertainty:
         require_orientations(chosen)
     network, record = load_model(model)
-    require_writable_folder(output)
     use_threads(cores(jobs))
     paths = volume_files(tomograms)
     sides = membranes_of(paths, membrane_files(membranes or []))
@@ -85,8 +93,9 @@ def predict(
         _write_json(target.with_suffix(".json"), {**facts, "tomogram": path.name, **chosen.model_dump()})
         out.print(f"wrote {target}", markup=False)
 
-    batch.each(paths, one)
-    next_hint(f"tomorois instances {output} -o rois")
+    with writable_folder(output):
+        batch.each(paths, one)
+    next_hint(f"tomorois instances {output} -o rois" if batch.has_results else "")
     return batch.exit_status()
 
 
@@ -112,7 +121,6 @@ def instances(
     """ROIs from confidence maps: <stem>__rois.mrc (labels), .csv (table) and .npz (overlaps kept)."""
     from tomorois.instances import InstanceSettings, find_instances
 
-    require_writable_folder(output)
     maps = volume_files(confidence, "confidence")
     partners = membranes_of(maps, volume_files(membranes or [], "membranes"))
     batch = Batch()
@@ -130,8 +138,10 @@ def instances(
         write_rois(output, stem, rois, overwrite=True)
         out.print(f"{stem}: {len(rois)} ROIs at threshold {shown(chosen.threshold)}", markup=False)
 
-    batch.each(maps, one)
-    next_hint("tomorois restrict MEMBRANES --rois ROIS -o OUT, or surfora run MEMBRANES --rois ROIS -o DIR")
+    with writable_folder(output):
+        batch.each(maps, one)
+    follows = "tomorois restrict MEMBRANES --rois ROIS -o OUT, or surfora run MEMBRANES --rois ROIS -o DIR"
+    next_hint(follows if batch.has_results else "")
     return batch.exit_status()
 
 

@@ -121,10 +121,10 @@ def count_confidences(
 
 
 def confidence_in(model: MSDNet, volume: TrainingVolume, box: Box, halo: int) -> NDArray[np.float32]:
-    """The network's confidence in a box, predicted with a halo of context around it."""
+    """The network's confidence in a box, predicted with a halo of context, no wider than it sees."""
     wide = tuple(
-        slice(max(side.start - halo, 0), min(side.stop + halo, n))
-        for side, n in zip(box, volume.shape, strict=True)
+        slice(max(side.start - min(halo, seen), 0), min(side.stop + min(halo, seen), n))
+        for side, n, seen in zip(box, volume.shape, model.config.halo_zyx, strict=True)
     )
     inner = tuple(
         slice(side.start - around.start, side.stop - around.start)

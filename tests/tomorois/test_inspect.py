@@ -89,6 +89,7 @@ def test_report_on_a_model(tmp_path):
     )
     facts = dict(inspect_file(path).facts)
     assert facts["network"].startswith("3 layers, dilations 1, 2")
+    assert facts["network"].endswith(", 3D")
     assert facts["voxel size"].startswith("2.4 nm")
     assert facts["threshold"].startswith("0.4")
 
