@@ -100,7 +100,7 @@ def cases() -> list[Case]:
         Case(ROIS, "25 contacts", rois=25, **drawn, seeds=3),
         Case(ROIS, "25 buds", rois=25, **buds),
         Case(LONG, "50 contacts", **drawn, **LONGER, errors=True),
-        Case(LONG, "50 buds", **buds, **LONGER),
+        Case(LONG, "50 buds", **buds, seconds=600.0),
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from learning_trainings import Case
 
-ROIS, SETTINGS, LONG = "annotated ROIs", "settings", "a quarter of an hour"
+ROIS, SETTINGS, LONG = "annotated ROIs", "settings", "longer"
 TARGETS = {"false_positives": 0.02, "missed": 0.01, "dice": 0.93}
 PUBLISHED = {"false_positives": 0.17, "missed": 0.03, "dice": 0.89}
 ERROR_COLUMNS = ("training", "error", "share")
@@ -104,7 +104,8 @@ def lines_of(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
     """The trainings of each line of a table, by the line's name."""
     lines: dict[str, list[dict[str, str]]] = {}
     for row in rows:
-        lines.setdefault(row["name"], []).append(row)
+        name = f"{row['name']}, {row['budget_s']} CPU-s" if row["study"] == LONG else row["name"]
+        lines.setdefault(name, []).append(row)
     return lines
 
 

@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,8 @@ def train_to_draw_membranes(folder: Path) -> None:
     training, model, settings = folder / "training", folder / "membranes.safetensors", folder / "drawing.toml"
     settings.write_text(DRAWING, encoding="utf-8")
     if not model.exists():
-        labels = sorted(training.glob("*__membranes.mrc"))
         more = ("-o", model, "-s", settings, "--minutes", DRAWING_MINUTES)
-        run("tomorois train --tomograms", training, "--labels", *labels, *more)
+        run("tomorois train --tomograms", training, "--labels", training / "*__membranes.mrc", *more)
     run("tomorois predict", model, training, "-o", folder / "drawn")
 
 
@@ -79,10 +79,11 @@ def train_to_find_contacts(folder: Path) -> None:
 
 
 def run(command: str, *more: object) -> None:
-    """Run one command of the tools beside this Python, saying it first."""
+    """Run one command of the tools beside this Python, saying it first; names with a star as a shell does."""
     words = [*command.split(), *map(str, more)]
     print(f"\n$ {' '.join(words)}", flush=True)
-    status = subprocess.run([str(Path(sys.executable).parent / words[0]), *words[1:]]).returncode
+    arguments = [file for word in words[1:] for file in (sorted(glob(word)) if "*" in word else [word])]
+    status = subprocess.run([str(Path(sys.executable).parent / words[0]), *arguments]).returncode
     if status != 0:
         sys.exit(status)
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 PICTURES = Path(__file__).parents[1] / "pictures"
 STUDY = Path(__file__).parents[1] / "tomorois" / "learning_study.csv"
 ERRORS = STUDY.with_name("learning_errors.csv")
-LONG = "a quarter of an hour"
+LONG = "longer"
 TARGET = 0.93
 COLOURS = ("0.75", "tab:blue", "tab:green")
 KINDS = {"contacts": "tab:blue", "invaginations": "tab:orange"}
