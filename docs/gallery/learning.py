@@ -81,9 +81,9 @@ def draw_errors(axes: Axes, errors: pd.DataFrame) -> None:
         axes.barh(places, table[name], height, label=name, color=COLOURS[number % 3])
     axes.set_yticks(np.arange(len(table)) + 0.4 - height / 2, list(table.index))
     axes.invert_yaxis()
-    axes.set(xlabel="voxels, as a share of the true ones", xlim=(0, 2.2 * table.to_numpy().max()))
+    axes.set(xlabel="voxels, as a share of the true ones", xlim=(0, 1.3 * table.to_numpy().max()))
     axes.set_title("where the errors lie")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc=(0.22, 0.45))
 
 
 if __name__ == "__main__":
