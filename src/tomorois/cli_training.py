@@ -16,6 +16,7 @@ from tomorois.options import require_torch, section, several
 from tomorois.pairing import labels_of, membrane_files, roi_files, tomogram_stem
 
 if TYPE_CHECKING:
+    from tomorois.learning_curve import CurvePoint
     from tomorois.train import TrainingResult
     from tomorois.training_data import TrainingTomogram
     from tomorois.training_loop import LiveTraining
@@ -243,9 +244,7 @@ def learning_curve(
     from tomorois.instances import InstanceSettings
     from tomorois.learning_curve import (
         LearningCurveSettings,
-        learning_curve_figure,
         split_unseen,
-        verdict,
         with_truth,
     )
     from tomorois.learning_curve import learning_curve as points_of
@@ -281,6 +280,13 @@ def learning_curve(
             section(InstanceSettings, "instances", settings),
             progress,
         )
+    _tell_curve(points, output)
+
+
+def _tell_curve(points: list[CurvePoint], output: Path) -> None:
+    """Write the curve's picture and its answer in words, and print its points."""
+    from tomorois.learning_curve import learning_curve_figure, verdict
+
     answer = verdict(points)
     with written_beside(output / "learning_curve.png") as beside:
         learning_curve_figure(points).savefig(beside, dpi=120, format="png")

@@ -25,6 +25,11 @@ class _Model:
     network: MSDNet
     record: ModelRecord
 
+    @property
+    def sees_membranes(self) -> bool:
+        """Whether it takes membranes beside the tomogram."""
+        return self.network.config.input_channels > 1
+
 
 @dataclass(frozen=True)
 class _Models:
@@ -46,6 +51,10 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
     use_threads(jobs)
     drawer = _Model(*load_model(project.membrane_model)) if project.membrane_model else None
     models = _Models(_Model(*load_model(project.model)), drawer)
+    if drawer and not models.finder.sees_membranes:
+        raise InputError(
+            f"{project.model}: was trained without membranes; unset membrane_model in the project"
+        )
     batch = Batch()
 
     def one(plan: TomogramPlan) -> None:
@@ -68,8 +77,7 @@ def _predict(plan: TomogramPlan, project: Project, models: _Models, overwrite: b
     """The confidence map, and before it the membranes that its model sees, where another model draws them."""
     if plan.drawn and models.drawer:
         _map(plan.drawn, plan, project, models.drawer, None, overwrite)
-    sees_membranes = models.finder.network.config.input_channels > 1
-    beside = (plan.drawn or plan.membranes) if sees_membranes else None
+    beside = (plan.drawn or plan.membranes) if models.finder.sees_membranes else None
     _map(plan.confidence, plan, project, models.finder, beside, overwrite)
 
 

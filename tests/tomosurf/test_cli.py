@@ -140,7 +140,11 @@ def test_a_second_model_draws_the_membranes_that_the_first_one_sees(project, tmp
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     (tmp_path / "project.toml").write_text("\n".join([*lines, 'membrane_model = "other.safetensors"']))
     assert "other.safetensors: no such model" in refusal_of(run_command("tomosurf", "validate", tmp_path))
-    (tmp_path / "project.toml").write_text("\n".join([*lines, f'membrane_model = "{drawing.name}"']))
+    blind = json.dumps(str((project / "model.safetensors").resolve()))
+    drawn = f'membrane_model = "{drawing.name}"'
+    (tmp_path / "project.toml").write_text("\n".join([*lines, drawn, f"model = {blind}"]))
+    assert "trained without membranes" in refusal_of(run_command("tomosurf", "run", tmp_path))
+    (tmp_path / "project.toml").write_text("\n".join([*lines, drawn]))
     result = run_command("tomosurf", "run", tmp_path)
     assert result.returncode == 0, result.stderr
     by_hand, by_project = (
