@@ -47,14 +47,14 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
     """
     from tomorois.checkpoint import load_model
 
-    remove_leftovers(require_writable_folder(project.output))
-    use_threads(jobs)
     drawer = _Model(*load_model(project.membrane_model)) if project.membrane_model else None
     models = _Models(_Model(*load_model(project.model)), drawer)
     if drawer and not models.finder.sees_membranes:
         raise InputError(
             f"{project.model}: was trained without membranes; unset membrane_model in the project"
         )
+    remove_leftovers(require_writable_folder(project.output))
+    use_threads(jobs)
     batch = Batch()
 
     def one(plan: TomogramPlan) -> None:
