@@ -23,6 +23,7 @@ from tomocore.roiset import Bools, Box, RoiSet, rois_from_masks
 from tomocore.settings import Settings
 from tomocore.volume import Volume
 from tomorois.contacts import ContactSettings, Membranes, contact_pairs, membrane_instances
+from tomorois.doubt import DOUBTFUL_DICE, expected_dice_of_map
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ def instances_and_remarks(
     keep = (found["volume_nm3"] >= settings.min_volume_nm3) & (found["confidence_max"] >= settings.min_peak)
     if not keep.any():
         remarks = [f"no ROI: {_cause(confidence, mask, found, settings)}"]
+    else:
+        remarks += _doubt_told(confidence, settings.threshold)
     order = found[keep].sort_values(["confidence_mean", "volume_nm3"], ascending=False, kind="stable").index
     rois = rois_from_masks(
         [corner + [axis.start for axis in pieces[k][0]] for k in order],
@@ -283,6 +286,18 @@ def _cause(confidence: Volume, mask: Bools, found: pd.DataFrame, settings: Insta
             f"{settings.min_volume_nm3:.4g}; lower it"
         )
     return f"none of {len(found)} places is large enough and reaches min_peak = {settings.min_peak:.3g}"
+
+
+def _doubt_told(confidence: Volume, threshold: float) -> list[str]:
+    """A remark where the network expects little of its own map, as on a specimen unlike those it learned."""
+    expected = expected_dice_of_map(np.asarray(confidence.data, dtype=np.float32), threshold)
+    if not expected < DOUBTFUL_DICE:
+        return []
+    return [
+        f"the network is unsure here (it expects a Dice of {expected:.2f} at the threshold {threshold:.3g}): "
+        "ROIs may be missing or cut short; look at the map, lower --threshold, or annotate some ROIs of this "
+        "tomogram and refine the model with --init"
+    ]
 
 
 def _extent(mask: Bools, margin: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,7 +17,6 @@ from typing import Any
 import cc3d
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import find_objects
 
@@ -26,10 +25,9 @@ from tomocore.formats import read_volume, written_beside
 from tomocore.roiset import Bools, Box, RoiSet, read_rois, union_mask
 from tomocore.settings import Settings
 from tomocore.volume import Volume
+from tomorois.doubt import POSSIBLE, Floats, entropy_bits, expected_dice, shifted_confidence
 from tomorois.pairing import model_threshold, tomogram_stem
 from tomorois.restrict import require_same_grid
-
-Floats = NDArray[np.float32]
 
 RULE = (
     "places by the mean entropy of their voxels in bits (1 at the threshold, 0 without doubt), tomograms by "
@@ -68,7 +66,7 @@ class RankSettings(Settings):
     """What counts as a place worth a look, and as near the threshold."""
 
     possible: float = Field(
-        0.1,
+        POSSIBLE,
         gt=0,
         lt=0.5,
         description="Shifted confidence (0.5 is the threshold) from which a voxel might belong to an ROI.",
@@ -96,30 +94,6 @@ class RankedTomogram:
     threshold: float
     rois: RoiSet | None = None
     spread: Volume | None = None
-
-
-def shifted_confidence(confidence: Floats, threshold: float) -> Floats:
-    """Confidence (0 to 1) whose log-odds are moved so that ``threshold`` (0 to 1) becomes 0.5."""
-    odds = np.float32((1.0 - threshold) / threshold)
-    shifted: Floats = confidence * odds / (confidence * odds + (1 - confidence))
-    return shifted
-
-
-def entropy_bits(confidence: Floats) -> Floats:
-    """The binary entropy (0 to 1 bit) of confidences (0 to 1)."""
-    p = np.clip(confidence, 1e-7, 1.0 - 1e-7)
-    entropy: Floats = -(p * np.log2(p) + (1.0 - p) * np.log2(1.0 - p))
-    return entropy
-
-
-def expected_dice(shifted: Floats) -> float:
-    """The Dice to expect of calling everything from 0.5 on an ROI, if confidences were probabilities.
-
-    NaN of no voxel. Expectations of the shared and of the true volume stand for the volumes themselves.
-    """
-    called = shifted >= 0.5
-    either = np.count_nonzero(called) + shifted.sum(dtype=np.float64)
-    return float(2.0 * shifted[called].sum(dtype=np.float64) / either) if either else np.nan
 
 
 def rank(

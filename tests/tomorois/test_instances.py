@@ -151,6 +151,16 @@ def test_an_empty_result_names_its_cause(value, settings, cause, caplog):
     assert cause in caplog.text
 
 
+@pytest.mark.parametrize(("around", "unsure"), [(0.3, True), (0.05, False)])
+def test_rois_of_a_map_that_the_network_doubts_come_with_a_warning(around, unsure, caplog):
+    values = np.full((40, 40, 40), 0.01, np.float32)
+    values[5:35, 5:35, 5:35] = around
+    values[14:26, 14:26, 14:26] = 0.8
+    assert len(find_instances(Volume(values, 2.0))) == 1
+    assert ("the network is unsure here (it expects a Dice of 0.26" in caplog.text) == unsure
+    assert ("unsure" in caplog.text) == unsure
+
+
 def test_contacts_without_a_membrane_nearby_say_so(caplog):
     values = np.full((40, 40, 40), 0.9, np.float32)
     rois = find_instances(

@@ -10,15 +10,13 @@ from tomocore.console import InputError
 from tomocore.formats import write_volume
 from tomocore.roiset import rois_from_masks, write_rois_archive
 from tomocore.volume import Volume
+from tomorois.doubt import entropy_bits, expected_dice, expected_dice_of_map, shifted_confidence
 from tomorois.ranking import (
     PLACE_COLUMNS,
     RankedTomogram,
     RankSettings,
-    entropy_bits,
-    expected_dice,
     maps_to_rank,
     rank,
-    shifted_confidence,
     write_ranking,
 )
 
@@ -62,6 +60,14 @@ def test_expected_dice_of_known_confidences():
     assert expected_dice(np.array([0.9, 0.6, 0.3])) == pytest.approx(3.0 / 3.8)
     assert expected_dice(np.array([0.4, 0.2])) == 0.0
     assert np.isnan(expected_dice(np.array([])))
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+def test_what_a_map_expects_of_itself_leaves_out_what_is_hardly_possible(threshold):
+    back = 1.0 - threshold  # shifting by it undoes the shift by the threshold
+    confidence = shifted_confidence(np.array([0.9, 0.6, 0.3, *[0.09] * 1000], np.float32), back)
+    assert expected_dice_of_map(confidence, threshold) == pytest.approx(3.0 / 3.8, rel=1e-5)
+    assert np.isnan(expected_dice_of_map(confidence[3:], threshold))
 
 
 def test_unsure_places_and_tomograms_come_first():
