@@ -83,7 +83,10 @@ class Sheet:
         weights = np.exp(-0.5 * (away**2 - away[:, :1] ** 2) / self.spacing_nm**2)
         across = np.abs((heights * weights).sum(axis=1) / weights.sum(axis=1))
         beside = np.sqrt(np.maximum(away[:, 0] ** 2 - heights[:, 0] ** 2, 0.0))
-        return np.hypot(across, np.maximum(beside - self.spacing_nm, 0.0)), self.points[index[:, 0]]
+        distance = np.hypot(across, np.maximum(beside - self.spacing_nm, 0.0))
+        # Planes of a torn rim point anywhere; the surface still lies within two spacings of its nearest point.
+        least = np.sqrt(np.maximum(away[:, 0] ** 2 - (2.0 * self.spacing_nm) ** 2, 0.0))
+        return np.clip(distance, least, away[:, 0]), self.points[index[:, 0]]
 
     def samples(self, spacing_nm: float) -> tuple[Floats, Floats]:
         """Its points and areas, whatever spacing is asked for."""
