@@ -41,6 +41,7 @@ from tomorois.msdnet.vector import (
 PLANES_A_TASK = 16
 PLANES_A_PART = 4
 BLOCKS_A_STRIPE = 64
+LAYERS_AT_ONCE = 5  # of one dilation, in the gradient of the weights
 MOST_PLANES = 5  # that one sum reads: three, and two more where the gradient of mirrored planes folds back
 
 ZERO, MIRROR, FOLD = 0, 1, 2
@@ -268,49 +269,63 @@ def _list_sources(z, count, dilation, channels, taps, padding, planes, sources):
 
 
 @njit(cache=True, nogil=True)
-def _correlate(channels, gradients, planes_z, kind, slots, schedule, padding, part):
-    """What some planes give to the layers of one dilation, into a row of `weight_gradients`."""
+def _sum_totals(totals, own_totals, layers, inputs, schedule, part):
+    """Sum over lanes what each of some ``layers`` found for its taps and its bias, into ``part``."""
+    taps = schedule.taps
+    for i in range(len(layers)):
+        layer, start = layers[i], i * own_totals
+        place = taps * (inputs * layer + layer * (layer - 1) // 2)
+        for tap in range(taps * (inputs + layer)):
+            part[place + tap] = sum_lanes(totals, start + tap * LANES)
+        part[len(part) - len(schedule.kinds) + layer] = sum_lanes(totals, start + own_totals - LANES)
+
+
+@njit(cache=True, nogil=True)
+def _correlate(channels, gradients, planes_z, kind, layers, slots, schedule, padding, part):
+    """What some planes give to some ``layers`` of one dilation, into a row of `weight_gradients`.
+
+    What one layer reads of the channels before it stays in the first-level cache for the next layer.
+    """
     data, grads, blocks, block_step = channels.data, gradients.data, channels.blocks, channels.block_step
-    kinds, dilation, taps = schedule.kinds, schedule.dilations[kind], schedule.taps
-    inputs = len(slots) - len(kinds)
+    dilation, taps, inputs = schedule.dilations[kind], schedule.taps, len(slots) - len(schedule.kinds)
     reach = (dilation + LANES - 1) // LANES * LANES
     line = blocks * LANES + 2 * reach
     stripe = max(1, min(channels.size_y, BLOCKS_A_STRIPE // blocks))
-    dx_step = stripe * line
-    shifted = np.zeros(3 * dx_step + LANES, np.float32)
+    copy_step = stripe * line if padding == MIRROR else 0
+    own = (3 if padding == MIRROR else 1) * stripe * line
+    shifted = np.zeros(len(layers) * own + LANES, np.float32)
     at = (-(shifted.ctypes.data // 4)) % LANES + reach
+    first, dx_step, shift = (at, copy_step, dilation) if padding == MIRROR else (at + dilation, -dilation, 0)
     lines, planes = np.empty((channels.size_y, 3), np.int64), np.empty(2 * MOST_PLANES, np.int64)
     sources = np.empty(2 * 3 * len(slots), np.int64)
-    totals = np.empty((taps * len(slots) + 1) * LANES, np.float32)  # [channel, tap, lane], then the bias's
+    most = inputs + layers[-1]
+    own_totals = (taps * most + 1) * LANES  # [channel, tap, lane], the bias's last
+    totals = np.zeros(len(layers) * own_totals, np.float32)
     for y in range(channels.size_y):
         _list_lines(y, 1, dilation, channels, padding, lines[y])
-    for layer in range(len(kinds)):
-        if kinds[layer] != kind:
-            continue
-        count = inputs + layer
-        totals[:] = 0
-        for k in range(len(planes_z)):
-            z = planes_z[k]
-            found = _list_sources(z, count, dilation, channels, taps, padding, planes, sources)
-            source = z * channels.plane_step
-            for y in range(0, channels.size_y, stripe):
-                rows = min(stripe, channels.size_y - y)
+    for k in range(len(planes_z)):
+        z = planes_z[k]
+        found = _list_sources(z, most, dilation, channels, taps, padding, planes, sources)
+        depth, source = found // most, z * channels.plane_step
+        for y in range(0, channels.size_y, stripe):
+            rows = min(stripe, channels.size_y - y)
+            for i in range(len(layers)):
+                slot = slots[inputs + layers[i]]
                 for r in range(rows):
-                    row = z * gradients.plane_step + (y + r) * gradients.row_step + slots[count] * LANES
-                    shift_row(grads, row, gradients.block_step, shifted, at + r * line, dx_step, dilation, blocks, totals, count * taps * LANES)  # fmt: skip  # noqa: E501
+                    row = z * gradients.plane_step + (y + r) * gradients.row_step + slot * LANES
+                    to = at + i * own + r * line
+                    shift_row(grads, row, gradients.block_step, shifted, to, copy_step, shift, blocks, totals, (i + 1) * own_totals - LANES)  # fmt: skip  # noqa: E501
                     if padding == MIRROR:
-                        _fold_shifted(shifted, at + r * line, dx_step, dilation, channels.size_x)
-                n = 0
-                while n + PLANES <= found:
-                    correlate_planes(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
-                    n += PLANES
-                while n < found:
-                    correlate_plane(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, at, dx_step, line)  # fmt: skip  # noqa: E501
-                    n += 1
-        first = taps * (inputs * layer + layer * (layer - 1) // 2)
-        for tap in range(taps * count):
-            part[first + tap] = sum_lanes(totals, tap * LANES)
-        part[len(part) - len(kinds) + layer] = sum_lanes(totals, taps * count * LANES)
+                        _fold_shifted(shifted, to, copy_step, dilation, channels.size_x)
+            for n in range(0, found, PLANES):
+                for i in range(len(layers)):
+                    wanted = min(PLANES, (inputs + layers[i]) * depth - n)
+                    if wanted == PLANES:
+                        correlate_planes(data, lines, sources, shifted, totals, y, n, rows, source, block_step, blocks, first + i * own, dx_step, line, i * own_totals)  # fmt: skip  # noqa: E501
+                    else:
+                        for m in range(n, n + wanted):
+                            correlate_plane(data, lines, sources, shifted, totals, y, m, rows, source, block_step, blocks, first + i * own, dx_step, line, i * own_totals)  # fmt: skip  # noqa: E501
+    _sum_totals(totals, own_totals, layers, inputs, schedule, part)
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -319,14 +334,17 @@ def weight_gradients(channels, gradients, slots, schedule, padding):
 
     ``slots`` of the channels' gradients, inputs first.
     """
-    layers, size = len(schedule.kinds), channels.size_z
-    pairs = (len(slots) - layers) * layers + layers * (layers - 1) // 2
-    shape = (size + PLANES_A_PART - 1) // PLANES_A_PART, schedule.taps * pairs + layers
+    count, size = len(schedule.kinds), channels.size_z
+    pairs = (len(slots) - count) * count + count * (count - 1) // 2
+    shape = (size + PLANES_A_PART - 1) // PLANES_A_PART, schedule.taps * pairs + count
     parts = np.zeros(shape, np.float32)
     for part in prange(len(parts)):
         for kind in range(len(schedule.dilations)):  # whose layers meet the same planes in the cache
             planes_z = schedule.orders[kind, part * PLANES_A_PART : (part + 1) * PLANES_A_PART]
-            _correlate(channels, gradients, planes_z, kind, slots, schedule, padding, parts[part])
+            layers = np.flatnonzero(schedule.kinds == kind)
+            for n in range(0, len(layers), LAYERS_AT_ONCE):
+                some = layers[n : n + LAYERS_AT_ONCE]
+                _correlate(channels, gradients, planes_z, kind, some, slots, schedule, padding, parts[part])
     return parts
 
 

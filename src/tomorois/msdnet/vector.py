@@ -222,36 +222,40 @@ def finish_gradient(typingctx, buffer, sums, at, dx_step, dilation, target, step
 
 def _correlation(depth: int) -> Callable[..., None]:
     @intrinsic
-    def correlate(typingctx, channels, lines, planes, shifted, totals, first, plane, rows, source, step, blocks, at, dx_step, row_step):  # fmt: skip  # noqa: E501
-        """Add gradient × input over ``rows`` rows to ``totals`` [tap, lane], for ``depth`` input planes.
+    def correlate(typingctx, channels, lines, planes, shifted, totals, first, plane, rows, source, step, blocks, at, dx_step, row_step, start):  # fmt: skip  # noqa: E501
+        """Add gradient × input over ``rows`` rows to ``totals`` [tap, lane] from ``start`` on, for ``depth``
+        input planes.
 
         ``lines`` holds 3 input rows for each row, those wanted from ``first`` on; ``planes`` holds, from
         entry ``plane`` on, input planes of any channels and the offsets of their totals; ``shifted``
-        [dx, row, x] holds the gradient as `shift_row` lays it.
+        [dx, row, x] holds the gradient as `shift_row` lays it. What the next channel will need is asked for.
         """
-        signature = types.void(channels, lines, planes, shifted, totals, *[I] * 9)
+        signature = types.void(channels, lines, planes, shifted, totals, *[I] * 10)
 
         def generate(context, builder, sig, args):
             e = Emitter(context, builder)
             channels, lines, planes, shifted, totals = e.starts(sig.args[:5], args[:5])
-            first, plane, rows, source, step, blocks, at, dx_step, row_step = args[5:]
+            first, plane, rows, source, step, blocks, at, dx_step, row_step, start = args[5:]
             entries = [e.plus(e.plus(planes, plane, 2, size=8), 2 * m, size=8) for m in range(depth)]
-            starts = [builder.add(e.plus(channels, source), e.integer(entry)) for entry in entries]
-            firsts = [builder.add(totals, e.integer(e.plus(n, 1, size=8))) for n in entries]
+            columns_at = [builder.add(e.plus(channels, source), e.integer(entry)) for entry in entries]
+            firsts = [builder.add(e.plus(totals, start), e.integer(e.plus(n, 1, size=8))) for n in entries]
             places = [e.plus(first, t, LANES) for first in firsts for t in range(9)]
             sums = e.variables(9 * depth)
             for variable, place in zip(sums, places, strict=True):
                 builder.store(e.load(place), variable)
             with cgutils.for_range(builder, blocks, intp=INT64) as block:
-                columns = [e.plus(start, builder.mul(block.index, step)) for start in starts]
+                columns = [e.plus(first_block, builder.mul(block.index, step)) for first_block in columns_at]
                 gradient = e.plus(e.plus(shifted, at), block.index, LANES)
                 with cgutils.for_range(builder, rows, intp=INT64) as row:
                     line = e.plus(lines, builder.add(first, row.index), 3, size=8)
                     offsets = [e.integer(e.plus(line, dy, size=8)) for dy in range(3)]
                     here = e.plus(gradient, builder.mul(row.index, row_step))
-                    g = [e.load(e.plus(here, dx_step, dx), BYTES) for dx in range(3)]
+                    g = [e.load(e.plus(here, dx_step, dx)) for dx in range(3)]
                     for n, (column, offset) in enumerate(product(columns, offsets)):
-                        value = e.load(builder.add(column, offset), BYTES)
+                        place = builder.add(column, offset)
+                        value = e.load(place, BYTES)
+                        if n % 3 == 2:
+                            e.prefetch(e.plus(place, LANES))
                         for dx in range(3):
                             e.add_to(sums[3 * n + dx], g[dx], value)
             for variable, place in zip(sums, places, strict=True):
