@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ from tomocore.roiset import read_rois, write_rois
 from tomorois.cli_training import learning_curve, phantom, rank, train
 from tomorois.options import SECTIONS, require_torch, section, several, template_of
 from tomorois.pairing import membrane_files, membranes_of, model_threshold, roi_files, tomogram_stem
+
+log = logging.getLogger(__name__)
 
 app = App(
     name="tomorois",
@@ -60,9 +63,9 @@ def predict(
     jobs: Jobs = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Confidence maps (0 to 1) of tomograms: <stem>__confidence.mrc.
+    """Confidence maps (0 to 1) of tomograms: `<stem>__confidence.mrc`.
 
-    With --uncertainty also <stem>__uncertainty.mrc: the standard deviation over mirrored copies.
+    With --uncertainty also `<stem>__uncertainty.mrc`: the standard deviation over mirrored copies.
     """
     require_torch()
     from tomorois.checkpoint import load_model
@@ -109,7 +112,7 @@ def instances(
         float | None, Parameter(help="confidence from which a voxel counts; the model's own where not given")
     ] = None,
     membranes: Annotated[
-        list[Path] | None, several("membrane labels, one a map or a folder of <stem>__membranes.mrc")
+        list[Path] | None, several("membrane labels, one a map or a folder of `<stem>__membranes.mrc`")
     ] = None,
     split: Annotated[
         Literal["watershed", "contacts", "none"] | None, Parameter(help="how fused places are told apart")
@@ -118,7 +121,7 @@ def instances(
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """ROIs from confidence maps: <stem>__rois.mrc (labels), .csv (table) and .npz (overlaps kept)."""
+    """ROIs from confidence maps: `<stem>__rois.mrc` (labels), .csv (table) and .npz (overlaps kept)."""
     from tomorois.instances import InstanceSettings, find_instances
 
     maps = volume_files(confidence, "confidence")
@@ -175,41 +178,56 @@ def restrict(
 @app.command(sort_key=9)
 def evaluate(
     *,
-    predicted: Annotated[list[Path], several("ROIs or confidence maps, or folders of <stem>__rois files")],
+    predicted: Annotated[list[Path], several("ROIs or confidence maps, or folders of either")],
     truth: Annotated[list[Path], several("true ROIs: .npz or labels, one a prediction")],
-    output: Annotated[Path, Parameter(name=["--output", "-o"], help="metrics.json")],
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="metrics.json; figures in metrics.html")],
     model: Annotated[
         Path | None, Parameter(help="the model, so that tomograms it was trained on are told")
     ] = None,
-    membranes: Annotated[list[Path] | None, several("membranes, where ROIs are split by contacts")] = None,
+    threshold: Annotated[
+        float | None, Parameter(help="for confidence maps: where they count; the model's own where not given")
+    ] = None,
+    membranes: Annotated[list[Path] | None, several("membranes, where maps are split by contacts")] = None,
+    split: Annotated[
+        Literal["watershed", "contacts", "none"] | None,
+        Parameter(help="for confidence maps: how fused places are told apart"),
+    ] = None,
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Score predicted ROIs against true ones: matches, rates with intervals, Dice and IoU."""
+    """Score predicted ROIs against true ones: matches, rates with intervals, Dice and IoU.
+
+    Writes the scores as JSON and a report with figures beside it.
+    """
     from tomorois.evaluate import evaluate_files, write_evaluation
     from tomorois.instances import InstanceSettings
+    from tomorois.score_report import cautions, score_lines, write_score_report
     from tomorois.scores import EvaluateSettings
 
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists already; pass --overwrite to replace it")
     require_writable_folder(output.parent)
     with progress_bar("evaluate") as progress:
         evaluation = evaluate_files(
-            roi_files(predicted, "__rois.npz"),
-            roi_files(truth, "__truth.npz"),
+            roi_files(predicted, "__rois.npz", "confidence"),
+            roi_files(truth, "__truth.npz", "labels"),
             section(EvaluateSettings, "evaluate", settings),
-            section(InstanceSettings, "instances", settings),
-            membranes or (),
+            section(InstanceSettings, "instances", settings, split=split),
+            membrane_files(membranes or []),
             voxel_size,
             _trained_on(model),
             progress,
+            threshold,
         )
     write_evaluation(output, evaluation)
-    for name, value in evaluation.counts.items():
-        out.print(f"{name} {value}", markup=False)
-    for name, score in evaluation.scores.items():
-        low, high = (score.get(f"roi_{end}", score.get(end)) for end in ("low", "high"))
-        span = "" if low is None else f" ({shown(low)} to {shown(high)})"
-        out.print(f"{name} {shown(score['value'])}{span}", markup=False)
-    out.print(f"wrote {output}", markup=False)
+    report = output.with_suffix(".html")
+    write_score_report(report, evaluation)
+    for caution in cautions(evaluation):
+        log.warning(caution)
+    for line in score_lines(evaluation):
+        out.print(line, markup=False)
+    out.print(f"wrote {output} and {report}", markup=False)
 
 
 @app.command(sort_key=10)
@@ -281,10 +299,9 @@ def _trained_on(model: Path | None) -> list[str] | None:
     if model is None:
         return None
     require_torch()
-    from tomorois.checkpoint import load_model
-    from tomorois.training_data import training_marks
+    from tomorois.training_data import marks_of_model
 
-    return training_marks(load_model(model)[1].training)
+    return marks_of_model(model)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,20 @@ def precision_recall_figure(
     right.set(xlabel="threshold", ylabel="score", xlim=(0, 1), ylim=(0, 1.02))
     right.legend(frameon=False, fontsize=8)
     _bare(left, right)
+    return figure
+
+
+def interval_figure(scores: Mapping[str, Mapping[str, float]], interval: float) -> Figure:
+    """Each score with its interval (of that probability) over tomograms, as far as there is one."""
+    figure = Figure(figsize=(4.2, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for row, score in enumerate(scores.values()):
+        axes.plot([score["low"], score["high"]], [row, row], color="#9db8c7", lw=5, solid_capstyle="butt")
+        axes.plot(score["value"], row, "o", color="#1f5a7a", ms=5, clip_on=False)
+    axes.set_yticks(range(len(scores)), [name.replace("_", " ") for name in scores], fontsize=8)
+    axes.set(xlim=(0, 1), xlabel=f"score, {interval:.0%} interval")
+    axes.invert_yaxis()
+    _bare(axes)
     return figure
 
 

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from tomocore.console import InputError, Progress, no_progress
 from tomocore.formats import read_volume, written_beside
+from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois
 from tomocore.volume import Volume
 from tomorois.contacts import Membranes, membrane_instances
 from tomorois.curves import curve_row, ranked_curve
 from tomorois.instances import InstanceSettings, find_instances, instances_and_remarks
 from tomorois.matching import Comparison, compare
-from tomorois.pairing import tomogram_stem
+from tomorois.pairing import model_threshold, tomogram_stem
 from tomorois.scores import (
     RULES,
     SUMS,
@@ -30,6 +31,7 @@ from tomorois.scores import (
     scores_with_intervals,
     sums_of,
 )
+from tomorois.training_data import HASH_LETTERS
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,8 @@ class Evaluation:
 
     ``scores`` maps a name to value, low and high (interval over tomograms), and for the rates roi_low
     and roi_high. ``curve`` has a row a threshold, ``orientation`` a row a bin of tilt, ``tomograms`` a
-    row a tomogram with its matches. ``trained_on`` names those that a model was trained on, or is None
-    where that is not known.
+    row a tomogram with its matches. ``trained_on`` names those that took part in a model's training,
+    learned from or held out to choose its threshold, or is None where that is not known.
     """
 
     scores: Mapping[str, Mapping[str, float]]
@@ -82,8 +84,9 @@ def evaluate(
     """The scores of predicted ROIs over tomograms, by `tomorois.scores.RULES`.
 
     ``instances`` are the settings with which confidence maps become ROIs along the curve. ``trained_on``
-    are names or hashes of a model's training tomograms (None: not known); those met here are named in
-    the result and warned of. Raises InputError where there is nothing to score.
+    are names or hashes of a model's training tomograms, as `tomorois.training_data.training_marks` says
+    them (None: not known); those met here are named in the result. Raises InputError where there is
+    nothing to score.
     """
     if not tomograms:
         raise InputError("nothing to evaluate; give predicted and true ROIs of at least one tomogram")
@@ -137,35 +140,50 @@ def evaluate_files(
     voxel_size_nm: float | None = None,
     trained_on: Collection[str] | None = None,
     progress: Progress = no_progress,
+    threshold: float | None = None,
 ) -> Evaluation:
     """The scores of files: ROIs (``.npz``, label volumes) or confidence maps against true ROIs.
 
-    Files of one tomogram are found by the part of their names before "__" (or, where these do not
-    settle it, by order, with a warning). Confidence maps become ROIs by ``instances``.
+    Files of one tomogram are found by the part of their names before "__" (or, where no name fits, by
+    order, with a warning). Confidence maps become ROIs by ``instances``, at ``threshold``, or where that
+    is None at the threshold of the model that made the map.
     """
     pairs = paired_files(predicted, truth, "true ROI")
+    unscored = set(truth) - {partner for _, partner in pairs}
+    if unscored:
+        log.warning("not scored, for want of a prediction: %s", ", ".join(sorted(p.name for p in unscored)))
     sides = dict(paired_files(predicted, membranes, "membrane")) if membranes else {}
     tomograms = [
-        _read_tomogram(path, partner, sides.get(path), settings, instances, voxel_size_nm)
+        _read_tomogram(
+            path, partner, sides.get(path), settings, _at_threshold(instances, path, threshold), voxel_size_nm
+        )
         for path, partner in pairs
     ]
     return evaluate(tomograms, settings, instances, trained_on, progress)
 
 
 def paired_files(first: Sequence[Path], second: Sequence[Path], what: str) -> list[tuple[Path, Path]]:
-    """Each of the first files with the second one of the same tomogram; InputError where they do not pair."""
-    if len(first) != len(second):
-        raise InputError(
-            f"{len(first)} predicted and {len(second)} {what} files; give one of each a tomogram"
-        )
+    """Each of the first files with the second one of the same tomogram; second files may be left over.
+
+    Where no name fits any other, files are paired by order, with a warning. Raises InputError where some
+    have no partner, or two are of one tomogram.
+    """
     names = [tomogram_stem(path) for path in first]
     partners = {tomogram_stem(path): path for path in second}
-    if len(partners) == len(second) and set(names) == set(partners) and len(set(names)) == len(names):
-        return [(path, partners[name]) for path, name in zip(first, names, strict=True)]
-    pairs = list(zip(first, second, strict=True))
-    told = ", ".join(f"{a.name} with {b.name}" for a, b in pairs)
-    log.warning("files are paired by their order, since their names differ: %s", told)
-    return pairs
+    missing = [name for name in names if name not in partners]
+    if len(missing) == len(names) == len(second):
+        pairs = list(zip(first, second, strict=True))
+        told = ", ".join(f"{a.name} with {b.name}" for a, b in pairs)
+        log.warning("files are paired by their order, since their names differ: %s", told)
+        return pairs
+    if missing:
+        raise InputError(f"no {what} file of {', '.join(missing)}; give one of each tomogram, named after it")
+    for files in (first, second):
+        stems = [tomogram_stem(path) for path in files]
+        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+        if twice:
+            raise InputError(f"several files of {', '.join(twice)}; name one of each tomogram")
+    return [(path, partners[name]) for path, name in zip(first, names, strict=True)]
 
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
@@ -213,8 +231,13 @@ def _read_tomogram(
     if ignore and truth_path.suffix.lower() != ".npz":
         labels = read_volume(truth_path, voxel_size_nm)
         ignored = labels.with_data(np.asarray(labels.data) == settings.ignore_value)
-    name = tomogram_stem(path)
-    return ScoredTomogram(name, predicted, truth, confidence, membranes, ignored)
+    marks = (file_hash(truth_path)[:HASH_LETTERS],)
+    return ScoredTomogram(tomogram_stem(path), predicted, truth, confidence, membranes, ignored, marks)
+
+
+def _at_threshold(instances: InstanceSettings, path: Path, threshold: float | None) -> InstanceSettings:
+    given = threshold if threshold is not None else model_threshold(path)
+    return instances if given is None else instances.model_copy(update={"threshold": given})
 
 
 def _read_confidence(path: Path, voxel_size_nm: float | None) -> Volume | None:
@@ -227,15 +250,7 @@ def _read_confidence(path: Path, voxel_size_nm: float | None) -> Volume | None:
 
 
 def _trained_on(tomograms: Sequence[ScoredTomogram], marks: Collection[str]) -> list[str]:
-    seen = [item.name for item in tomograms if {item.name, *item.marks} & set(marks)]
-    if seen:
-        log.warning(
-            "%d of %d tomograms were trained on (%s): their scores say little about new ones",
-            len(seen),
-            len(tomograms),
-            ", ".join(seen),
-        )
-    return seen
+    return [item.name for item in tomograms if {item.name, *item.marks} & set(marks)]
 
 
 def _counts(comparisons: Sequence[Comparison], sums: NDArray[np.float64]) -> dict[str, int]:

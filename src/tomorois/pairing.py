@@ -53,12 +53,12 @@ def model_threshold(confidence: Path) -> float | None:
         return None
 
 
-def roi_files(paths: list[Path], ending: str) -> list[Path]:
-    """The files, each folder replaced by its files of that ending."""
+def roi_files(paths: list[Path], ending: str, volumes: str = "") -> list[Path]:
+    """The files, each folder replaced by its files of that ending, or without such its __<volumes>."""
     files: list[Path] = []
     for path in paths:
         inside = sorted(path.glob(f"*{ending}")) if path.is_dir() else [path]
-        if not inside:
+        if not inside and not volumes:
             raise InputError(f"{path}: this folder holds no *{ending} files; name the files themselves")
-        files += inside
+        files += inside or volume_files([path], volumes)
     return files

@@ -84,7 +84,7 @@ class Sheet:
         across = np.abs((heights * weights).sum(axis=1) / weights.sum(axis=1))
         beside = np.sqrt(np.maximum(away[:, 0] ** 2 - heights[:, 0] ** 2, 0.0))
         distance = np.hypot(across, np.maximum(beside - self.spacing_nm, 0.0))
-        # Planes of a torn rim point anywhere; the surface still lies within two spacings of its nearest point.
+        # Planes of a torn rim point anywhere, but some surface lies within two spacings of the nearest point.
         least = np.sqrt(np.maximum(away[:, 0] ** 2 - (2.0 * self.spacing_nm) ** 2, 0.0))
         return np.clip(distance, least, away[:, 0]), self.points[index[:, 0]]
 

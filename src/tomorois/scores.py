@@ -58,7 +58,7 @@ class EvaluateSettings(Settings):
         (0.0, 30.0, 60.0, 90.0), description="Limits in degrees of the bins of recall by orientation."
     )
     ignore_value: int | None = Field(
-        None, description="Label in true label volumes whose voxels are not judged; none unless given."
+        255, description="Label in true label volumes whose voxels are not judged, as in training."
     )
     resamples: int = Field(2000, ge=100, description="Bootstrap draws of tomograms for the intervals.")
     interval: float = Field(0.95, gt=0, lt=1, description="Probability that an interval is to cover.")

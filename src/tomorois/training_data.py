@@ -241,10 +241,20 @@ def warn_of_polarity(volumes: Sequence[TrainingVolume], expected_skewness: float
 
 
 def training_marks(training: Mapping[str, Any]) -> list[str]:
-    """Names and short file hashes of the tomograms that a model's training record says were learned from."""
-    learned = [item for item in training.get("tomograms", []) if not item["held_out"]]
-    hashes = [item["tomogram"].split()[-1] for item in learned if "tomogram" in item]
-    return [item["name"] for item in learned] + hashes
+    """Names and short file hashes of the tomograms and labels that a model's training record tells of.
+
+    Those held out are among them: they chose the weights and the threshold.
+    """
+    told = training.get("tomograms", [])
+    hashes = [item[what].split()[-1] for item in told for what in ("tomogram", "labels") if what in item]
+    return [item["name"] for item in told] + hashes
+
+
+def marks_of_model(path: Path) -> list[str]:
+    """The `training_marks` of a model file. Raises InputError where it is none."""
+    from tomorois.checkpoint import load_model  # PyTorch, which nothing else here needs
+
+    return training_marks(load_model(path)[1].training)
 
 
 def content_hash(volumes: Sequence[TrainingVolume]) -> str:

@@ -19,21 +19,13 @@ from tomocore.formats import read_volume
 from tomocore.page import Section, picture_of_figure, shown, table_of, write_page
 from tomocore.provenance import read_record
 from tomocore.roiset import read_rois, union_mask
-from tomorois.curves import orientation_figure, precision_recall_figure
 from tomorois.evaluate import Evaluation, evaluate_files, write_evaluation
+from tomorois.score_report import cautions, score_section
+from tomorois.training_data import marks_of_model
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.statistics import summary_over_tomograms
 
 MOST_PICTURED = 8
-RATES = (
-    "false_positive_rate",
-    "false_negative_rate",
-    "precision",
-    "recall",
-    "f1",
-    "dice_pooled",
-    "iou_pooled",
-)
 SUMMARISED = ("mean_nm", "min_nm", "contact_area_nm2", "contact_mean_nm")
 SUMMARISED_SURFACES = ("area_nm2", "mean_curvature_median_per_nm", "roughness_median_nm")
 
@@ -58,7 +50,7 @@ def write_project_report(project: Project) -> Path:
         write_evaluation(project.output / "metrics.json", evaluation)
     sections = [
         _rois_section(project, tables.rois),
-        *_score_sections(evaluation),
+        *([] if evaluation is None else [score_section(evaluation)]),
         *_contact_sections(tables.distances),
         *_surface_sections(project, tables.surfaces),
         *_summary_sections(tables),
@@ -68,7 +60,7 @@ def write_project_report(project: Project) -> Path:
         path,
         f"Project {project.folder.resolve().name}",
         f"{len(project.plans)} tomograms, model {project.settings.model}",
-        _warnings(project),
+        [*_warnings(project), *([] if evaluation is None else cautions(evaluation))],
         _cards(tables, evaluation),
         sections,
     )
@@ -93,6 +85,7 @@ def evaluate_project(project: Project) -> Evaluation | None:
         [plan.truth for plan in plans if plan.truth],
         project.settings.evaluate,
         project.settings.instances,
+        trained_on=marks_of_model(project.model) if project.model.is_file() else None,
     )
 
 
@@ -160,21 +153,6 @@ def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
     axes.set_ylabel("y (nm)")
     axes.set_title(f"slice {at}", fontsize=9)
     return figure
-
-
-def _score_sections(evaluation: Evaluation | None) -> list[Section]:
-    if evaluation is None:
-        return []
-    scores = pd.DataFrame(
-        [{"score": name, **evaluation.scores[name]} for name in RATES if name in evaluation.scores]
-    )
-    figures = [
-        picture_of_figure(precision_recall_figure(evaluation.curve), "Precision and recall", broad=True),
-        picture_of_figure(orientation_figure(evaluation.orientation), "Recall by orientation"),
-    ]
-    counts = ", ".join(f"{name} {value}" for name, value in evaluation.counts.items())
-    text = f"{counts}. Intervals (low, high) are over tomograms; rules and details are in metrics.json."
-    return [Section("Scores against the truth", [text], figures, [table_of(scores)])]
 
 
 def _contact_sections(distances: pd.DataFrame) -> list[Section]:

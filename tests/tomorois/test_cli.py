@@ -176,6 +176,12 @@ def test_tomograms_trained_on_are_told(project):
     )
     assert result.returncode == 0, result.stderr
     assert json.loads((project / "t.json").read_text())["tomograms_trained_on"] == ["t1"]
+    assert "(t1)" in result.stderr
+    assert "(t1)" in (project / "t.html").read_text()
+    again = run_command("tomorois", "evaluate", *words, "-o", "t.json", cwd=project)
+    assert "--overwrite" in refusal_of(again)
+    unknown = run_command("tomorois", "evaluate", *words, "-o", "t.json", "--overwrite", cwd=project)
+    assert "not known" in unknown.stderr
 
 
 def test_existing_predictions_are_kept(project):

@@ -9,7 +9,8 @@ import pytest
 
 from tomocore.console import InputError
 from tomocore.formats import write_volume
-from tomocore.roiset import RoiSet, rois_from_masks, write_rois_archive
+from tomocore.provenance import file_hash
+from tomocore.roiset import RoiSet, labels_from_rois, rois_from_masks, write_rois_archive
 from tomocore.volume import Volume
 from tomorois.curves import orientation_figure, precision_recall_figure
 from tomorois.evaluate import (
@@ -22,6 +23,7 @@ from tomorois.evaluate import (
 )
 from tomorois.instances import InstanceSettings
 from tomorois.scores import EvaluateSettings
+from tomorois.training_data import training_marks
 
 SHAPE = (30, 30, 60)
 EDGE_NM = 2.0
@@ -111,15 +113,23 @@ def test_recall_by_orientation_tells_flat_lying_from_upright():
     assert (rows[3][1], rows[3][2]) == (1, 0)
 
 
-def test_tomograms_trained_on_are_named(two_tomograms, caplog):
+def test_tomograms_trained_on_are_named(two_tomograms):
     assert evaluate(two_tomograms).trained_on is None
     assert evaluate(two_tomograms, trained_on=["other"]).trained_on == []
-    assert not caplog.records
     for mark in ("first", "5ca1ab1e"):
         result = evaluate(two_tomograms, trained_on=[mark])
         assert result.trained_on == ["first"]
         assert [row["trained_on"] for row in result.tomograms] == [True, False]
-    assert "1 of 2 tomograms were trained on (first)" in caplog.text
+
+
+def test_labels_trained_on_are_known_whatever_their_name(tmp_path):
+    write_volume(tmp_path / "new__labels.mrc", labels_from_rois(boxes((2, 2, 2), (2, 2, 20))))
+    write_rois_archive(tmp_path / "new__rois.npz", boxes((2, 2, 2)))
+    given = [tmp_path / "new__rois.npz"], [tmp_path / "new__labels.mrc"]
+    told = f"old__labels.mrc {file_hash(given[1][0])[:12]}"
+    marks = training_marks({"tomograms": [{"name": "old", "held_out": True, "labels": told}]})
+    assert evaluate_files(*given, trained_on=marks).trained_on == ["new"]
+    assert evaluate_files(*given, trained_on=["old"]).trained_on == []
 
 
 def test_nothing_to_score_is_refused():
@@ -157,24 +167,44 @@ def test_files_give_what_arrays_give(tmp_path):
     write_volume(tmp_path / "t0__labels.mrc", Volume(labels, EDGE_NM))
     predicted = [tmp_path / "t0__rois.npz", tmp_path / "t1__confidence.mrc"]
     true = [tmp_path / "t1__truth.npz", tmp_path / "t0__labels.mrc"]
-    result = evaluate_files(predicted, true, EvaluateSettings(ignore_value=255), INSTANCES)
+    result = evaluate_files(predicted, true, instances=INSTANCES)
     assert {name: result.counts[name] for name in ("tp", "fp", "fn")} == {"tp": 2, "fp": 1, "fn": 1}
     assert [row["name"] for row in result.tomograms] == ["t0", "t1"]
-    assert evaluate_files(predicted, true, instances=INSTANCES).counts["fn"] == 2  # 255 taken for an ROI
+    every_label = EvaluateSettings(ignore_value=None)
+    assert evaluate_files(predicted, true, every_label, INSTANCES).counts["fn"] == 2  # 255 taken for an ROI
+
+
+def test_a_map_is_cut_at_its_models_threshold_unless_one_is_given(tmp_path):
+    write_volume(tmp_path / "t__confidence.mrc", confidence_map({(2, 2, 2): 0.95, (18, 18, 2): 0.85}))
+    write_rois_archive(tmp_path / "t__truth.npz", boxes((2, 2, 2)))
+    given = [tmp_path / "t__confidence.mrc"], [tmp_path / "t__truth.npz"]
+    assert evaluate_files(*given, instances=INSTANCES).counts["predicted"] == 2
+    (tmp_path / "t__confidence.json").write_text('{"threshold": 0.9}')
+    assert evaluate_files(*given, instances=INSTANCES).counts["predicted"] == 1
+    assert evaluate_files(*given, instances=INSTANCES, threshold=0.5).counts["predicted"] == 2
 
 
 def test_files_pair_by_name_else_by_order_with_a_warning(tmp_path, caplog):
-    first, second = (
-        [tmp_path / "a__rois.npz", tmp_path / "b__rois.npz"],
-        [tmp_path / "b__t.npz", tmp_path / "a__t.npz"],
-    )
+    first = [tmp_path / "a__rois.npz", tmp_path / "b__rois.npz"]
+    second = [tmp_path / "b__t.npz", tmp_path / "a__t.npz", tmp_path / "c__t.npz"]
     assert paired_files(first, second, "true ROI") == [(first[0], second[1]), (first[1], second[0])]
     assert not caplog.records
     other = [tmp_path / "x.npz", tmp_path / "y.npz"]
     assert paired_files(first, other, "true ROI") == list(zip(first, other, strict=True))
     assert "by their order" in caplog.text
-    with pytest.raises(InputError, match="2 predicted and 1 true ROI files"):
-        paired_files(first, other[:1], "true ROI")
+    for few in (other[:1], second[:1]):
+        with pytest.raises(InputError, match=r"no true ROI file of a"):
+            paired_files(first, few, "true ROI")
+    with pytest.raises(InputError, match="several files of a; name one"):
+        paired_files([*first, tmp_path / "a__confidence.mrc"], second, "true ROI")
+
+
+def test_truth_without_a_prediction_is_named(tmp_path, caplog):
+    for name in ("a__rois", "a__truth", "b__truth"):
+        write_rois_archive(tmp_path / f"{name}.npz", boxes((2, 2, 2)))
+    truth = [tmp_path / "a__truth.npz", tmp_path / "b__truth.npz"]
+    assert evaluate_files([tmp_path / "a__rois.npz"], truth).counts["truth"] == 1
+    assert "not scored, for want of a prediction: b__truth.npz" in caplog.text
 
 
 def test_figures_show_the_numbers(two_tomograms, tmp_path):
