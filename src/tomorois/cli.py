@@ -26,7 +26,14 @@ from tomocore.provenance import file_hash
 from tomocore.roiset import read_rois, write_rois
 from tomorois.cli_training import learning_curve, phantom, rank, train
 from tomorois.options import SECTIONS, require_torch, section, several, template_of
-from tomorois.pairing import membrane_files, membranes_of, model_threshold, roi_files, tomogram_stem
+from tomorois.pairing import (
+    made_by,
+    membrane_files,
+    membranes_of,
+    model_threshold,
+    roi_files,
+    tomogram_stem,
+)
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +65,9 @@ def predict(
     uncertainty: Annotated[
         bool, Parameter(negative="", help="predict mirrored copies too and write how much they disagree")
     ] = False,
+    file_type: Annotated[
+        Literal["mrc", "zarr"], Parameter(name="--format", help="what the maps are written as")
+    ] = "mrc",
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
     jobs: Jobs = None,
@@ -65,7 +75,8 @@ def predict(
 ) -> int:
     """Confidence maps (0 to 1) of tomograms: `<stem>__confidence.mrc`.
 
-    With --uncertainty also `<stem>__uncertainty.mrc`: the standard deviation over mirrored copies.
+    With --uncertainty also `<stem>__uncertainty.mrc`: the standard deviation over mirrored copies. Maps are
+    streamed to disk; tomograms that have theirs are skipped.
     """
     require_torch()
     from tomorois.checkpoint import load_model
@@ -80,18 +91,31 @@ def predict(
     sides = membranes_of(paths, membrane_files(membranes or []))
     facts = {"model": model.name, "model_sha256": file_hash(model), "threshold": record.threshold}
     batch = Batch()
+    logging.getLogger("tomorois.predict").setLevel(logging.INFO)  # it says what memory a run will take
 
     def one(path: Path) -> None:
-        target = output / f"{volume_stem(path)}__confidence.mrc"
-        spread = output / f"{volume_stem(path)}__uncertainty.mrc" if uncertainty else None
-        if target.exists() and (spread is None or spread.exists()) and not overwrite:
-            batch.skip(str(path), f"{target} exists; pass --overwrite to replace it")
+        target, spread = (
+            output / f"{volume_stem(path)}__{what}.{file_type}" for what in ("confidence", "uncertainty")
+        )
+        if target.exists() and (spread.exists() or not uncertainty) and not overwrite:
+            other = made_by(target).get("model_sha256", facts["model_sha256"]) != facts["model_sha256"]
+            of_what = "exists, made by another model" if other else "exists"
+            batch.skip(str(path), f"{target} {of_what}; pass --overwrite to replace it")
             return
+        if sides and path not in sides:
+            raise InputError(f"{path}: no file of --membranes is named after it; give one, or leave it out")
         volume = read_volume(path, voxel_size, lazy=True)
+        beside = read_volume(sides[path], voxel_size, lazy=True) if path in sides else None
         with about(path.name), progress_bar(path.name) as progress:
-            beside = read_volume(sides[path], voxel_size, lazy=True) if path in sides else None
             predict_to_file(
-                network, record, volume, target, chosen, progress, membranes=beside, uncertainty_path=spread
+                network,
+                record,
+                volume,
+                target,
+                chosen,
+                progress,
+                membranes=beside,
+                uncertainty_path=spread if uncertainty else None,
             )
         _write_json(target.with_suffix(".json"), {**facts, "tomogram": path.name, **chosen.model_dump()})
         out.print(f"wrote {target}", markup=False)

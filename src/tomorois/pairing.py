@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tomocore.console import InputError
 from tomocore.formats import volume_files, volume_stem
+
+log = logging.getLogger(__name__)
 
 
 def tomogram_stem(path: Path) -> str:
@@ -31,26 +35,37 @@ def membrane_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def membranes_of(maps: list[Path], membranes: list[Path]) -> dict[Path, Path]:
-    """Which membrane labels belong to which map, by the tomogram's name, else by order."""
-    if not membranes:
-        return {}
+    """Which membranes belong to which map, by the tomogram's name; maps of no such name are left out.
+
+    Where no name fits any map, files are paired by order, with a warning. Raises InputError where their
+    numbers differ then.
+    """
     by_stem = {tomogram_stem(path): path for path in membranes}
-    if all(tomogram_stem(path) in by_stem for path in maps):
-        return {path: by_stem[tomogram_stem(path)] for path in maps}
+    named = {path: by_stem[tomogram_stem(path)] for path in maps if tomogram_stem(path) in by_stem}
+    if named or not membranes:
+        return named
     if len(membranes) != len(maps):
         raise InputError(
             f"--membranes names {len(membranes)} files for {len(maps)} maps and their names do not match; "
             "give one a map"
         )
+    told = ", ".join(f"{a.name} with {b.name}" for a, b in zip(maps, membranes, strict=True))
+    log.warning("membranes are paired by their order, since their names differ: %s", told)
     return dict(zip(maps, membranes, strict=True))
 
 
-def model_threshold(confidence: Path) -> float | None:
-    """The threshold of the model that made a confidence map, from the file that `predict` left beside it."""
+def made_by(confidence: Path) -> dict[str, Any]:
+    """What `predict` wrote beside a confidence map about how it was made; empty where nothing is there."""
     try:
-        return float(json.loads(confidence.with_suffix(".json").read_text())["threshold"])
-    except (OSError, ValueError, KeyError):
-        return None
+        return dict(json.loads(confidence.with_suffix(".json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def model_threshold(confidence: Path) -> float | None:
+    """The threshold of the model that made a confidence map, if that is known."""
+    threshold = made_by(confidence).get("threshold")
+    return None if threshold is None else float(threshold)
 
 
 def roi_files(paths: list[Path], ending: str, volumes: str = "") -> list[Path]:

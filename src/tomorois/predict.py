@@ -321,7 +321,8 @@ def _planned_tiles(
     boxes = tile_boxes(shape, model.config.channels, halos, int((most - fixed) * 0.95))
     largest = max((_box_shape(wide) for _, wide in boxes), key=lambda tile: int(np.prod(tile)))
     need = prediction_memory_bytes(model, volume.shape, ratio, largest, settings.orientations)
-    log.info("%s network voxels in %d tile(s), about %.1f GiB of memory", shape, len(boxes), need / GIB)
+    tiles = "one piece" if len(boxes) == 1 else f"{len(boxes)} tiles"
+    log.info("about %.1f GiB of memory for %d × %d × %d network voxels in %s", need / GIB, *shape, tiles)
     if len(boxes) > 1 and halos != exact:
         log.warning("tiles overlap by %d voxels, the network sees %d: seams may show", most_halo, max(exact))
     return boxes

@@ -189,8 +189,23 @@ def test_existing_predictions_are_kept(project):
     made = (project / "kept" / "t9__confidence.mrc").stat().st_mtime_ns
     second = run_command("tomorois", "predict", "model.safetensors", "unseen", "-o", "kept", cwd=project)
     assert (first.returncode, second.returncode) == (0, 0)
+    assert "GiB of memory" in first.stderr
     assert "skipped" in second.stdout
+    assert "another model" not in second.stdout
     assert (project / "kept" / "t9__confidence.mrc").stat().st_mtime_ns == made
+    side = project / "kept" / "t9__confidence.json"
+    side.write_text(json.dumps(json.loads(side.read_text()) | {"model_sha256": "0"}))
+    third = run_command("tomorois", "predict", "model.safetensors", "unseen", "-o", "kept", cwd=project)
+    assert "made by another model" in third.stdout
+
+
+def test_maps_as_zarr_go_on_to_rois(project):
+    words = ("predict", "model.safetensors", "unseen", "-o", "zarr", "--format", "zarr")
+    assert run_command("tomorois", *words, cwd=project).returncode == 0
+    assert read_volume(project / "zarr" / "t9__confidence.zarr").shape == SHAPE
+    result = run_command("tomorois", "instances", "zarr", "-o", "zarr", "-s", "s.toml", cwd=project)
+    assert result.returncode == 0, result.stderr
+    assert (project / "zarr" / "t9__rois.npz").exists()
 
 
 def test_an_unreadable_tomogram_does_not_stop_the_others(project, tmp_path):
