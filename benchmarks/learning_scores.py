@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from learning_limits import error_shares
@@ -24,12 +24,8 @@ ERROR_PHANTOMS = 4
 def scored(case: Case, learned: Learned, taught: Sequence[Unseen], folder: Path) -> dict[str, float]:
     """Scores on the unseen phantoms; Dice of the bare map there, mirrored copies averaged, and taught."""
     unseen = phantoms(folder, case.kind, case.noise, 2, unseen_count(case))
-    smallest = min(float(item.truth.table["volume_nm3"].min()) for item in taught)
-    instances = InstanceSettings(
-        threshold=learned.threshold,
-        split="contacts" if case.kind == "contacts" else "watershed",
-        min_volume_nm3=0.5 * smallest,
-    )
+    split: Literal["contacts", "watershed"] = "contacts" if case.kind == "contacts" else "watershed"
+    instances = InstanceSettings(threshold=learned.threshold, split=split)
     results, confidences = [], []
     for item in unseen:
         confidence = learned.predict(item, ORIENTATIONS)

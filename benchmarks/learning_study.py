@@ -4,12 +4,14 @@
     python benchmarks/learning_study.py --quick    two short trainings, a few minutes
     python benchmarks/learning_study.py --train    trains what the stored results lack, first saying how long
     python benchmarks/learning_study.py --train --csv anew.csv [--only PART] [--data FOLDER]
+    python benchmarks/learning_study.py --page docs/tomorois/learning.md    puts the tables into the page
 
-Every training gets the same processor seconds (on one thread; the steps that fit are found by timing the
-first ones), the same annotated phantoms of seed 1 and the same unseen ones of seed 2. The stored results are
+Every training gets the same work, the same annotated phantoms of seed 1 and the same unseen ones of seed 2.
+Work is counted in steps of a reference network (50 to the processor second), timed in turns with the first
+steps of each training, so that it does not matter what else the machine does. The stored results are
 `docs/tomorois/learning_study.csv`; with another ``--csv`` and another ``--data`` everything is trained anew.
 Scores are of ROIs cut from the confidence map at the threshold that training chose, none of the unseen in
-it: contacts split by membrane pairs, buds by watershed, ROIs under half the smallest annotated one dropped.
+it: contacts split by membrane pairs, buds by watershed, everything else as `tomorois instances` does it.
 The U-Net is MONAI's where that is installed; its rows are left out where it is not.
 """
 
@@ -38,8 +40,10 @@ from learning_tables import (
     append_rows,
     as_text,
     identity,
-    print_tables,
+    page_with,
     read_rows,
+    table,
+    tables_of,
 )
 from learning_trainings import SECONDS, Case, learn
 
@@ -47,6 +51,7 @@ from tomorois.augment import AugmentSettings
 from tomorois.msdnet.network import MSDNetConfig
 
 CSV = Path(__file__).parents[1] / "docs" / "tomorois" / "learning_study.csv"
+ERRORS = "learning_errors.csv"  # beside the results
 LONGER: dict[str, Any] = {"drawing_seconds": 360.0, "seconds": 1440.0}  # half of what the targets allow
 TEN = tuple(range(1, 11))
 OVERHEAD = 1.3  # scoring included
@@ -99,8 +104,9 @@ def cases() -> list[Case]:
         Case(SETTINGS, "true membranes, cut by the wedge", membranes="seen"),
         Case(ROIS, "25 contacts", rois=25, **drawn, seeds=3),
         Case(ROIS, "25 buds", rois=25, **buds),
-        Case(LONG, "50 contacts", **drawn, **LONGER, errors=True),
-        Case(LONG, "50 buds", **buds, seconds=600.0),
+        Case(LONG, "50 contacts", **drawn, **LONGER, errors=True, seeds=2),
+        Case(LONG, "50 buds", **buds, **LONGER),
+        Case(LONG, "10 contacts, one a tomogram", rois=10, spread=True, **drawn, **LONGER),
     ]
 
 
@@ -120,11 +126,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a study's or a line's name")
     parser.add_argument("--train", action="store_true", help="train what the results lack")
     parser.add_argument("--quick", action="store_true", help="two short trainings, stored nowhere")
+    parser.add_argument("--page", type=Path, help="Markdown page whose marked tables are replaced")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.quick:
         quick = [Case("quick", f"{n} contacts, 15 CPU-s", rois=n, seconds=15.0, seeds=1) for n in (10, 25)]
-        return print_tables([as_text(run(case, 0, options.data)[0]) for case in quick])
+        return print(table([as_text(run(case, 0, options.data)[0]) for case in quick]))
     chosen = [case for case in cases() if options.only in f"{case.study}: {case.name}"]
     missing = missing_of(chosen, read_rows(options.csv))
     minutes = OVERHEAD * sum(case.budget_seconds for case, _ in missing) / 60
@@ -135,9 +142,12 @@ def main() -> None:
             continue
         row, errors = run(case, seed, options.data)
         append_rows(options.csv, IDENTITY + RESULTS, [row])
-        append_rows(options.csv.with_name("learning_errors.csv"), ERROR_COLUMNS, errors)
+        append_rows(options.csv.with_name(ERRORS), ERROR_COLUMNS, errors)
         print(f"{case.study}: {case.name}, seed {seed}: done", flush=True)
-    print_tables(read_rows(options.csv))
+    tables = tables_of(read_rows(options.csv), read_rows(options.csv.with_name(ERRORS)))
+    print("\n\n".join(f"{name}\n\n{lines}" for name, lines in tables.items()))
+    if options.page:
+        options.page.write_text(page_with(tables, options.page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def missing_of(chosen: Sequence[Case], rows: Sequence[dict[str, str]]) -> list[tuple[Case, int]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from learning_trainings import Case
+
+if TYPE_CHECKING:
+    from learning_trainings import Case
 
 ROIS, SETTINGS, LONG = "annotated ROIs", "settings", "longer"
 TARGETS = {"false_positives": 0.02, "missed": 0.01, "dice": 0.93}
@@ -127,9 +130,20 @@ def orientation_table(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(text)
 
 
-def verdicts(rows: Sequence[dict[str, str]]) -> list[str]:
+def error_table(errors: Sequence[dict[str, str]]) -> str:
+    """The share of each kind of error, a column a training."""
+    shares = {(row["error"], row["training"]): float(row["share"]) for row in errors}
+    kinds, trainings = (list(dict.fromkeys(key[end] for key in shares)) for end in (0, 1))
+    text = ["| error | " + " | ".join(trainings) + " |", "|---" * (len(trainings) + 1) + "|"]
+    for kind in kinds:
+        cells = [f"{shares[kind, training]:.1%}" for training in trainings]
+        text.append(f"| {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
+def verdict_table(rows: Sequence[dict[str, str]]) -> str:
     """Each target beside what was reached, misses marked."""
-    told = []
+    told = ["| trained on | score | target | reached | |", "|---|---|---|---|---|"]
     for name, same in lines_of(rows).items():
         wanted = PUBLISHED if same[0]["rois"] == "10" else TARGETS
         for score, target in wanted.items():
@@ -140,21 +154,28 @@ def verdicts(rows: Sequence[dict[str, str]]) -> list[str]:
             told.append(
                 f"| {name} | {title} | {sign} {target:g} | {reached:.3f} | {'met' if met else 'MISS'} |"
             )
-    return told
+    return "\n".join(told)
 
 
-def print_tables(rows: Sequence[dict[str, str]]) -> None:
-    """Every study's table, then the targets."""
-    for study in dict.fromkeys(row["study"] for row in rows):
-        kept = [row for row in rows if row["study"] == study]
-        if study == SETTINGS:
-            kept = [row for row in rows if (row["study"], row["name"]) == (ROIS, "50 contacts")] + kept
-        print(f"\n{study}\n\n{table(kept)}")
-    by_study = [row for row in rows if row["study"] in (ROIS, LONG)]
-    contacts = [row for row in by_study if row["kind"] == "contacts" and row["noise"] == "denoised"]
-    print(f"\nrecall by orientation, contacts of the last two studies\n\n{orientation_table(contacts)}")
-    print("\n| trained on | score | target | reached | |\n|---|---|---|---|---|")
-    print("\n".join(verdicts([row for row in by_study if row["rois"] != "25"])))
+def tables_of(rows: Sequence[dict[str, str]], errors: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Every table of the page, by name."""
+    counted, longer = ([row for row in rows if row["study"] == study] for study in (ROIS, LONG))
+    defaults = [row for row in counted if row["name"] == "50 contacts"]
+    contacts = [row for row in counted + longer if row["kind"] == "contacts" and row["noise"] == "denoised"]
+    return {
+        "reached": table(counted + longer),
+        "targets": verdict_table(longer),
+        "errors": error_table(errors),
+        "settings": table(defaults + [row for row in rows if row["study"] == SETTINGS]),
+        "orientation": orientation_table(contacts),
+    }
+
+
+def page_with(tables: dict[str, str], page: str) -> str:
+    """The page with the table after each ``<!-- name -->`` replaced."""
+    for name, lines in tables.items():
+        page = re.sub(rf"(<!-- {name} -->\n\n)(?:\|.*\n)+", rf"\g<1>{lines}\n", page)
+    return page
 
 
 def as_text(row: dict[str, Any]) -> dict[str, str]:

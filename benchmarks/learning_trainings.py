@@ -24,7 +24,8 @@ from tomorois.checkpoint import load_model
 from tomorois.imaging import ImagingSettings, wedge_angle_deg
 from tomorois.intensity import prepare_tomogram, unbin_to_shape
 from tomorois.loss import masked_loss
-from tomorois.membrane_input import input_channels, membrane_channels
+from tomorois.membrane_input import CHANNELS, input_channels, membrane_channels
+from tomorois.msdnet.network import MSDNet, MSDNetConfig
 from tomorois.patches import PatchSampler, TrainingVolume, patch_shape
 from tomorois.phantom import IGNORE, PhantomSettings, write_phantoms
 from tomorois.predict import PredictSettings, predict_confidence
@@ -36,6 +37,8 @@ from tomorois.validation import CONFIDENCE_BINS, ConfidenceCounts, best_threshol
 ANNOTATED, UNSEEN = 14, {"contacts": 12, "invaginations": 10}
 RAW_UNSEEN = 10
 TIMED_STEPS = 30
+REFERENCE_PER_SECOND = 50  # reference steps that count as a processor second, about what an idle core does
+REFERENCE_EVERY = 10  # steps of a training that is timed all along
 SECONDS, DRAWING_SECONDS, DRAWING_BIN = 60.0, 120.0, 2
 ORIENTATIONS = 4  # mirrored copies that are averaged
 Beside = Literal["", "true", "seen", "drawn", "coarse"]
@@ -53,7 +56,7 @@ class Case:
     kind: str = "contacts"
     noise: str = "denoised"
     rois: int = 50
-    seconds: float = SECONDS  # processor seconds of one thread
+    seconds: float = SECONDS  # of one thread of an idle core: REFERENCE_PER_SECOND reference steps each
     drawing_seconds: float = DRAWING_SECONDS  # of the network that draws membranes, where it is to
     seeds: int = 1
     membranes: Beside = ""
@@ -255,7 +258,7 @@ def learn_msd(
     beside: MembranesOf,
     path: Path,
 ) -> Learned:
-    """Train with as many steps as fit into the processor seconds; a model that is there is not made again."""
+    """Train with as many steps as fit into so much work; a model that is there is not made again."""
     told = hashlib.blake2b(f"{settings.model_dump_json()} {seconds}".encode(), digest_size=4).hexdigest()
     path = path.with_name(f"{path.name}_{told}.safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -278,25 +281,48 @@ def learn_msd(
 def steps_that_fit(
     samples: Sequence[TrainingTomogram], settings: TrainSettings, seconds: float, path: Path
 ) -> int:
-    """Steps that a training can take within processor seconds, as the first ones and a validation tell."""
-    clock: list[float] = []
+    """Steps that a training can take within its share of work, as the first ones and a validation tell."""
+    costs: list[float] = []
     twice = settings.validation.model_copy(update={"checks": 2})
     first = settings.model_copy(update={"steps": TIMED_STEPS, "validation": twice})
+    reference = ReferenceStep()
+    start = time.process_time()
 
     def watch(live: LiveTraining) -> None:
-        clock.append(time.process_time())
+        nonlocal start
+        costs.append((time.process_time() - start) / reference.seconds())
+        start = time.process_time()
 
     train(samples, [], first, path, observer=watch)
-    paces = np.diff(clock)
-    pace = float(np.median(paces[5:-1]))
-    checks = (float(paces[-1]) - pace) * settings.validation.checks
-    return max(TIMED_STEPS, int((seconds - checks) / pace))
+    cost = float(np.median(costs[5:-1]))
+    checks = (costs[-1] - cost) * settings.validation.checks
+    return max(TIMED_STEPS, int((seconds * REFERENCE_PER_SECOND - checks) / cost))
+
+
+class ReferenceStep:
+    """Forward and back through the default network with membranes, on one patch: the unit of work.
+
+    Whatever else a machine does slows it down as it does the training timed beside it.
+    """
+
+    def __init__(self) -> None:
+        self.model = MSDNet(MSDNetConfig(input_channels=1 + CHANNELS), seed=0)
+        self.patch = torch.from_numpy(
+            np.random.default_rng(0).random((1, 1 + CHANNELS, 32, 32, 32), np.float32)
+        )
+        self.seconds()  # compiles
+
+    def seconds(self) -> float:
+        """Processor seconds that it takes now."""
+        start = time.process_time()
+        self.model(self.patch).mean().backward()
+        return time.process_time() - start
 
 
 def learn_unet(
     samples: Sequence[TrainingTomogram], settings: TrainSettings, seconds: float, beside: MembranesOf
 ) -> Learned:
-    """MONAI's U-Net on the same patches, loss and validation, for the same processor seconds."""
+    """MONAI's U-Net on the same patches, loss and validation, for the same share of work."""
     from monai.networks.nets import UNet
 
     volumes = [
@@ -316,8 +342,10 @@ def learn_unet(
     sampler = PatchSampler(
         taught, patch_shape(taught, settings.patch_voxels), settings.roi_fraction, seed=settings.seed
     )
-    start, steps = time.process_time(), 0
-    while (share := (time.process_time() - start) / seconds) < 1:
+    reference, steps, share, used = ReferenceStep(), 0, 0.0, 0.0
+    unit = reference.seconds()
+    while share < 1:
+        begun = time.process_time()
         optimiser.param_groups[0]["lr"] = 2e-3 * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * share)))
         image, target, weight = batch_of(sampler, taught, settings, steps)
         loss = masked_loss(
@@ -329,7 +357,11 @@ def learn_unet(
         optimiser.step()
         average.update_parameters(net)
         steps += 1
-    used = time.process_time() - start
+        spent = time.process_time() - begun
+        used += spent
+        share += spent / unit / (seconds * REFERENCE_PER_SECOND)
+        if steps % REFERENCE_EVERY == 0:
+            unit = reference.seconds()
     average.eval()
     threshold = unet_threshold(average, watched or taught)
 
