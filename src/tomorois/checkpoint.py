@@ -49,6 +49,11 @@ class ModelRecord(Settings):
     )
 
 
+def checkpoint_beside(model_path: Path) -> Path:
+    """Where the training of a model keeps the state that it can go on from."""
+    return model_path.with_name(f"{model_path.stem}.training.safetensors")
+
+
 def save_model(path: Path, model: MSDNet, record: ModelRecord) -> None:
     """Write weights, configuration and record as one .safetensors file, renamed into place."""
     header = {"config": model.config.model_dump(mode="json"), "record": record.model_dump(mode="json")}

@@ -278,14 +278,21 @@ def crop(
     margin: Annotated[float | None, Parameter(help="nm around each ROI's box")] = None,
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Cut ROI subvolumes with a margin for any other segmentation program; `paste` puts masks back."""
     from tomorois.crops import CropSettings, write_crops
 
     chosen = section(CropSettings, "crop", settings, margin_nm=margin)
     require_writable_folder(output)
+    regions = read_rois(rois, voxel_size)
     paths = write_crops(
-        output, volume_stem(volume), read_volume(volume, voxel_size), read_rois(rois), chosen.margin_nm
+        output,
+        volume_stem(volume),
+        read_volume(volume, voxel_size, lazy=True),
+        regions,
+        chosen.margin_nm,
+        overwrite,
     )
     out.print(f"wrote {len(paths) - 1} subvolumes and {paths[-1]}", markup=False)
 

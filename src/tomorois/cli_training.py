@@ -63,6 +63,7 @@ def phantom(
     if count < 1:
         raise InputError(f"--count {count}: at least one tomogram is needed")
     require_writable_folder(output)
+    there = set() if overwrite else set(output.glob("*.mrc"))
     if kind is not None:
         paths = _drawn(output, kind, count, seed, settings, overwrite, cores(jobs))
     else:
@@ -77,7 +78,10 @@ def phantom(
             settings,
             overwrite,
         )
-    out.print(f"{len(paths)} tomograms with their truth in {output}", markup=False)
+    kept = [path for path in paths if path in there]
+    for path in kept:
+        out.print(f"skipped {path}: it exists; pass --overwrite to replace it", markup=False)
+    out.print(f"{len(paths) - len(kept)} tomograms made with their truth in {output}", markup=False)
     next_hint(f"tomorois train --tomograms {output} --labels {output} -o model.safetensors")
 
 
@@ -144,12 +148,19 @@ def train(
 ) -> None:
     """Train a network from scratch, or refine one, on annotated tomograms."""
     require_torch()
+    from tomorois.checkpoint import checkpoint_beside
     from tomorois.train import train as train_model
     from tomorois.training_data import read_training_tomograms
     from tomorois.training_loop import TrainSettings, with_membranes
 
-    if output.exists() and not overwrite and not resume:
-        raise InputError(f"{output}: exists already; pass --overwrite to train anew, or another name with -o")
+    if output.exists() and not overwrite:
+        if not resume:
+            raise InputError(
+                f"{output}: exists already; pass --overwrite to train anew, or another name with -o"
+            )
+        if not checkpoint_beside(output).exists():
+            out.print(f"skipped: {output} has been trained to its end", markup=False)
+            return
     require_writable_folder(output.parent)
     chosen = section(TrainSettings, "train", settings)
     use_threads(cores(jobs))

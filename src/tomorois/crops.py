@@ -51,11 +51,17 @@ def paste_masks(crops: Sequence[tuple[int, Volume]], like: Volume) -> Volume:
     return like.with_data(whole)
 
 
-def write_crops(folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm: float) -> list[Path]:
+def write_crops(
+    folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm: float, overwrite: bool = False
+) -> list[Path]:
     """The paths of ``<stem>__roi007.mrc``, one an ROI, and of ``<stem>__crops.csv`` with their places.
 
-    The table serves `read_crops` where an outside tool loses the origin from the header.
+    The table serves `read_crops` where an outside tool loses the origin from the header. Raises
+    InputError where it exists and ``overwrite`` is not set.
     """
+    table = folder / f"{stem}{TABLE_ENDING}"
+    if table.exists() and not overwrite:
+        raise InputError(f"{table}: exists already; pass --overwrite to replace it and its subvolumes")
     rows, paths = [], []
     for roi_id, crop in crop_rois(volume, rois, margin_nm):
         path = folder / f"{stem}__roi{roi_id:03d}.mrc"
@@ -63,7 +69,6 @@ def write_crops(folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm
         start = np.rint(volume.index([crop.origin_nm])[0]).astype(int)
         rows.append((path.name, roi_id, *start, *crop.shape))
         paths.append(path)
-    table = folder / f"{stem}{TABLE_ENDING}"
     with written_beside(table) as beside:
         pd.DataFrame(rows, columns=TABLE_COLUMNS).to_csv(beside, index=False)
     return [*paths, table]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,16 +191,31 @@ def _report_model(path: Path) -> FileReport:
     shape = model.config
     cycle = ", ".join(str(d) for d in shape.dilations)
     kind = "3D" if shape.slab_planes is None else f"2.5D on slabs of {shape.slab_planes} plane(s)"
+    sees = "the tomogram" if shape.input_channels == 1 else "the tomogram and membranes (--membranes)"
     facts = [
-        (
-            "network",
-            f"{shape.layers} layers, dilations {cycle}, {shape.input_channels} input channel(s), {kind}",
-        ),
+        ("network", f"{shape.layers} layers, dilations {cycle}, {kind}"),
+        ("sees", sees),
         ("voxel size", f"{record.voxel_size_nm:.6g} nm after binning by {record.bin_factor}"),
         ("polarity", f"membranes {record.intensity.polarity}"),
-        ("threshold", f"{record.threshold:.3g}, chosen on validation"),
+        ("threshold", f"{record.threshold:.3g}, chosen in training"),
     ]
-    return FileReport(path, "model", facts, [])
+    return FileReport(path, "model", [*facts, *_training_facts(record.training)], [])
+
+
+def _training_facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which tomograms a model learned from and which were held out, and what it reached there."""
+    facts = []
+    for title, held_out in (("learned from", False), ("held out", True)):
+        told = [item for item in training.get("tomograms", []) if item["held_out"] is held_out]
+        if told:
+            names = ", ".join(item["name"] for item in told)
+            facts.append((title, f"{sum(item['rois'] for item in told)} ROIs of {names}"))
+    if training.get("refined_from"):
+        facts.append(("refined from", training["refined_from"]))
+    if "dice" in training:
+        where = "held out" if training.get("validated") else "learned from (optimistic)"
+        facts.append(("Dice", f"{training['dice']:.3f} of voxels of the tomograms {where}"))
+    return facts
 
 
 def _sample(data: NDArray[Any]) -> NDArray[Any]:

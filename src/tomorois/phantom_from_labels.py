@@ -6,6 +6,7 @@ mid-surfaces are taken as points with normals, and all truth is exact with respe
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -27,6 +28,8 @@ from tomorois.phantom import MARGIN_NM, Phantom, imaged, training_labels, write_
 from tomorois.scene import Box, Floats, Grid, near_voxels
 from tomorois.specimen import SpecimenSettings, drawn_tethers
 from tomorois.truth import Place, Side, kept_and_small, membrane_labels, places_of_pair
+
+log = logging.getLogger(__name__)
 
 NEIGHBOURS = 40
 PLANE_NEIGHBOURS = 4
@@ -201,6 +204,8 @@ def _phantom_of_sheets(
         places += places_of_pair(voxels, sides, (a, b), grid, settings.imaging.tilt_max_deg)
         tethers += drawn_tethers(sheets[b], sides[0], settings.specimen.tethers_per_1000_nm2, mass)
     rois, small = kept_and_small(places, grid)
+    if len(rois) == 0:
+        log.warning("no ROI: all contacts within %g nm are too small to count", settings.contact_limit_nm)
     scene = Scene(tuple(sheets.values()), tuple(f"label {value}" for value in sheets), np.zeros((0, 4)), None)
     numbers = np.array([0, *sheets], dtype=np.int16)
     return Phantom(

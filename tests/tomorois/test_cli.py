@@ -160,6 +160,9 @@ def test_phantoms_of_a_segmentation_and_what_their_options_need(tmp_path):
         truth = pd.read_csv(tmp_path / "out" / f"cell_s{seed}__truth.csv")
         assert truth["gap_mean_nm"].tolist() == pytest.approx([15.0], abs=0.4)
         assert read_volume(tmp_path / "out" / f"cell_s{seed}.mrc").voxel_size_nm == pytest.approx(1.25)
+    again = run_command("tomorois", *words, *chosen, "--voxel-size", "1.25")
+    assert again.stdout.count("skipped") == 2
+    assert "0 tomograms made" in again.stdout
     too_short = (*chosen, "--contact-limit", "10", "--seed", "9")
     assert "only within" in refusal_of(run_command("tomorois", *words[:-4], "-o", tmp_path, *too_short))
     assert "--pairs" in refusal_of(run_command("tomorois", *words))
@@ -309,6 +312,11 @@ def test_labels_without_any_roi(project, tmp_path):
 def test_a_finished_model_is_not_overwritten_unasked(project):
     words = ("--tomograms", "training", "--labels", "training", "-o", "model.safetensors", "-s", "s.toml")
     assert "--overwrite" in refusal_of(run_command("tomorois", "train", *words, cwd=project))
+    made = (project / "model.safetensors").stat().st_mtime_ns
+    result = run_command("tomorois", "train", *words, "--resume", cwd=project)
+    assert result.returncode == 0, result.stderr
+    assert "trained to its end" in result.stdout
+    assert (project / "model.safetensors").stat().st_mtime_ns == made
 
 
 def test_what_is_no_model(project, tmp_path):

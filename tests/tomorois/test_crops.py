@@ -49,6 +49,9 @@ def test_masks_come_back_to_their_places_the_highest_where_they_overlap(tomogram
 def test_files_of_an_outside_tool_that_lost_the_header_come_back(tomogram, rois, tmp_path):
     *paths, table = write_crops(tmp_path, "tomo", tomogram, rois, 6.0)
     assert [p.name for p in paths] == ["tomo__roi003.mrc", "tomo__roi012.mrc"]
+    with pytest.raises(InputError, match="--overwrite"):
+        write_crops(tmp_path, "tomo", tomogram, rois, 20.0)
+    assert write_crops(tmp_path, "tomo", tomogram, rois, 6.0, overwrite=True) == [*paths, table]
     masks = []
     for path in paths:
         mask = tmp_path / f"{path.stem}_segmented.mrc"

@@ -84,14 +84,26 @@ def test_report_on_a_model(tmp_path):
     from tomorois.msdnet.network import MSDNet, MSDNetConfig
 
     path = tmp_path / "m.safetensors"
-    save_model(
-        path, MSDNet(MSDNetConfig(layers=3, dilations=(1, 2))), ModelRecord(voxel_size_nm=2.4, threshold=0.4)
-    )
+    training = {
+        "tomograms": [
+            {"name": "a", "rois": 3, "held_out": False},
+            {"name": "b", "rois": 4, "held_out": False},
+            {"name": "c", "rois": 2, "held_out": True},
+        ],
+        "validated": True,
+        "dice": 0.8765,
+    }
+    record = ModelRecord(voxel_size_nm=2.4, threshold=0.4, training=training)
+    save_model(path, MSDNet(MSDNetConfig(layers=3, dilations=(1, 2), input_channels=3)), record)
     facts = dict(inspect_file(path).facts)
     assert facts["network"].startswith("3 layers, dilations 1, 2")
     assert facts["network"].endswith(", 3D")
     assert facts["voxel size"].startswith("2.4 nm")
     assert facts["threshold"].startswith("0.4")
+    assert "membranes" in facts["sees"]
+    assert facts["learned from"] == "7 ROIs of a, b"
+    assert facts["held out"] == "2 ROIs of c"
+    assert facts["Dice"] == "0.876 of voxels of the tomograms held out"
 
 
 def test_what_is_no_file_of_ours_is_refused(tmp_path):

@@ -114,6 +114,14 @@ def test_what_cannot_be_is_said(tmp_path):
         phantom_from_labels(two_discs(), [(4, 7)], 0, LabelPhantomSettings(contact_limit_nm=12.0))
 
 
+def test_contacts_too_small_to_count_are_said(caplog):
+    data = np.zeros((30, 40, 40), np.int8)
+    data[10:20, 10:20, 12:14], data[10:20, 10:20, 24:26] = 1, 2
+    settings = LabelPhantomSettings(contact_limit_nm=19.0, margin_nm=6.0)
+    assert len(phantom_from_labels(Volume(data, 1.0), [(1, 2)], 0, settings).rois) == 0
+    assert "too small to count" in caplog.text
+
+
 def test_files_are_those_of_other_phantoms_and_kept(tmp_path):
     settings = LabelPhantomSettings(margin_nm=0.0)
     path = write_phantom_from_labels(tmp_path, "real", two_discs(), [(4, 7)], 1, settings)
