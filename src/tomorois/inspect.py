@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.console import InputError
-from tomocore.formats import VolumeHeader, inspect_volume, read_volume
+from tomocore.formats import VolumeHeader, inspect_volume, read_volume, volume_stem
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomorois.intensity import CLEAR_SKEWNESS, intensity_skewness
 
@@ -45,6 +45,8 @@ def inspect_file(path: Path) -> FileReport:
             path, "volume that cannot be read", _header_facts(header), [_without_name(error, path)]
         )
     kind, facts, problems = describe_values(data)
+    if volume_stem(path).endswith("__uncertainty"):
+        kind, problems = "uncertainty of a confidence map", []
     notes = [header.size_problem + "; give the true edge with --voxel-size"] if header.size_problem else []
     return FileReport(path, kind, [*_header_facts(header), *facts], [*notes, *header.problems, *problems])
 

@@ -203,10 +203,10 @@ def common_voxel_size_nm(samples: Sequence[TrainingTomogram]) -> float:
 
 
 def require_rois(volumes: Sequence[TrainingVolume], samples: Sequence[TrainingTomogram]) -> None:
-    """InputError naming the files where not one voxel of all labels is an ROI; a note for single ones."""
+    """InputError naming the files where no label is an ROI, or none is background; a note for single ones."""
     without = [volume.name for volume in volumes if len(volume.rois) == 0]
+    files = ", ".join(sample.files.get("labels", sample.name).split()[0] for sample in samples)
     if len(without) == len(volumes):
-        files = ", ".join(sample.files.get("labels", sample.name).split()[0] for sample in samples)
         raise InputError(
             f"no ROI in any of the labels ({files}): every voxel is background or ignored; "
             "paint ROIs as 1, 2, … and check annotation.ignore_value"
@@ -218,6 +218,11 @@ def require_rois(volumes: Sequence[TrainingVolume], samples: Sequence[TrainingTo
             raise InputError(
                 f"{volume.name}: every voxel is to be ignored; paint background too, or leave it out"
             )
+    if not any(((volume.weight > 0) & (volume.target < 0.5)).any() for volume in volumes):
+        raise InputError(
+            f"no background in any of the labels ({files}): every voxel that counts is ROI; paint "
+            "some background (annotation.background_value where 0 is to be ignored)"
+        )
 
 
 def warn_of_polarity(volumes: Sequence[TrainingVolume], expected_skewness: float | None = None) -> None:

@@ -55,6 +55,14 @@ def test_report_on_a_tomogram(tmp_path):
     assert text.endswith("nothing looks wrong")
 
 
+def test_an_uncertainty_is_no_confidence_map_of_too_little(tmp_path):
+    path = tmp_path / "t__uncertainty.mrc"
+    write_volume(path, Volume(np.linspace(0, 0.4, 6000, dtype=np.float32).reshape(10, 20, 30), 1.25))
+    report = inspect_file(path)
+    assert report.kind == "uncertainty of a confidence map"
+    assert not report.problems
+
+
 def test_a_header_that_lies_is_a_problem_and_the_values_are_still_read(tmp_path):
     path = tmp_path / "t.mrc"
     write_volume(path, Volume(BLOCK, 0.1))

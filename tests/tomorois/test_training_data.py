@@ -164,6 +164,16 @@ def test_a_wholly_ignored_tomogram_is_refused():
         require_rois([made(sample) for sample in samples], samples)
 
 
+def test_sparse_annotation_without_any_background_is_refused():
+    samples = [replace(blob_tomogram(k), files={"labels": f"l{k}.mrc 0abc"}) for k in (1, 2)]
+    sparse = [made(sample, unlabelled="ignore") for sample in samples]
+    with pytest.raises(InputError, match=r"no background.*l1.mrc, l2.mrc.*background_value"):
+        require_rois(sparse, samples)
+    painted = samples[0].labels.copy()
+    painted[:3] = 254
+    require_rois([made(replace(samples[0], labels=painted), unlabelled="ignore"), sparse[1]], samples)
+
+
 def test_voxel_sizes_must_agree(caplog):
     same = [blob_tomogram(k, voxel_size_nm=1.3) for k in (1, 2)]
     assert common_voxel_size_nm([*same, blob_tomogram(3, voxel_size_nm=1.301)]) == 1.3
