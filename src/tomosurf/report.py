@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,13 @@ def evaluate_project(project: Project) -> Evaluation | None:
     plans = [plan for plan in project.plans if plan.truth and plan.truth.exists() and plan.rois.exists()]
     if not plans:
         return None
+    has_torch = importlib.util.find_spec("torch") is not None  # a report can be made without
     return evaluate_files(
         [plan.rois for plan in plans],
         [plan.truth for plan in plans if plan.truth],
         project.settings.evaluate,
         project.settings.instances,
-        trained_on=marks_of_model(project.model) if project.model.is_file() else None,
+        trained_on=marks_of_model(project.model) if has_torch and project.model.is_file() else None,
     )
 
 
