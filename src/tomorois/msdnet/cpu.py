@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from tomocore.console import Progress
 from tomorois.msdnet import kernels
 from tomorois.msdnet.kernels import FOLD, MIRROR, ZERO, Channels, Schedule
-from tomorois.msdnet.vector import FEW, LANES, MANY
+from tomorois.msdnet.vector import FEW, LANES, MANY, TARGETS
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Shape = tuple[int, int, int]
+NO_TARGET = (-1, -1, -1, 0)  # of a pass: slot, gate, first tap, whether it is begun
 WORTH_THREADS = 20_000_000  # multiply-adds of a run, about half a millisecond, below which threads only wait
 
 
@@ -124,21 +125,39 @@ def _row_groups(size_y: int, dilation: int) -> Ints:
 
 
 @lru_cache(maxsize=64)
-def forward_passes(layer_dilations: tuple[int, ...], inputs: int, kernel_taps: int = 27) -> Ints:
-    """One pass a layer: all channels so far into the next."""
+def forward_passes(
+    layer_dilations: tuple[int, ...], inputs: int, kernel_taps: int = 27, together: int = 1
+) -> Ints:
+    """One pass a layer: all channels so far into it.
+
+    Two ``together``: the next layer of the same dilation, too, sums what there is so far, and later the rest.
+    """
     dilations = sorted(set(layer_dilations))
     starts = np.cumsum([0, *(kernel_taps * (inputs + i) for i in range(len(layer_dilations)))])
-    rows = [
-        (inputs + i, 0, inputs + i, starts[i], dilations.index(d), -1) for i, d in enumerate(layer_dilations)
-    ]
+    second_of: dict[int, int] = {}
+    for dilation in dilations if together == 2 else []:
+        same = [i for i, d in enumerate(layer_dilations) if d == dilation]
+        odd = len(same) % 2  # the earliest, which has the fewest channels, stays alone
+        second_of |= dict(zip(same[odd::2], same[odd + 1 :: 2], strict=True))
+    first_of = {second: first for first, second in second_of.items()}
+    rows = []
+    for i, dilation in enumerate(layer_dilations):
+        known = inputs + first_of[i] if i in first_of else 0
+        tap, second = starts[i] + kernel_taps * known, second_of.get(i)
+        own = (inputs + i, -1, tap, i in first_of)
+        other = NO_TARGET if second is None else (inputs + second, -1, starts[second], False)
+        rows.append((dilations.index(dilation), known, inputs + i - known, *own, *other))
     return np.array(rows, dtype=np.int64)
 
 
 @lru_cache(maxsize=64)
 def gradient_plan(
-    layer_dilations: tuple[int, ...], inputs: int, with_inputs: bool, kernel_taps: int = 27
+    layer_dilations: tuple[int, ...], inputs: int, with_inputs: bool, kernel_taps: int = 27, together: int = 1
 ) -> GradientPlan:
-    """Passes from the last layer to the first, then to the inputs where their gradient is wanted."""
+    """Passes from the last layer to the first, then to the inputs where their gradient is wanted.
+
+    One channel or two ``together`` gather from the layers behind both, then the earlier from the later.
+    """
     layers = len(layer_dilations)
     dilations = sorted(set(layer_dilations))
     by_slot = sorted(range(layers), key=lambda layer: (layer_dilations[layer], layer))
@@ -147,19 +166,33 @@ def gradient_plan(
     block_starts = np.cumsum([0, *(inputs + i for i in range(layers))])
     passes: list[tuple[int, ...]] = []
     rows: list[int] = []
-    for channel in [*range(inputs + layers - 1, inputs - 1, -1), *range(inputs if with_inputs else 0)]:
+    channels = range(inputs + layers - 1, -1 if with_inputs else inputs - 1, -1)
+    for targets, sources in _gradient_steps(channels, layers, inputs, together):
         for kind, dilation in enumerate(dilations):
-            later = [i for i in by_slot if layer_dilations[i] == dilation and inputs + i > channel]
-            if later:
-                gate = channel if channel >= inputs else -1
-                first_tap = kernel_taps * len(rows)
-                passes.append((slots[channel], slot_of[later[0]], len(later), first_tap, kind, gate))
-                rows += [block_starts[i] + channel for i in later]
+            some = [i for i in by_slot if layer_dilations[i] == dilation and i in sources]
+            if some:
+                parts: list[tuple[int, ...]] = []
+                for c in targets:
+                    parts.append((slots[c], c if c >= inputs else -1, kernel_taps * len(rows), True))
+                    rows += [block_starts[i] + c for i in some]
+                own, other = (*parts, NO_TARGET)[:2]
+                passes.append((kind, slot_of[some[0]], len(some), *own, *other))
     return GradientPlan(
         np.array(slots, dtype=np.int64),
-        np.array(passes, dtype=np.int64).reshape(-1, 6),
+        np.array(passes, dtype=np.int64).reshape(-1, 11),
         np.array(rows, dtype=np.int64),
     )
+
+
+def _gradient_steps(
+    channels: Sequence[int], layers: int, inputs: int, together: int
+) -> Iterator[tuple[list[int], range]]:
+    """Channels whose gradients are gathered together, last first, and the layers they gather from."""
+    for n in range(0, len(channels), together):
+        later, *earlier = channels[n : n + together]
+        yield [later, *earlier], range(max(0, later + 1 - inputs), layers)
+        for channel in earlier:
+            yield [channel], range(max(0, channel + 1 - inputs), later + 1 - inputs)
 
 
 @contextmanager
@@ -183,14 +216,15 @@ def forward(patch: Floats, weights: Weights, progress: Progress | None = None) -
     if weights.mirror:
         require_room(shape, weights.taps.shape[1:], max(weights.dilations))
     channels = empty_channels(shape, len(weights.output_taps))
-    passes = forward_passes(weights.dilations, weights.inputs, weights.kernel_taps)
+    passes = forward_passes(weights.dilations, weights.inputs, weights.kernel_taps, TARGETS)
+    biases = np.concatenate([np.zeros(weights.inputs, dtype=np.float32), weights.bias])
     schedule = schedule_of(weights.dilations, shape[0], shape[1], weights.kernel_taps)
     logits = np.empty(shape, dtype=np.float32)
     with _threads_if_worthwhile(channels, weights.taps.size):
         kernels.fill_inputs(patch, weights.slab_planes, channels)
         portions = _portions(len(passes), schedule) if progress else [(slice(None), schedule)]
         for n, (some, planned) in enumerate(portions):
-            args = passes[some], planned, weights.taps.ravel(), weights.bias[some]
+            args = passes[some], planned, weights.taps.ravel(), biases
             kernels.run_passes(channels, *args, MIRROR if weights.mirror else ZERO, channels, False)
             if progress:
                 progress(n + 1, len(passes))
@@ -218,9 +252,9 @@ def backward(
     """
     layers, inputs, each = len(weights.dilations), weights.inputs, weights.kernel_taps
     schedule = schedule_of(weights.dilations, channels.size_z, channels.size_y, each)
-    plan = gradient_plan(weights.dilations, inputs, with_patch, each)
+    plan = gradient_plan(weights.dilations, inputs, with_patch, each, TARGETS)
     taps = np.ascontiguousarray(weights.taps.reshape(-1, each)[plan.tap_rows, ::-1]).ravel()
-    unbiased = np.zeros(len(plan.passes), dtype=np.float32)
+    unbiased = np.zeros(len(plan.slots), dtype=np.float32)
     padding, folding = (MIRROR, FOLD) if weights.mirror else (ZERO, ZERO)
     with _threads_if_worthwhile(channels, 2 * weights.taps.size):
         outputs = kernels.spread_gradient(out, weights.output_taps, plan.slots, inputs, channels, gradients)

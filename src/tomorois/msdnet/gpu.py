@@ -128,7 +128,7 @@ def backward(
     with _on_device(out):
         output_taps = _spread(out, channels, gradients, weights, tables)
         for some in plan.passes.tolist():
-            _convolve(gradients, channels, taps, weights, some, 0, dilations[some[4]], True)
+            _convolve(gradients, channels, taps, weights, some, 0, dilations[some[0]], True)
         of_taps = _correlate(channels, gradients, weights, tables)
     bias = gradients[:, :layers].sum(dim=(0, 2, 3, 4), dtype=torch.float64)[tables.layer_slots].float()
     patch = gradients[:, layers:].float() if with_patch else None
@@ -168,7 +168,7 @@ def _convolve(
 ) -> None:  # fmt: skip
     """One row of `cpu.forward_passes` (``layer`` says which bias) or of `GradientPlan.passes`."""
     mirror = weights.mirror
-    target, first, count, tap, _, gate = step
+    _, first, count, target, gate, tap = step[:6]
     size_z, size_y, size_x = shape = buffer.shape[2:]
     depth, width = _tile(shape)
     tiles = triton.cdiv(size_x, width) * triton.cdiv(size_z, depth)

@@ -26,12 +26,14 @@ from tomorois.msdnet.vector import (
     LANES,
     MANY,
     PLANES,
+    TARGETS,
+    ask_for_rows,
     convolve_few,
     convolve_many,
+    convolve_pair,
     correlate_plane,
     correlate_planes,
-    finish_forward,
-    finish_gradient,
+    finish_row,
     shift_row,
     spread_block,
     sum_lanes,
@@ -147,8 +149,17 @@ def _pad_sums(sums, at, dx_step, dilation, width, padding):
 
 
 @njit(cache=True, nogil=True)
+def _list_groups(groups, dilation, channels, padding):
+    """Lines that groups of rows read, (groups, rows + 2)."""
+    lines = np.empty((len(groups), MANY + 2), np.int64)
+    for n in range(len(groups)):
+        _list_lines(groups[n, 0], MANY, dilation, channels, padding, lines[n])
+    return lines
+
+
+@njit(cache=True, nogil=True)
 def _convolve_groups(
-    channels, groups, planes_z, taps, tap_step, step, dilation, padding, bias, gate, gradient
+    channels, groups, planes_z, taps, tap_step, step, dilation, padding, biases, gate, gradient
 ):
     """Some groups of rows, a dilation apart, on some planes; ``step`` is a row of passes.
 
@@ -156,53 +167,63 @@ def _convolve_groups(
     each time would count references by two atomic additions, which take as long as a row.
     """
     data, blocks, block_step, width = channels.data, channels.blocks, channels.block_step, channels.size_x
-    gates, gated = gate.data, step[5] >= 0
+    first, count, targets, gates = step[1], step[2], 1 if step[7] < 0 else 2, gate.data
+    y_step, gate_y_step = dilation * channels.row_step, dilation * gate.row_step
     reach = (dilation + LANES - 1) // LANES * LANES
     line = blocks * LANES + 2 * reach
     dx_step = MANY * line
-    sums = np.zeros(3 * dx_step + LANES, np.float32)
+    sums = np.zeros(targets * 3 * dx_step + LANES, np.float32)
     at = (-(sums.ctypes.data // 4)) % LANES + reach
-    offsets, folded = np.empty((len(groups), MANY + 2), np.int64), np.empty(FEW + 2, np.int64)
+    offsets, folded = _list_groups(groups, dilation, channels, padding), np.empty(MANY + 2, np.int64)
     planes = np.empty(2 * MOST_PLANES, np.int64)
-    for n in range(len(groups)):
-        _list_lines(groups[n, 0], MANY, dilation, channels, padding, offsets[n])
     for k in range(len(planes_z)):
         z = planes_z[k]
         depth = _list_planes(z, dilation, channels, tap_step, padding, planes)
-        source, target = z * channels.plane_step + step[1] * LANES, z * channels.plane_step + step[0] * LANES
-        gate_plane = z * gate.plane_step + step[5] * LANES
+        source = z * channels.plane_step + first * LANES
+        ahead = _bytes_ahead(planes_z, k, dilation, channels, tap_step)
         for n in range(len(groups)):
             y, rows, entry = groups[n, 0], groups[n, 1], n * (MANY + 2)
-            if rows > FEW:
-                convolve_many(data, taps, offsets, planes, sums, entry, at, dx_step, line, source, step[3], tap_step, step[2], depth, blocks, block_step)  # fmt: skip  # noqa: E501
-            else:
-                convolve_few(data, taps, offsets, planes, sums, entry, at, dx_step, line, source, step[3], tap_step, step[2], depth, blocks, block_step)  # fmt: skip  # noqa: E501
-            for r in range(rows):
-                row = y + r * dilation
-                place, here = target + row * channels.row_step, at + r * line
-                if padding != ZERO:
-                    _pad_sums(sums, here, dx_step, dilation, width, padding)
-                if gradient:
-                    gate_at = gate_plane + row * gate.row_step if gated else -1
-                    finish_gradient(data, sums, here, dx_step, dilation, place, block_step, blocks, gates, gate_at, gate.block_step)  # fmt: skip  # noqa: E501
-                else:
-                    finish_forward(
-                        data, sums, here, dx_step, dilation, bias, place, block_step, blocks, width
-                    )
-            for r in range(rows if padding == FOLD else 0):
-                row = y + r * dilation
-                if _list_folded_lines(row, dilation, channels, folded):
-                    convolve_few(data, taps, folded, planes, sums, 0, at, dx_step, line, source, step[3], tap_step, step[2], depth, blocks, block_step)  # fmt: skip  # noqa: E501
-                    _pad_sums(sums, at, dx_step, dilation, width, padding)
-                    place, gate_at = (
-                        target + row * channels.row_step,
-                        gate_plane + row * gate.row_step if gated else -1,
-                    )
-                    finish_gradient(data, sums, at, dx_step, dilation, place, block_step, blocks, gates, gate_at, gate.block_step)  # fmt: skip  # noqa: E501
+            row_at = z * channels.plane_step + y * channels.row_step
+            gate_row_at = z * gate.plane_step + y * gate.row_step
+            for t in range(targets):  # what will be written, so that it is near when it is
+                slot, gate_slot = step[3 + 4 * t], max(0, step[4 + 4 * t])
+                ask_for_rows(data, row_at + slot * LANES, y_step, rows, block_step, blocks)
+                ask_for_rows(gates, gate_row_at + gate_slot * LANES, gate_y_step, rows if gradient else 0, gate.block_step, blocks)  # fmt: skip  # noqa: E501
+            if TARGETS == 2 and targets == 2 and rows > FEW:
+                convolve_pair(data, taps, offsets, planes, sums, entry, at, dx_step, line, source, step[5], step[9], tap_step, count, depth, blocks, block_step, ahead)  # fmt: skip  # noqa: E501
+            for t in range(targets):
+                c = 3 + 4 * t
+                slot, gate_slot, tap, begun = step[c], step[c + 1], step[c + 2], step[c + 3]
+                bias = np.float32(0) if begun else biases[slot]
+                floor = np.float32(-np.inf if gradient or t else 0)  # a second target has no relu yet
+                to = at + t * 3 * dx_step
+                if rows <= FEW:
+                    convolve_few(data, taps, offsets, planes, sums, entry, to, dx_step, line, source, tap, tap, tap_step, count, depth, blocks, block_step, ahead)  # fmt: skip  # noqa: E501
+                elif targets == 1:
+                    convolve_many(data, taps, offsets, planes, sums, entry, to, dx_step, line, source, tap, tap, tap_step, count, depth, blocks, block_step, ahead)  # fmt: skip  # noqa: E501
+                for r in range(rows if padding != FOLD else 2 * rows):  # what folds back comes after all rows
+                    row, here = r % rows, to + r * line
+                    if r >= rows:
+                        if not _list_folded_lines(y + row * dilation, dilation, channels, folded):
+                            continue
+                        here = to
+                        convolve_few(data, taps, folded, planes, sums, 0, to, dx_step, line, source, tap, tap, tap_step, count, depth, blocks, block_step, 0)  # fmt: skip  # noqa: E501
+                    if padding != ZERO:
+                        _pad_sums(sums, here, dx_step, dilation, width, padding)
+                    place = row_at + row * y_step + slot * LANES
+                    gate_at = gate_row_at + row * gate_y_step + gate_slot * LANES if gate_slot >= 0 else -1
+                    finish_row(data, sums, here, dx_step, dilation, bias, floor, begun, place, block_step, blocks, width, gates, gate_at, gate.block_step)  # fmt: skip  # noqa: E501
+
+
+@njit(cache=True, nogil=True)
+def _bytes_ahead(planes_z, k, dilation, channels, taps):
+    """From a plane to the first that its successor needs and itself does not; 0 where there is none."""
+    place = planes_z[min(k + 1, len(planes_z) - 1)] + (0 if taps == 9 else dilation)
+    return (place - planes_z[k]) * channels.plane_step * 4 if place < channels.size_z else 0
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _convolve(channels, groups, order, taps, tap_step, step, dilation, padding, bias, gate, gradient):
+def _convolve(channels, groups, order, taps, tap_step, step, dilation, padding, biases, gate, gradient):
     segments = (len(order) + PLANES_A_TASK - 1) // PLANES_A_TASK
     together = max(1, min(4, (262144 // (3 * channels.row_step) - 2) // MANY))
     bundles = (len(groups) + together - 1) // together
@@ -210,7 +231,7 @@ def _convolve(channels, groups, order, taps, tap_step, step, dilation, padding, 
         n = task // segments * together
         segment = task % segments
         planes_z = order[segment * len(order) // segments : (segment + 1) * len(order) // segments]
-        _convolve_groups(channels, groups[n : n + together], planes_z, taps, tap_step, step, dilation, padding, bias, gate, gradient)  # fmt: skip  # noqa: E501
+        _convolve_groups(channels, groups[n : n + together], planes_z, taps, tap_step, step, dilation, padding, biases, gate, gradient)  # fmt: skip  # noqa: E501
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -220,27 +241,28 @@ def _run_by_plane(channels, passes, schedule, taps, biases, padding, gate, gradi
     for task in prange((schedule.orders.shape[1] + together - 1) // together):
         planes_z = schedule.orders[0, task * together : (task + 1) * together]
         for n in range(len(passes)):
-            kind = passes[n, 4]
+            kind = passes[n, 0]
             groups = schedule.groups[schedule.group_starts[kind] : schedule.group_starts[kind + 1]]
-            _convolve_groups(channels, groups, planes_z, taps, schedule.taps, passes[n], schedule.dilations[kind], padding, biases[n], gate, gradient)  # fmt: skip  # noqa: E501
+            _convolve_groups(channels, groups, planes_z, taps, schedule.taps, passes[n], schedule.dilations[kind], padding, biases, gate, gradient)  # fmt: skip  # noqa: E501
 
 
 @njit(cache=True, nogil=True)
 def run_passes(channels, passes, schedule, taps, biases, padding, gate, gradient):
-    """Carry out convolutions one after another, each row of ``passes``: target slot, first slot, number of
-    channels, first tap, index of the dilation, slot of the gate.
+    """Carry out convolutions one after another, each row of ``passes``: index of the dilation, first slot
+    and number of the channels summed; slot of the target, of its gate (−1: none), first tap, whether the
+    target is ``begun``, so that sums are added to it; the same four of a second target (slot −1: none).
 
-    Forward: target = relu(bias + sums). Gradient: target += sums, then zero where the slot of ``gate``
-    is not positive (slot −1: no gate).
+    Forward: target = relu(bias + sums), but no relu yet in a second target. Gradient: target = sums, zero
+    where the gate is not positive. ``biases`` are those of the slots.
     """
     if schedule.taps == 9:
         _run_by_plane(channels, passes, schedule, taps, biases, padding, gate, gradient)
         return
     for n in range(len(passes)):
-        kind = passes[n, 4]
+        kind = passes[n, 0]
         groups = schedule.groups[schedule.group_starts[kind] : schedule.group_starts[kind + 1]]
         dilation = schedule.dilations[kind]
-        _convolve(channels, groups, schedule.orders[kind], taps, schedule.taps, passes[n], dilation, padding, biases[n], gate, gradient)  # fmt: skip  # noqa: E501
+        _convolve(channels, groups, schedule.orders[kind], taps, schedule.taps, passes[n], dilation, padding, biases, gate, gradient)  # fmt: skip  # noqa: E501
 
 
 @njit(cache=True, nogil=True)

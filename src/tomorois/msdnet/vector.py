@@ -25,12 +25,13 @@ WIDE = LANES == 16  # 32 registers of 16 lanes, else as if 16
 MANY, FEW = (
     (4, 2) if WIDE else (3, 1)
 )  # rows that share loads: 3 sums and about 1 input a row fit the registers
+TARGETS = 2 if WIDE else 1  # channels that share loads: 24 sums fit 32 registers
 PLANES = 3 if WIDE else 1  # input planes of the weight gradient at once: 9 sums each
 
 FLOAT, INT32, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 VECTOR, LANE_NUMBERS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT32, LANES)
 BYTES = 4 * LANES
-ZERO = ir.Constant(VECTOR, [0.0] * LANES)
+ZERO, ONE = ir.Constant(VECTOR, [0.0] * LANES), ir.Constant(VECTOR, [1.0] * LANES)
 FIRST_LANE = ir.Constant(LANE_NUMBERS, [0] * LANES)
 I = types.int64  # noqa: E741
 
@@ -114,25 +115,29 @@ class Emitter:
         return self.b.extract_element(value, INT32(0))
 
 
-def _convolution(rows: int) -> Callable[..., None]:
+def _convolution(rows: int, targets: int) -> Callable[..., None]:
     @intrinsic
-    def convolve_row(typingctx, buffer, taps, offsets, planes, sums, line, at, dx_step, row_step, source, tap, tap_step, count, depth, blocks, step):  # fmt: skip  # noqa: E501
-        """Sum ``count`` neighbouring channels over planes and rows, for all blocks of ``rows`` output rows.
+    def convolve_row(typingctx, buffer, taps, offsets, planes, sums, line, at, dx_step, row_step, source, tap, second, tap_step, count, depth, blocks, step, ahead):  # fmt: skip  # noqa: E501
+        """Sum ``count`` neighbouring channels over planes and rows, for all blocks of ``rows`` output rows
+        of one target or two, whose taps begin at ``tap`` and ``second``.
 
-        Into ``sums`` [dx, row, x] go three sums a row, for dx = −1, 0, 1, all *at the input's place*: so no
-        load is unaligned, and the shift by the dilation waits for `finish_forward`. ``offsets`` holds from
-        ``line`` on rows + 2 input rows; ``planes`` holds ``depth`` input planes and the offsets of their
-        taps. ``tap_step`` floats lie between the taps of neighbouring channels, ``step`` between blocks.
+        Into ``sums`` [target, dx, row, x] go three sums a row, for dx = −1, 0, 1, all *at the input's place*:
+        so no load is unaligned, and the shift by the dilation waits for `finish_row`. ``offsets`` holds
+        from ``line`` on rows + 2 input rows; ``planes`` holds ``depth`` input planes and the offsets of
+        their taps. ``tap_step`` floats lie between the taps of neighbouring channels, ``step`` between
+        blocks; what lies ``ahead`` bytes from the source is asked for, two rows with each plane.
         """
-        signature = types.void(buffer, taps, offsets, planes, sums, *[I] * 11)
+        signature = types.void(buffer, taps, offsets, planes, sums, *[I] * 13)
 
         def generate(context, builder, sig, args):
             e = Emitter(context, builder)
             buffer, taps, offsets, planes, sums = e.starts(sig.args[:5], args[:5])
-            line, at, dx_step, row_step, source, tap, tap_step, count, depth, blocks, step = args[5:]
-            first = e.plus(offsets, line, size=8)
+            line, at, dx_step, row_step, source, tap, second, tap_step, count, depth, blocks, step, ahead = (
+                args[5:]
+            )
+            first, last, apart = e.plus(offsets, line, size=8), INT64(rows), builder.sub(second, tap)
             lines = [e.integer(e.plus(first, r, size=8)) for r in range(rows + 2)]
-            totals = e.variables(3 * rows)
+            totals = e.variables(3 * rows * targets)
             with cgutils.for_range(builder, blocks, intp=INT64) as block:
                 here = e.plus(e.plus(buffer, source), builder.mul(block.index, step))
                 for total in totals:
@@ -141,22 +146,24 @@ def _convolution(rows: int) -> Callable[..., None]:
                     entry = e.plus(planes, z.index, 2, size=8)
                     plane = builder.add(here, e.integer(entry))
                     plane_taps = builder.add(e.plus(taps, tap), e.integer(e.plus(entry, 1, size=8)))
+                    row = builder.mul(z.index, INT64(2))
+                    row = builder.select(builder.icmp_signed("<", row, last), row, last)
+                    asked = [e.integer(e.plus(e.plus(first, row, size=8), n, size=8)) for n in range(2)]
+                    early = [builder.add(builder.add(here, ahead), offset) for offset in asked]
                     with cgutils.for_range(builder, count, intp=INT64) as channel:
                         places = [e.plus(builder.add(plane, row), channel.index, LANES) for row in lines]
                         inputs = [e.load(place, BYTES) for place in places]
-                        for place in places[1:-1]:
-                            e.prefetch(e.plus(place, step))
+                        for place in early:
+                            e.prefetch(e.plus(place, channel.index, LANES))
                         weights = e.plus(plane_taps, builder.mul(channel.index, tap_step))
-                        for dy in range(3):
-                            for dx in range(3):
-                                weight = e.broadcast(e.plus(weights, 3 * dy + dx))
-                                for r in range(rows):
-                                    e.add_to(totals[dx * rows + r], weight, inputs[r + dy])
+                        for dy, t, dx in product(range(3), range(targets), range(3)):
+                            weight = e.broadcast(e.plus(e.plus(weights, 3 * dy + dx), apart, t))
+                            for r in range(rows):
+                                e.add_to(totals[(3 * t + dx) * rows + r], weight, inputs[r + dy])
                 to = e.plus(e.plus(sums, at), block.index, LANES)
-                for dx in range(3):
-                    for r in range(rows):
-                        place = e.plus(e.plus(to, dx_step, dx), row_step, r)
-                        e.store(builder.load(totals[dx * rows + r]), place)
+                for n, r in product(range(3 * targets), range(rows)):
+                    place = e.plus(e.plus(to, dx_step, n), row_step, r)
+                    e.store(builder.load(totals[n * rows + r]), place)
             return context.get_dummy_value()
 
         return signature, generate
@@ -164,7 +171,26 @@ def _convolution(rows: int) -> Callable[..., None]:
     return convolve_row
 
 
-convolve_many, convolve_few = _convolution(MANY), _convolution(FEW)
+convolve_many, convolve_few = _convolution(MANY, 1), _convolution(FEW, 1)
+convolve_pair = _convolution(MANY, 2)
+
+
+@intrinsic
+def ask_for_rows(typingctx, buffer, at, row_step, rows, step, blocks):
+    """Ask early for one channel of some rows of blocks."""
+    signature = types.void(buffer, I, I, I, I, I)
+
+    def generate(context, builder, sig, args):
+        e = Emitter(context, builder)
+        (start,) = e.starts(sig.args[:1], args[:1])
+        at, row_step, rows, step, blocks = args[1:]
+        with cgutils.for_range(builder, rows, intp=INT64) as row:
+            first = e.plus(e.plus(start, at), builder.mul(row.index, row_step))
+            with cgutils.for_range(builder, blocks, intp=INT64) as block:
+                e.prefetch(e.plus(first, builder.mul(block.index, step)))
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 def _shifted_sum(e: Emitter, at: ir.Value, dx_step: ir.Value, dilation: ir.Value) -> ir.Value:
@@ -175,46 +201,33 @@ def _shifted_sum(e: Emitter, at: ir.Value, dx_step: ir.Value, dilation: ir.Value
 
 
 @intrinsic
-def finish_forward(typingctx, buffer, sums, at, dx_step, dilation, bias, target, step, blocks, width):
-    """Write one row of a layer: relu(bias + shifted sums), zero beyond ``width`` voxels."""
-    signature = types.void(buffer, sums, I, I, I, types.float32, I, I, I, I)
+def finish_row(typingctx, buffer, sums, at, dx_step, dilation, bias, floor, begun, target, step, blocks, width, gate, gate_at, gate_step):  # fmt: skip  # noqa: E501
+    """Write one row of a channel: bias + shifted sums, added to what is there if ``begun``; not below
+    ``floor``, zero beyond ``width`` voxels and where the gate is not positive (gate_at < 0: no gate)."""
+    signature = types.void(buffer, sums, I, I, I, types.float32, types.float32, *[I] * 5, gate, I, I)
 
     def generate(context, builder, sig, args):
         e = Emitter(context, builder)
-        buffer, sums = e.starts(sig.args[:2], args[:2])
-        at, dx_step, dilation, bias, target, step, blocks, width = args[2:]
-        bias, lanes = e.spread(bias), ir.Constant(LANE_NUMBERS, list(range(LANES)))
+        arrays = [0, 1, 12]
+        buffer, sums, gate = e.starts([sig.args[n] for n in arrays], [args[n] for n in arrays])
+        at, dx_step, dilation, bias, floor, begun, target, step, blocks, width = args[2:12]
+        gate_at, gate_step = args[13:]
+        bias, floor, lanes = e.spread(bias), e.spread(floor), ir.Constant(LANE_NUMBERS, list(range(LANES)))
+        begun = builder.icmp_signed("!=", begun, INT64(0))
+        gated = builder.icmp_signed(">=", gate_at, INT64(0))
         with cgutils.for_range(builder, blocks, intp=INT64) as block:
             here = e.plus(e.plus(sums, at), block.index, LANES)
+            place = e.plus(e.plus(buffer, target), builder.mul(block.index, step))
             value = builder.fadd(bias, _shifted_sum(e, here, dx_step, dilation))
-            value = builder.select(builder.fcmp_ordered("<", value, ZERO), ZERO, value)
+            value = builder.fadd(value, builder.select(begun, e.load(place), ZERO))
+            value = builder.select(builder.fcmp_ordered("<", value, floor), floor, value)
             left = builder.trunc(builder.sub(width, builder.mul(block.index, INT64(LANES))), INT32)
             inside = builder.icmp_signed("<", lanes, e.spread(left, LANE_NUMBERS))
-            place = e.plus(e.plus(buffer, target), builder.mul(block.index, step))
-            e.store(builder.select(inside, value, ZERO), place)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-@intrinsic
-def finish_gradient(typingctx, buffer, sums, at, dx_step, dilation, target, step, blocks, gate, gate_at, gate_step):  # fmt: skip  # noqa: E501
-    """Add shifted sums to one row, and make it zero where the gate is not positive (gate_at < 0: no gate)."""
-    signature = types.void(buffer, sums, I, I, I, I, I, I, gate, I, I)
-
-    def generate(context, builder, sig, args):
-        e = Emitter(context, builder)
-        at, dx_step, dilation, target, step, blocks, gate, gate_at, gate_step = args[2:]
-        buffer, sums, gate = e.starts((sig.args[0], sig.args[1], sig.args[8]), (args[0], args[1], gate))
-        ungated = builder.icmp_signed("<", gate_at, INT64(0))
-        with cgutils.for_range(builder, blocks, intp=INT64) as block:
-            here = e.plus(e.plus(sums, at), block.index, LANES)
-            place = e.plus(e.plus(buffer, target), builder.mul(block.index, step))
-            value = builder.fadd(e.load(place), _shifted_sum(e, here, dx_step, dilation))
             gate_place = builder.add(gate_at, builder.mul(block.index, gate_step))
-            opening = e.load(e.plus(gate, builder.select(ungated, INT64(0), gate_place)))
-            gated = builder.select(builder.fcmp_ordered(">", opening, ZERO), value, ZERO)
-            e.store(builder.select(ungated, value, gated), place)
+            opening = e.load(e.plus(gate, builder.select(gated, gate_place, INT64(0))))
+            opening = builder.select(gated, opening, ONE)
+            inside = builder.and_(inside, builder.fcmp_ordered(">", opening, ZERO))
+            e.store(builder.select(inside, value, ZERO), place)
         return context.get_dummy_value()
 
     return signature, generate
