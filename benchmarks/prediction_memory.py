@@ -1,8 +1,9 @@
 """Memory of a prediction, by estimate and as it was, and the seams that tiles leave; Markdown tables.
 
-    python benchmarks/prediction_memory.py [--quick] [--folder FOLDER]
+    python benchmarks/prediction_memory.py [--quick | --default] [--folder FOLDER]
 
-A noise tomogram is written to disk and predicted from disk to disk, each time by a process of its own.
+A noise tomogram is written to disk and predicted from disk to disk, each time by a process of its own;
+with membranes a mask of them is read beside it, which makes three input channels.
 *Told* is what `prediction_memory_bytes` counts and the program says before the run. *Grown* is the most
 that the process held beyond what it had after loading its libraries; *in all* is everything it held, and
 *with files* also has the pages of mapped files, which the system takes back when it needs them. Every run
@@ -30,6 +31,7 @@ import torch
 from tomocore.formats import read_volume, write_volume
 from tomocore.volume import Volume
 from tomorois.checkpoint import ModelRecord
+from tomorois.membrane_input import CHANNELS
 from tomorois.msdnet.network import MSDNet, MSDNetConfig
 from tomorois.predict import (
     PredictSettings,
@@ -57,10 +59,13 @@ class Case:
     source: str = ".mrc"
     ending: str = ".mrc"
     dilations: tuple[int, ...] = (1, 2, 4, 8)
+    membranes: bool = False
 
     @property
     def model(self) -> MSDNet:
-        model = MSDNet(MSDNetConfig(layers=self.layers, dilations=self.dilations), seed=1)
+        inputs = 1 + CHANNELS if self.membranes else 1
+        config = MSDNetConfig(layers=self.layers, dilations=self.dilations, input_channels=inputs)
+        model = MSDNet(config, seed=1)
         with torch.no_grad():
             model.output_weight.normal_(generator=torch.Generator().manual_seed(2))
         return model
@@ -81,8 +86,10 @@ QUICK = (
     Case(MIDDLE, 2),
     Case(MIDDLE, 2, ending=".zarr"),
     Case(MIDDLE, 2, source=".zarr"),
+    Case(MIDDLE, 2, orientations=4, membranes=True),
 )
-FULL = (Case(WHOLE, 2), Case(WHOLE, 2, ending=".zarr"), Case(WHOLE, 2, max_memory_gib=3.0))
+DEFAULT = (Case(WHOLE, 2, orientations=4, membranes=True), Case(WHOLE, 2, orientations=4))
+FULL = (Case(WHOLE, 2), Case(WHOLE, 2, ending=".zarr"), Case(WHOLE, 2, max_memory_gib=3.0), *DEFAULT)
 SEAMS = ((1, 6, 0.35), (2, 12, 0.18))  # bin factor, layers, memory for tiles in GiB
 
 
@@ -94,6 +101,17 @@ def noise_tomogram(shape: tuple[int, int, int], folder: Path, ending: str) -> Pa
         data = np.empty(shape, dtype=np.int16)
         for z in range(shape[0]):
             data[z] = np.roll(planes[z % 7], 13 * z, axis=1) + z // 8
+        write_volume(path, Volume(data, VOXEL_NM))
+    return path
+
+
+def membrane_mask(shape: tuple[int, int, int], folder: Path) -> Path:
+    """A file of sheets across the tomogram, 4 voxels thick and 40 apart."""
+    path = folder / f"sheets_{'_'.join(map(str, shape))}.mrc"
+    if not path.exists():
+        data = np.zeros(shape, dtype=np.int8)
+        for start in range(4):
+            data[:, start::40] = 1
         write_volume(path, Volume(data, VOXEL_NM))
     return path
 
@@ -119,18 +137,20 @@ def peaks(found: dict[str, float]) -> Iterator[None]:
         thread.join()
 
 
-def measured(case: Case, source: Path, target: Path) -> dict[str, float]:
+def measured(case: Case, source: Path, mask: Path | None, target: Path) -> dict[str, float]:
     """One prediction in this process under the limit: seconds, memory before and at most, in GiB."""
     small = source.with_name(f"warm{target.suffix}")
     model, record = case.model, case.record
-    predict_to_file(model, record, Volume(np.random.default_rng(0).normal(size=(20,) * 3), VOXEL_NM), small)
+    cube = Volume(np.random.default_rng(0).normal(size=(20,) * 3), VOXEL_NM)
+    predict_to_file(model, record, cube, small, membranes=cube.with_data(cube.data > 0) if mask else None)
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_GIB * GIB, LIMIT_GIB * GIB))
     now = psutil.Process().memory_info()
     found = {"before": (now.rss - now.shared) / GIB}
     start = time.perf_counter()
     with peaks(found):
         volume = read_volume(source, lazy=True)
-        predict_to_file(model, record, volume, target, case.settings)
+        membranes = read_volume(mask, lazy=True) if mask else None
+        predict_to_file(model, record, volume, target, case.settings, membranes=membranes)
     return found | {"seconds": time.perf_counter() - start}
 
 
@@ -148,8 +168,9 @@ def told_gib(case: Case) -> tuple[int, float]:
 
 def in_own_process(case: Case, folder: Path, target: Path) -> dict[str, float]:
     source = noise_tomogram(case.shape, folder, case.source)
+    mask = membrane_mask(case.shape, folder) if case.membranes else None
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        return pool.submit(measured, case, source, target).result()
+        return pool.submit(measured, case, source, mask, target).result()
 
 
 def memory_row(case: Case, folder: Path) -> str:
@@ -159,7 +180,8 @@ def memory_row(case: Case, folder: Path) -> str:
     grown = found["own"] - found["before"]
     missed = ["MISS: more than told"] * (grown > told) + ["MISS: over 6 GiB"] * (found["own"] > LIMIT_GIB)
     size = " × ".join(map(str, case.shape[::-1]))
-    runs = f"{case.bin_factor} | {case.layers} | {case.orientations} | {tiles}"
+    membranes = "yes" if case.membranes else "no"
+    runs = f"{case.bin_factor} | {case.layers} | {membranes} | {case.orientations} | {tiles}"
     files = f"{case.source[1:]} → {case.ending[1:]}"
     memory = f"{told:.2f} | {grown:.2f} | {found['own']:.2f} | {found['all']:.2f}"
     return f"| {size} | {runs} | {files} | {memory} | {found['seconds']:.0f} | {', '.join(missed)} |"
@@ -181,15 +203,19 @@ def seam_row(bin_factor: int, layers: int, memory_gib: float, folder: Path) -> s
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="leave out the tomogram of full size")
+    some = parser.add_mutually_exclusive_group()
+    some.add_argument("--quick", action="store_true", help="leave out the tomogram of full size")
+    some.add_argument("--default", action="store_true", help="only full size with the default settings")
     parser.add_argument("--folder", type=Path, help="where the volumes are written for the while")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        print("| tomogram (x × y × z) | bin | layers | orientations | tiles | files ", end="")
+        print("| tomogram (x × y × z) | bin | layers | membranes | orientations | tiles | files ", end="")
         print("| told, GiB | grown, GiB | in all, GiB | with files, GiB | s | |")
-        print("|" + "---|" * 12)
-        for case in QUICK if arguments.quick else (*QUICK, *FULL):
+        print("|" + "---|" * 13)
+        for case in QUICK if arguments.quick else DEFAULT if arguments.default else (*QUICK, *FULL):
             print(memory_row(case, Path(name)), flush=True)
+        if arguments.default:
+            return
         print(
             "\n| bin | layers | tiles | halo | largest difference | range of confidence | |\n|" + "---|" * 7
         )
