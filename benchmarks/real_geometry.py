@@ -4,7 +4,7 @@
 
 The network learns contacts from drawn phantoms alone: any two membranes within 40 nm. It is scored on drawn
 phantoms never seen, and on synthetic tomograms whose membranes are those of a real segmentation, TE1: there
-the outer membrane (1) runs along the inner one (2) everywhere, and meets the ER (3) once, at 29 nm. So the
+the outer membrane (1) runs along the inner one (2) everywhere, and meets the ER (3) once, at 31 nm. So the
 scores are given for all pairs, which is what was taught, and for 1:3 with the voxels of other pairs not
 judged; for a network that sees the tomogram alone, for one that also sees membranes which another network
 drew, taught by the same drawn phantoms, and for that one refined on another place of TE1, where membranes 1

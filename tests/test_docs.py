@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from learning_tables import page_with, read_rows, tables_of
 from pydantic import BaseModel
 
 from surfora.ballpivot import MeshSettings
@@ -123,3 +124,12 @@ def spellings(default):
         json.dumps(default),
         str(list(default)) if not isinstance(default, str) else default,
     }
+
+
+def test_the_learning_page_shows_its_stored_results():
+    page, stored = ROOT / "docs/tomorois/learning.md", ROOT / "docs/tomorois"
+    tables = tables_of(*(read_rows(stored / f"learning_{name}.csv") for name in ("study", "errors")))
+    text = page.read_text()
+    assert all(f"<!-- {name} -->" in text for name in tables)
+    assert page_with(tables, text) == text
+    assert page_with({**tables, "errors": "| changed |"}, text) != text

@@ -23,8 +23,8 @@ KINDS = {"contacts": "tab:blue", "invaginations": "tab:orange"}
 def main(folder: Path) -> None:
     mpl.rcParams["font.size"] = 8
     study, errors = pd.read_csv(STUDY), pd.read_csv(ERRORS)
-    figure = Figure(figsize=(10.0, 3.4), layout="constrained")
-    by_count, by_setting, by_error = figure.subplots(1, 3, width_ratios=(1.0, 1.0, 1.4))
+    figure = Figure(figsize=(11.0, 3.4), layout="constrained")
+    by_count, by_setting, by_error = figure.subplots(1, 3, width_ratios=(1.5, 1.0, 1.4))
     draw_counts(by_count, study[study["study"] == "annotated ROIs"], study[study["study"] == LONG])
     draw_settings(by_setting, study)
     draw_errors(by_error, errors)

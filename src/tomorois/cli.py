@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -34,6 +34,9 @@ from tomorois.pairing import (
     roi_files,
     tomogram_stem,
 )
+
+if TYPE_CHECKING:
+    from tomorois.instances import InstanceSettings
 
 log = logging.getLogger(__name__)
 
@@ -139,17 +142,19 @@ def instances(
         list[Path] | None, several("membrane labels, one a map or a folder of `<stem>__membranes.mrc`")
     ] = None,
     split: Annotated[
-        Literal["watershed", "contacts", "none"] | None, Parameter(help="how fused places are told apart")
+        Literal["watershed", "contacts", "none"] | None,
+        Parameter(help="how fused places are told apart; by contacts where membranes are given"),
     ] = None,
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> int:
     """ROIs from confidence maps: `<stem>__rois.mrc` (labels), .csv (table) and .npz (overlaps kept)."""
-    from tomorois.instances import InstanceSettings, find_instances
+    from tomorois.instances import find_instances
 
     maps = volume_files(confidence, "confidence")
     partners = membranes_of(maps, volume_files(membranes or [], "membranes"))
+    asked = _instance_settings(settings, threshold, split, membranes)
     batch = Batch()
 
     def one(path: Path) -> None:
@@ -157,13 +162,12 @@ def instances(
         if (output / f"{stem}__rois.npz").exists() and not overwrite:
             batch.skip(str(path), f"{output}/{stem}__rois.npz exists; pass --overwrite to replace it")
             return
-        given = threshold if threshold is not None else model_threshold(path)
-        chosen = section(InstanceSettings, "instances", settings, threshold=given, split=split)
+        chosen = asked.unless_set(model_threshold(path))
         sides = read_volume(partners[path], voxel_size) if path in partners else None
         with about(path.name), progress_bar(path.name) as progress:
             rois = find_instances(read_volume(path, voxel_size), chosen, sides, progress)
         write_rois(output, stem, rois, overwrite=True)
-        out.print(f"{stem}: {len(rois)} ROIs at threshold {shown(chosen.threshold)}", markup=False)
+        out.print(f"{stem}: {len(rois)} ROIs at threshold {shown(chosen.least_confidence)}", markup=False)
 
     with writable_folder(output):
         batch.each(maps, one)
@@ -214,7 +218,7 @@ def evaluate(
     membranes: Annotated[list[Path] | None, several("membranes, where maps are split by contacts")] = None,
     split: Annotated[
         Literal["watershed", "contacts", "none"] | None,
-        Parameter(help="for confidence maps: how fused places are told apart"),
+        Parameter(help="for confidence maps: how fused places are told apart, as in `tomorois instances`"),
     ] = None,
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
@@ -225,7 +229,6 @@ def evaluate(
     Writes the scores as JSON and a report with figures beside it.
     """
     from tomorois.evaluate import evaluate_files, write_evaluation
-    from tomorois.instances import InstanceSettings
     from tomorois.score_report import cautions, score_lines, write_score_report
     from tomorois.scores import EvaluateSettings
 
@@ -237,12 +240,11 @@ def evaluate(
             roi_files(predicted, "__rois.npz", "confidence"),
             roi_files(truth, "__truth.npz", "labels"),
             section(EvaluateSettings, "evaluate", settings),
-            section(InstanceSettings, "instances", settings, split=split),
+            _instance_settings(settings, threshold, split, membranes),
             membrane_files(membranes or []),
             voxel_size,
             _trained_on(model),
             progress,
-            threshold,
         )
     write_evaluation(output, evaluation)
     report = output.with_suffix(".html")
@@ -323,6 +325,16 @@ def settings() -> None:
     """Print a settings file with every default, its meaning and its range, for -s."""
     for name in SECTIONS:
         print(template_of(name))
+
+
+def _instance_settings(
+    path: Path | None, threshold: float | None, split: str | None, membranes: list[Path] | None
+) -> InstanceSettings:
+    """Those of the file and the command line; membranes mean contacts where no other split is asked for."""
+    from tomorois.instances import InstanceSettings
+
+    how = split or ("contacts" if membranes else None)
+    return section(InstanceSettings, "instances", path, threshold=threshold, split=how)
 
 
 def _trained_on(model: Path | None) -> list[str] | None:

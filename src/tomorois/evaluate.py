@@ -140,13 +140,12 @@ def evaluate_files(
     voxel_size_nm: float | None = None,
     trained_on: Collection[str] | None = None,
     progress: Progress = no_progress,
-    threshold: float | None = None,
 ) -> Evaluation:
     """The scores of files: ROIs (``.npz``, label volumes) or confidence maps against true ROIs.
 
     Files of one tomogram are found by the part of their names before "__" (or, where no name fits, by
-    order, with a warning). Confidence maps become ROIs by ``instances``, at ``threshold``, or where that
-    is None at the threshold of the model that made the map.
+    order, with a warning). Confidence maps become ROIs by ``instances``, at the threshold of the model
+    that made the map unless another is set.
     """
     pairs = paired_files(predicted, truth, "true ROI")
     unscored = set(truth) - {partner for _, partner in pairs}
@@ -155,7 +154,12 @@ def evaluate_files(
     sides = dict(paired_files(predicted, membranes, "membrane")) if membranes else {}
     tomograms = [
         _read_tomogram(
-            path, partner, sides.get(path), settings, _at_threshold(instances, path, threshold), voxel_size_nm
+            path,
+            partner,
+            sides.get(path),
+            settings,
+            instances.unless_set(model_threshold(path)),
+            voxel_size_nm,
         )
         for path, partner in pairs
     ]
@@ -233,11 +237,6 @@ def _read_tomogram(
         ignored = labels.with_data(np.asarray(labels.data) == settings.ignore_value)
     marks = (file_hash(truth_path)[:HASH_LETTERS],)
     return ScoredTomogram(tomogram_stem(path), predicted, truth, confidence, membranes, ignored, marks)
-
-
-def _at_threshold(instances: InstanceSettings, path: Path, threshold: float | None) -> InstanceSettings:
-    given = threshold if threshold is not None else model_threshold(path)
-    return instances if given is None else instances.model_copy(update={"threshold": given})
 
 
 def _read_confidence(path: Path, voxel_size_nm: float | None) -> Volume | None:

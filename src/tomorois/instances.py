@@ -37,8 +37,11 @@ Piece = tuple[Box, Bools]
 class InstanceSettings(Settings):
     """How a confidence map becomes ROIs."""
 
-    threshold: float = Field(
-        0.5, gt=0, lt=1, description="Voxels of at least this confidence (0 to 1) are kept."
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Voxels of at least this confidence (0 to 1) are kept; unset: the model's own, or 0.5.",
     )
     min_peak: float = Field(
         0.0, ge=0, le=1, description="ROIs whose highest confidence (0 to 1) is below this are dropped."
@@ -77,6 +80,17 @@ class InstanceSettings(Settings):
     )
     contacts: ContactSettings = Field(ContactSettings(), description="Contacts as pairs of membranes.")
 
+    @property
+    def least_confidence(self) -> float:
+        """The threshold in force."""
+        return 0.5 if self.threshold is None else self.threshold
+
+    def unless_set(self, threshold: float | None) -> InstanceSettings:
+        """The settings with a model's threshold, where there is one and they name none themselves."""
+        return (
+            self if threshold is None or self.threshold else self.model_copy(update={"threshold": threshold})
+        )
+
 
 def find_instances(
     confidence: Volume,
@@ -114,7 +128,7 @@ def instances_and_remarks(
     if not keep.any():
         remarks = [f"no ROI: {_cause(confidence, mask, found, settings)}"]
     else:
-        remarks += _doubt_told(confidence, settings.threshold)
+        remarks += _doubt_told(confidence, settings.least_confidence)
     order = found[keep].sort_values(["confidence_mean", "volume_nm3"], ascending=False, kind="stable").index
     rois = rois_from_masks(
         [corner + [axis.start for axis in pieces[k][0]] for k in order],
@@ -222,7 +236,7 @@ def _confident_mask(confidence: Volume, settings: InstanceSettings) -> tuple[Boo
     spacing = confidence.voxel_size_nm
     if settings.smoothing_nm:
         values = gaussian_filter(values, settings.smoothing_nm / spacing, output=np.float32, truncate=3)
-    mask = values >= settings.threshold
+    mask = values >= settings.least_confidence
     margin_nm = max(settings.closing_nm, settings.contacts.reach_nm if settings.split == "contacts" else 0)
     first, last = _extent(mask, int(np.ceil(margin_nm / spacing)) + 1)
     cropped = mask[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
@@ -267,9 +281,10 @@ def _measured(
 def _cause(confidence: Volume, mask: Bools, found: pd.DataFrame, settings: InstanceSettings) -> str:
     """Why no ROI was found, and what would change that."""
     highest = float(np.max(confidence.data))
-    if highest < settings.threshold:
+    least = settings.least_confidence
+    if highest < least:
         return (
-            f"the highest confidence is {highest:.3g}, below the threshold {settings.threshold:.3g}; lower "
+            f"the highest confidence is {highest:.3g}, below the threshold {least:.3g}; lower "
             "it, or check the tomogram's polarity and voxel size"
         )
     if not mask.any():

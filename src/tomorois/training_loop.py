@@ -20,7 +20,7 @@ from tomocore.console import Progress
 from tomocore.settings import Settings
 from tomorois.annotation import AnnotationSettings
 from tomorois.augment import AugmentSettings, apply_to_image, apply_to_labels, draw_augmentation
-from tomorois.checkpoint import save_training_state
+from tomorois.checkpoint import checkpoint_beside, save_training_state
 from tomorois.intensity import IntensitySettings
 from tomorois.loss import Adam, clipped, flat, masked_loss, put_flat
 from tomorois.membrane_input import CHANNELS, MembraneSettings
@@ -214,7 +214,7 @@ class Training:
             settings.seed,
         )
         self.blocks = validation_blocks(watched, settings.validation, settings.seed)
-        self.checkpoint_path = model_path.with_name(f"{model_path.stem}.training.safetensors")
+        self.checkpoint_path = checkpoint_beside(model_path)
         self.log_path = model_path.with_name(f"{model_path.stem}.train.csv")
         self.planned_at = (0, 0.0)
 

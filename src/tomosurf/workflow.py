@@ -100,9 +100,7 @@ def _map(
 def _find_rois(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
     if plan.rois.exists() and not overwrite:
         return
-    settings = project.settings.instances
-    if "threshold" not in settings.model_fields_set:  # nobody chose one, so the validation's holds
-        settings = settings.model_copy(update={"threshold": model.record.threshold})
+    settings = project.settings.instances.unless_set(model.record.threshold)
     edge = project.settings.voxel_size_nm
     membranes = read_volume(plan.membranes, edge) if settings.split == "contacts" else None
     rois = find_instances(read_volume(plan.confidence, edge), settings, membranes)

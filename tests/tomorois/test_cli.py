@@ -99,6 +99,9 @@ def test_from_model_to_scores(project):
     side = json.loads((project / "confidence" / "t9__confidence.json").read_text())
     again = run_command("tomorois", "instances", "confidence", "-o", "again", cwd=project)
     assert f"threshold {side['threshold']:.3g}" in again.stdout
+    (project / "own.toml").write_text("[instances]\nthreshold = 0.123\n")
+    own = run_command("tomorois", "instances", "confidence", "-o", "own", "-s", "own.toml", cwd=project)
+    assert "threshold 0.123" in own.stdout
     metrics = json.loads((project / "m.json").read_text())
     assert metrics["counts"]["tp"] == metrics["counts"]["truth"]
     assert metrics["scores"]["dice_pooled"]["value"] > 0.8
@@ -255,6 +258,21 @@ def test_inverted_contrast_is_named_and_an_empty_map_says_why(project, tmp_path)
     assert result.returncode == 0, result.stderr
     assert "highest confidence is 0.01, below the threshold" in " ".join(result.stderr.split())
     assert len(pd.read_csv(tmp_path / "rois" / "empty__rois.csv")) == 0
+
+
+def test_membranes_given_for_instances_mean_contacts(tmp_path):
+    confidence = np.full((20, 30, 30), 0.01, np.float32)
+    confidence[5:15, 5:25, 8:22] = 0.9
+    sheets = np.zeros((20, 30, 30), np.int16)
+    sheets[:, :, 10], sheets[:, :, 20] = 1, 2
+    write_volume(tmp_path / "t__confidence.mrc", Volume(confidence, 2.0))
+    write_volume(tmp_path / "t__membranes.mrc", Volume(sheets, 2.0))
+    words = ("instances", "t__confidence.mrc", "--membranes", "t__membranes.mrc")
+    for split, name in (((), "1:2"), (("--split", "none"), "")):
+        result = run_command("tomorois", *words, *split, "-o", f"rois{name[:1]}", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        table = pd.read_csv(tmp_path / f"rois{name[:1]}" / "t__rois.csv", keep_default_na=False)
+        assert table["membranes"].tolist() == [name]
 
 
 def test_refining_a_model_tells_what_became_better_and_draws_both_confidences(project):

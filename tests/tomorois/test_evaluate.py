@@ -181,7 +181,8 @@ def test_a_map_is_cut_at_its_models_threshold_unless_one_is_given(tmp_path):
     assert evaluate_files(*given, instances=INSTANCES).counts["predicted"] == 2
     (tmp_path / "t__confidence.json").write_text('{"threshold": 0.9}')
     assert evaluate_files(*given, instances=INSTANCES).counts["predicted"] == 1
-    assert evaluate_files(*given, instances=INSTANCES, threshold=0.5).counts["predicted"] == 2
+    at_half = INSTANCES.model_copy(update={"threshold": 0.5})
+    assert evaluate_files(*given, instances=at_half).counts["predicted"] == 2
 
 
 def test_files_pair_by_name_else_by_order_with_a_warning(tmp_path, caplog):
