@@ -29,6 +29,7 @@ if __name__ == "__main__":
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # processor seconds of one thread are what is compared
 
 import torch
+from learning_curation import learn_from_rejections
 from learning_scores import errors_of, scored
 from learning_tables import (
     ERROR_COLUMNS,
@@ -68,6 +69,7 @@ def cases() -> list[Case]:
     buds: dict[str, Any] = {"kind": "invaginations", **drawn}
     no_tone = {"contrast_spread": 0, "brightness_spread": 0, "noise_share": 0, "blur_share": 0}
     as_is = AugmentSettings(flips=False, quarter_turns=False, **no_tone)
+    long_buds = Case(LONG, "50 buds", **buds, **LONGER)
     return [
         Case(ROIS, "50 contacts", **drawn, seeds=3, errors=True),
         Case(ROIS, "10 contacts", rois=10, **drawn, seeds=3),
@@ -105,14 +107,15 @@ def cases() -> list[Case]:
         Case(ROIS, "25 contacts", rois=25, **drawn, seeds=3),
         Case(ROIS, "25 buds", rois=25, **buds),
         Case(LONG, "50 contacts", **drawn, **LONGER, errors=True, seeds=2),
-        Case(LONG, "50 buds", **buds, **LONGER),
+        long_buds,
+        Case(LONG, "50 buds, 8 mistakes elsewhere rejected", **buds, refines=long_buds),
         Case(LONG, "10 contacts, one a tomogram", rois=10, spread=True, **drawn, **LONGER),
     ]
 
 
 def run(case: Case, seed: int, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One training and its scores; where its errors lie, if the case asks for it (first seed)."""
-    learned, taught = learn(case, seed, folder)
+    learned, taught = (learn_from_rejections if case.refines else learn)(case, seed, folder)
     found = {"cpu_s": learned.seconds, "steps": learned.steps, "threshold": learned.threshold}
     row = {**identity(case, seed), **found, **scored(case, learned, taught, folder)}
     return row, errors_of(case, learned, folder) if case.errors and seed == 0 else []

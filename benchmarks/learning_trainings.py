@@ -63,10 +63,13 @@ class Case:
     learner: str = "msd"
     errors: bool = False
     spread: bool = False  # one annotated ROI in each tomogram, instead of all of a few tomograms
+    refines: Case | None = None  # whose false ROIs elsewhere are rejected: `learning_curation`
 
     @property
     def budget_seconds(self) -> float:
         """Processor seconds of all its trainings."""
+        if self.refines:
+            return self.refines.budget_seconds + self.seconds
         drawing = self.drawing_seconds if self.membranes in ("drawn", "coarse") else 0.0
         return self.seconds * (2 if self.membranes == "coarse" else 1) + drawing
 
@@ -87,12 +90,13 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a training left: how to predict, the threshold it chose, and what it took."""
+    """What a training left: how to predict, the threshold it chose, what it took, and its model if stored."""
 
     predict: Predictor
     threshold: float
     steps: int
     seconds: float
+    model: Path | None = None
 
 
 @cache
@@ -257,15 +261,16 @@ def learn_msd(
     seconds: float,
     beside: MembranesOf,
     path: Path,
+    init: Path | None = None,
 ) -> Learned:
-    """Train with as many steps as fit into so much work; a model that is there is not made again."""
+    """Train (``init`` further) with as many steps as fit into so much work; a model that is there is kept."""
     told = hashlib.blake2b(f"{settings.model_dump_json()} {seconds}".encode(), digest_size=4).hexdigest()
     path = path.with_name(f"{path.name}_{told}.safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file():
         steps = steps_that_fit(samples, settings, seconds, path.with_name(f"{path.stem}_timed.safetensors"))
         start = time.process_time()
-        train(samples, [], settings.model_copy(update={"steps": steps}), path)
+        train(samples, [], settings.model_copy(update={"steps": steps}), path, init=init)
         used = {"steps": steps, "seconds": time.process_time() - start}
         path.with_suffix(".json").write_text(json.dumps(used), encoding="utf-8")
     model, record = load_model(path)
@@ -275,7 +280,7 @@ def learn_msd(
         ways = PredictSettings(orientations=orientations)  # type: ignore[arg-type]
         return predict_confidence(model, record, item.sample.tomogram, ways, membranes=beside(item))
 
-    return Learned(predict, record.threshold, int(used["steps"]), used["seconds"])
+    return Learned(predict, record.threshold, int(used["steps"]), used["seconds"], path)
 
 
 def steps_that_fit(

@@ -135,7 +135,10 @@ def train(
         list[Path] | None, several("tomograms held out, whose labels are among --labels")
     ] = None,
     membranes: Membranes = None,
-    penalty: Annotated[list[Path] | None, several("rejected ROIs (.npz or labels), one a tomogram")] = None,
+    penalty: Annotated[
+        list[Path] | None,
+        several("rejected ROIs (.npz or labels), one a tomogram, or a folder; such tomograms need no labels"),
+    ] = None,
     init: Annotated[Path | None, Parameter(help="model to refine on these data")] = None,
     resume: Annotated[
         bool, Parameter(negative="", help="go on from the checkpoint beside the model")
@@ -169,14 +172,15 @@ def train(
     taught = [path for path in taught if path not in watched]
     named = volume_files(labels, "labels")
     sides = membrane_files(membranes or [])
+    refused = roi_files(penalty or [], "__rois.npz", "rejected")
     if sides:
         chosen = with_membranes(chosen)
 
     def samples_of(paths: list[Path], rejected: list[Path]) -> list[TrainingTomogram]:
-        own = labels_of(paths, named), rejected, voxel_size, labels_of(paths, sides)
-        return read_training_tomograms(paths, *own)
+        own = (labels_of(paths, named), labels_of(paths, rejected), voxel_size, labels_of(paths, sides))
+        return read_training_tomograms(paths, *own, chosen.annotation.ignore_value)
 
-    samples = samples_of(taught, penalty or [])
+    samples = samples_of(taught, refused)
     held_out = samples_of(watched, []) if watched else []
     with progress_bar("training") as progress:
         result = train_model(

@@ -17,7 +17,13 @@ from tomocore.formats import read_volume, volume_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volume import Volume
-from tomorois.annotation import AnnotationSettings, roi_components, training_targets, with_rejected
+from tomorois.annotation import (
+    AnnotationSettings,
+    blank_annotation,
+    roi_components,
+    training_targets,
+    with_rejected,
+)
 from tomorois.intensity import (
     IntensitySettings,
     bin_volume,
@@ -33,6 +39,7 @@ log = logging.getLogger(__name__)
 SAME_VOXEL_SIZE = 0.005  # relative; above it a warning, above DIFFERENT_VOXEL_SIZE a refusal
 DIFFERENT_VOXEL_SIZE = 0.05
 HASH_LETTERS = 12
+CURATED = ("kept", "rejected")  # statuses that a person gives an ROI
 
 
 @dataclass(frozen=True)
@@ -58,19 +65,24 @@ def read_training_tomograms(
     penalties: Sequence[Path] = (),
     voxel_size_nm: float | None = None,
     membranes: Sequence[Path] = (),
+    ignore_value: int = AnnotationSettings().ignore_value,
 ) -> list[TrainingTomogram]:
     """Tomograms (read lazily where the format allows), each with its label volume and its rejected ROIs.
 
     Label files are matched by name (``tomo_01.mrc`` with ``tomo_01__labels.mrc``) or, with a warning, by
-    order. Penalties are label volumes or ``.npz`` ROI files, matched alike; of an ROI file in which some
-    ROIs have status "rejected", only those count. Membranes become further input channels, and then every
-    tomogram needs them. Raises InputError where files cannot be matched.
+    order. Penalties are label volumes or ``.npz`` ROI files, matched alike; of a curated ROI file (some ROIs
+    have status "kept" or "rejected") only what was rejected counts. A tomogram with a penalty and no labels
+    teaches by that alone: its other voxels are ``ignore_value``. Membranes become further input channels,
+    and then every tomogram needs them. Raises InputError where files cannot be matched.
     """
     label_of = matched_files(tomograms, labels, "label")
-    missing = [path.name for path in tomograms if path not in label_of]
-    if missing:
-        raise InputError(f"no labels for {', '.join(missing)}; give one label volume for each tomogram")
     penalty_of = matched_files(tomograms, penalties, "penalty")
+    missing = [path.name for path in tomograms if path not in label_of and path not in penalty_of]
+    if missing:
+        raise InputError(
+            f"no labels for {', '.join(missing)}; give each tomogram a label volume, or its rejected ROIs "
+            "with --penalty"
+        )
     membranes_of = matched_files(tomograms, membranes, "membrane")
     bare = [path.name for path in tomograms if membranes and path not in membranes_of]
     if bare:
@@ -78,19 +90,21 @@ def read_training_tomograms(
     samples = []
     for path in tomograms:
         tomogram = read_volume(path, voxel_size_nm, lazy=True)
-        label_volume = read_volume(label_of[path], tomogram.voxel_size_nm)
+        labelled = (
+            read_volume(label_of[path], tomogram.voxel_size_nm)
+            if path in label_of
+            else blank_annotation(tomogram, ignore_value)
+        )
         rejected = _read_rejected(penalty_of[path], tomogram) if path in penalty_of else None
         beside = read_volume(membranes_of[path], tomogram.voxel_size_nm, lazy=True) if membranes else None
         used = {
             "tomogram": path,
-            "labels": label_of[path],
+            "labels": label_of.get(path),
             "penalty": penalty_of.get(path),
             "membranes": membranes_of.get(path),
         }
         files = {what: f"{p.name} {file_hash(p)[:HASH_LETTERS]}" for what, p in used.items() if p}
-        samples.append(
-            TrainingTomogram(volume_stem(path), tomogram, label_volume.data, rejected, beside, files)
-        )
+        samples.append(TrainingTomogram(volume_stem(path), tomogram, labelled.data, rejected, beside, files))
     return samples
 
 
@@ -139,9 +153,11 @@ def _read_rejected(path: Path, tomogram: Volume) -> NDArray[np.bool_]:
 
 
 def rejected_mask(rois: RoiSet) -> NDArray[np.bool_]:
-    """The voxels of the ROIs with status "rejected", or of all where none has it."""
-    rejected = (rois.table["status"] == "rejected").to_numpy()
-    return np.asarray(union_mask(rois.at(rejected) if rejected.any() else rois).data, dtype=bool)
+    """The voxels of the ROIs with status "rejected", or of all where nobody has curated them."""
+    status = rois.table["status"]
+    if status.isin(CURATED).any():
+        rois = rois.at((status == "rejected").to_numpy())
+    return np.asarray(union_mask(rois).data, dtype=bool)
 
 
 def training_volume(

@@ -68,8 +68,7 @@ class PenaltySettings(Settings):
 class TrainSettings(Settings):
     """How a network is trained."""
 
-    # At equal CPU time (60 s), 50 contacts, Dice on unseen tomograms is 0.69 with these defaults, 0.61 at
-    # bin 2, 0.52 with a U-Net: docs/tomorois/learning.md.
+    # What these defaults rest on, and what others reach from the same work: docs/tomorois/learning.md.
     bin_factor: int = Field(3, ge=1, le=16, description="voxels per edge averaged into one before training")
     patch_voxels: int = Field(
         32, ge=8, le=512, description="edge of the patches, in binned voxels; multiples of 16 compute fastest"

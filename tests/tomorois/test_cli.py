@@ -293,6 +293,22 @@ def test_refining_a_model_tells_what_became_better_and_draws_both_confidences(pr
     assert log["step"].iloc[0] == 0
 
 
+def test_tomograms_of_which_only_rejected_rois_are_known_need_no_labels(project, tmp_path):
+    corner = np.zeros(SHAPE, np.int16)
+    corner[:3, :3, :3] = 1
+    write_rois_archive(tmp_path / "t9__rois.npz", rois_from_labels(Volume(corner, EDGE_NM)))
+    (project / "refine.toml").write_text(SETTINGS.replace("steps = 150", "steps = 20"))
+    words = ("--tomograms", "training", "unseen/t9.mrc", "--labels", "training", "-s", "refine.toml")
+    more = ("--init", "model.safetensors", "-o", tmp_path / "refined.safetensors")
+    refused = run_command("tomorois", "train", *words, *more, cwd=project)
+    assert "no labels for t9.mrc" in refusal_of(refused)
+    result = run_command("tomorois", "train", *words, *more, "--penalty", tmp_path, cwd=project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "nan" not in result.stdout
+    log = pd.read_csv(tmp_path / "refined.train.csv").dropna(subset=["rejected_confidence"])
+    assert len(log) > 1
+
+
 def test_a_model_for_another_voxel_size(project, tmp_path):
     volume = read_volume(project / "unseen" / "t9.mrc")
     write_volume(tmp_path / "near.mrc", Volume(volume.data, EDGE_NM * 1.2))

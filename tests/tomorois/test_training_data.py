@@ -108,6 +108,27 @@ def test_of_curated_rois_only_the_rejected_count_else_all():
     rois = rois_from_labels(Volume(labels, 1.0))
     assert np.array_equal(rejected_mask(rois), labels > 0)
     assert np.array_equal(rejected_mask(rois.with_columns(status=["kept", "rejected"])), labels == 2)
+    assert not rejected_mask(rois.with_columns(status=["kept", "kept"])).any()
+
+
+def test_a_tomogram_with_rejected_rois_alone_teaches_those_alone(tmp_path):
+    rejected = np.zeros((18, 36, 36), np.int16)
+    rejected[2:6, 2:6, 2:6] = 1
+    for k in (1, 2):
+        sample = blob_tomogram(k)
+        write_volume(tmp_path / f"t{k}.mrc", sample.tomogram)
+    write_volume(tmp_path / "t1__labels.mrc", sample.tomogram.with_data(sample.labels))
+    write_rois_archive(tmp_path / "t2__rois.npz", rois_from_labels(sample.tomogram.with_data(rejected)))
+    samples = read_training_tomograms(
+        [tmp_path / "t1.mrc", tmp_path / "t2.mrc"],
+        [tmp_path / "t1__labels.mrc"],
+        [tmp_path / "t2__rois.npz"],
+        ignore_value=-1,
+    )
+    assert "labels" not in samples[1].files
+    taught = made(samples[1], penalty_weight=4.0, ignore_value=-1)
+    assert len(taught.rois) == 0
+    assert np.array_equal(taught.weight, np.where(rejected, 4.0, 0.0))
 
 
 def test_binning_shares_the_roi_and_drops_what_is_mostly_ignored():
