@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from learning_scores import SPLIT
 from learning_trainings import (
     ORIENTATIONS,
     Case,
@@ -50,7 +51,7 @@ def learn_from_rejections(case: Case, seed: int, folder: Path) -> tuple[Learned,
 
 def rejections(learned: Learned, kind: str, beside: MembranesOf) -> Iterator[TrainingTomogram]:
     """Further phantoms with the false ROIs marked as rejected, and every other voxel to be ignored."""
-    cut = InstanceSettings(threshold=learned.threshold)
+    cut = InstanceSettings(threshold=learned.threshold, split=SPLIT[kind])
     for index in WITH_LOOK_ALIKES:
         phantom = make_phantom(kind, SEED, PhantomSettings(), index)  # type: ignore[arg-type]
         labels = np.full(phantom.labels.shape, IGNORE, np.uint16)

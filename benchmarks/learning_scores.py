@@ -19,13 +19,14 @@ from tomorois.instances import InstanceSettings, find_instances
 from tomorois.phantom import PhantomSettings, make_phantom
 
 ERROR_PHANTOMS = 4
+SPLIT: dict[str, Literal["contacts", "none"]] = {"contacts": "contacts", "invaginations": "none"}
+"""How fused places are told apart: a watershed cuts at necks, and a bud has one by nature."""
 
 
 def scored(case: Case, learned: Learned, taught: Sequence[Unseen], folder: Path) -> dict[str, float]:
     """Scores on the unseen phantoms; Dice of the bare map there, mirrored copies averaged, and taught."""
     unseen = phantoms(folder, case.kind, case.noise, 2, unseen_count(case))
-    split: Literal["contacts", "watershed"] = "contacts" if case.kind == "contacts" else "watershed"
-    instances = InstanceSettings(threshold=learned.threshold, split=split)
+    instances = InstanceSettings(threshold=learned.threshold, split=SPLIT[case.kind])
     results, confidences = [], []
     for item in unseen:
         confidence = learned.predict(item, ORIENTATIONS)

@@ -11,7 +11,7 @@ Work is counted in steps of a reference network (50 to the processor second), ti
 steps of each training, so that it does not matter what else the machine does. The stored results are
 `docs/tomorois/learning_study.csv`; with another ``--csv`` and another ``--data`` everything is trained anew.
 Scores are of ROIs cut from the confidence map at the threshold that training chose, none of the unseen in
-it: contacts split by membrane pairs, buds by watershed, everything else as `tomorois instances` does it.
+it: contacts split by membrane pairs, buds not at all, everything else as `tomorois instances` does it.
 The U-Net is MONAI's where that is installed; its rows are left out where it is not.
 """
 
