@@ -195,6 +195,8 @@ def train(
             observer=_LiveLine(),
         )
     _tell_result(result)
+    beside = " --membranes MEMBRANES" if sides else ""
+    next_hint(f"tomorois predict {result.model_path} TOMOGRAMS{beside} -o predictions")
 
 
 def _tell_result(result: TrainingResult) -> None:
@@ -216,7 +218,6 @@ def _tell_result(result: TrainingResult) -> None:
         markup=False,
     )
     _draw_training(result)
-    next_hint(f"tomorois predict {result.model_path} TOMOGRAMS -o predictions")
 
 
 def _draw_training(result: TrainingResult) -> None:
