@@ -50,6 +50,7 @@ from learning_trainings import SECONDS, Case, learn
 
 from tomorois.augment import AugmentSettings
 from tomorois.msdnet.network import MSDNetConfig
+from tomorois.validation import ValidationSettings
 
 CSV = Path(__file__).parents[1] / "docs" / "tomorois" / "learning_study.csv"
 ERRORS = "learning_errors.csv"  # beside the results
@@ -110,6 +111,16 @@ def cases() -> list[Case]:
         long_buds,
         Case(LONG, "50 buds, 8 mistakes elsewhere rejected", **buds, refines=long_buds),
         Case(LONG, "10 contacts, one a tomogram", rois=10, spread=True, **drawn, **LONGER),
+        Case(
+            LONG,
+            "10 contacts, one a tomogram, none held out",
+            {"validation": ValidationSettings(held_out_fraction=0)},
+            rois=10,
+            spread=True,
+            **drawn,
+            drawing_seconds=LONGER["drawing_seconds"],
+            seconds=480.0,
+        ),
     ]
 
 

@@ -302,3 +302,10 @@ def test_the_record_is_plain_json_without_a_clock(samples, tmp_path):
     assert told["settings"]["class_weight"] == FAST.class_weight
     assert told["validated"] is True
     assert "seconds" not in json.dumps(told).replace("checkpoint_seconds", "")
+
+
+def test_too_few_rois_held_out_are_told(samples, tmp_path, caplog):
+    sample = samples[3]
+    lone = replace(sample, labels=np.where(sample.labels == 1, 1, 0).astype(np.int16))
+    train([*samples[:3], lone], [], FAST, tmp_path / "model.safetensors")
+    assert "1 ROI(s) held out, in blobs_3" in caplog.text
