@@ -250,10 +250,11 @@ def split_held_out(
     with_rois = [k for k, volume in enumerate(volumes) if len(volume.rois)]
     count = held_out_count(len(with_rois), fraction)
     if count == 0:
+        why = "as set" if fraction == 0 else f"three with ROIs are needed, there are {len(with_rois)}"
         log.warning(
-            "no tomogram is held out (three with ROIs are needed, there are %d): the threshold comes from "
-            "training data and scores are optimistic; name others with --validation",
-            len(with_rois),
+            "no tomogram is held out (%s): the threshold comes from training data and scores are optimistic; "
+            "name others with --validation",
+            why,
         )
     held_out = set(with_rois[len(with_rois) - count :])
     return (
