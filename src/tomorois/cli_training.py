@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tomorois.train import TrainingResult
     from tomorois.training_data import TrainingTomogram
     from tomorois.training_loop import LiveTraining
+
+log = logging.getLogger(__name__)
 
 SHOWN_PLACES = 5
 CHANGES: tuple[Literal["better", "the same", "worse"], ...] = ("better", "the same", "worse")
@@ -172,12 +175,12 @@ def train(
     taught = [path for path in taught if path not in watched]
     named = volume_files(labels, "labels")
     sides = membrane_files(membranes or [])
-    refused = roi_files(penalty or [], "__rois.npz", "rejected")
+    refused = _penalties_of(taught, penalty or [])
     if sides:
         chosen = with_membranes(chosen)
 
     def samples_of(paths: list[Path], rejected: list[Path]) -> list[TrainingTomogram]:
-        own = (labels_of(paths, named), labels_of(paths, rejected), voxel_size, labels_of(paths, sides))
+        own = labels_of(paths, named), rejected, voxel_size, labels_of(paths, sides)
         return read_training_tomograms(paths, *own, chosen.annotation.ignore_value)
 
     samples = samples_of(taught, refused)
@@ -197,6 +200,15 @@ def train(
     _tell_result(result)
     beside = " --membranes MEMBRANES" if sides else ""
     next_hint(f"tomorois predict {result.model_path} TOMOGRAMS{beside} -o predictions")
+
+
+def _penalties_of(tomograms: list[Path], given: list[Path]) -> list[Path]:
+    """The files of rejected ROIs that belong to the tomograms; a warning names the others."""
+    files = roi_files(given, "__rois.npz", "rejected")
+    own = labels_of(tomograms, files)
+    if others := [path.name for path in files if path not in own]:
+        log.warning("not used, since no tomogram trained on is theirs: %s", ", ".join(others))
+    return own
 
 
 def _tell_result(result: TrainingResult) -> None:

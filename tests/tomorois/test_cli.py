@@ -302,8 +302,10 @@ def test_tomograms_of_which_only_rejected_rois_are_known_need_no_labels(project,
     more = ("--init", "model.safetensors", "-o", tmp_path / "refined.safetensors")
     refused = run_command("tomorois", "train", *words, *more, cwd=project)
     assert "no labels for t9.mrc" in refusal_of(refused)
+    write_rois_archive(tmp_path / "t7__rois.npz", rois_from_labels(Volume(corner, EDGE_NM)))
     result = run_command("tomorois", "train", *words, *more, "--penalty", tmp_path, cwd=project)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "no tomogram trained on is theirs: t7__rois.npz" in result.stderr
     assert "nan" not in result.stdout
     log = pd.read_csv(tmp_path / "refined.train.csv").dropna(subset=["rejected_confidence"])
     assert len(log) > 1
