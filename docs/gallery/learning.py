@@ -42,8 +42,9 @@ def draw_counts(axes: Axes, rows: pd.DataFrame, long: pd.DataFrame) -> None:
         axes.plot(means.index, means, "o-", color=colour, label=kind)
         longer = long[long["kind"] == kind]
         if len(longer):
-            label = f"{kind}, {longer['budget_s'].iloc[0]:g} CPU-s"
-            axes.plot(longer["rois"], longer["dice"], "*", color=colour, markersize=9, label=label)
+            axes.plot(
+                longer["rois"], longer["dice"], "*", color=colour, markersize=9, label=f"{kind}, longer"
+            )
     for chosen, mark, label in ((rows["noise"] == "raw", "x", "raw noise"), (spread, "^", "one a tomogram")):
         axes.plot(rows["rois"][chosen], rows["dice"][chosen], mark, color=KINDS["contacts"], label=label)
     axes.axhline(TARGET, color="0.4", linestyle=":", linewidth=1)
@@ -83,7 +84,7 @@ def draw_errors(axes: Axes, errors: pd.DataFrame) -> None:
     axes.invert_yaxis()
     axes.set(xlabel="voxels, as a share of the true ones", xlim=(0, 1.3 * table.to_numpy().max()))
     axes.set_title("where the errors lie")
-    axes.legend(frameon=False, loc=(0.22, 0.45))
+    axes.legend(frameon=False, loc=(0.2, 0.45), fontsize=7)
 
 
 if __name__ == "__main__":
