@@ -21,6 +21,7 @@ from matplotlib.image import imread, imsave
 
 from tomorois.curves import interval_figure, orientation_figure, precision_recall_figure
 from tomorois.evaluate import Evaluation, evaluate_files
+from tomorois.instances import InstanceSettings
 from tomorois.pairing import model_threshold
 
 PICTURES = Path(__file__).parents[1] / "pictures"
@@ -47,7 +48,8 @@ def scored(folder: Path) -> tuple[Evaluation, float | None]:
         subprocess.run([tool, *command.split()], cwd=folder, check=True)
     maps = sorted((folder / "maps").glob("*__confidence.mrc"))
     truth = sorted((folder / "unseen").glob("*__truth.npz"))
-    return evaluate_files(maps, truth), model_threshold(maps[0])
+    whole = InstanceSettings(split="none")  # a bud has a neck by nature
+    return evaluate_files(maps, truth, instances=whole), model_threshold(maps[0])
 
 
 def picture_of(figure: Figure) -> np.ndarray:

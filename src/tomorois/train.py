@@ -210,13 +210,13 @@ def _volumes(
     require_rois(taught, samples)
     if not validation:
         taught, held_out = split_held_out(taught, settings.validation.held_out_fraction)
+        _tell_of_few_held_out(held_out)
     both = {volume.name for volume in taught} & {volume.name for volume in held_out}
     if both:
         log.warning("%s: trained on and validated on; scores are optimistic", ", ".join(sorted(both)))
     if held_out and not any(len(volume.rois) for volume in held_out):
         log.warning("no ROI in the tomograms held out; the threshold comes from training data")
         held_out = []
-    _tell_of_few_held_out(held_out)
     return taught, held_out
 
 
