@@ -21,10 +21,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 
 from tomocore.roiset import RoiSet, rois_from_masks
-from tomocore.volume import Volume
-from tomorois.instances import InstanceSettings, find_instances
-from tomorois.matching import MatchSettings, compare
-from tomorois.scores import SUMS, rates, sums_of
+from tomocore.volumes.volume import Volume
+from tomorois.evaluation.matching import MatchSettings, compare
+from tomorois.evaluation.scores import SUMS, rates, sums_of
+from tomorois.instances.find import InstanceSettings, find_instances
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from vesicle_scenes import VesicleScene, random_cluster
@@ -65,7 +65,7 @@ def truth_of(scene: VesicleScene, min_volume_nm3: float) -> RoiSet:
 def sums_over(
     scenes: Sequence[VesicleScene], split: str, confidence: Confidence, numbered: bool
 ) -> NDArray[np.float64]:
-    """What `tomorois.scores.rates` needs, of the scenes' contacts split one way.
+    """What `tomorois.evaluation.scores.rates` needs, of the scenes' contacts split one way.
 
     Membranes are ``numbered``, or a bare mask in which those that touch are one.
     """

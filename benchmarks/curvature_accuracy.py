@@ -27,13 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import shapes
 from shapes import Shape
 
-from surfora.ballpivot import mesh_points
-from surfora.curvature import CurvatureSettings, mesh_curvature, scan_radii_nm
-from surfora.geodesics import triangle_fans
-from surfora.jets import jet_table
-from surfora.medial import medial_points
-from surfora.smoothing import smooth_mesh
-from surfora.surface import (
+from surfora.geometry.surface import (
     PointCloud,
     SurfaceMesh,
     boundary_vertices,
@@ -41,7 +35,13 @@ from surfora.surface import (
     vertex_areas_nm2,
     vertex_normals,
 )
-from tomocore.volume import Volume
+from surfora.measures.curvature import CurvatureSettings, mesh_curvature, scan_radii_nm
+from surfora.measures.geodesics import triangle_fans
+from surfora.measures.jets import jet_table
+from surfora.medial.points import medial_points
+from surfora.meshing.ballpivot import mesh_points
+from surfora.meshing.smoothing import smooth_mesh
+from tomocore.volumes.volume import Volume
 
 try:
     import igl

@@ -26,15 +26,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import shapes
 from shapes import Shape
 
-from surfora.ballpivot import mesh_points
-from surfora.isosurface import isosurface
-from surfora.leaflets import Leaflets, LeafletSettings, split_leaflets
-from surfora.medial import medial_points
-from surfora.orient import orient_normals
-from surfora.proxy import membrane_numbers, poisson_proxy
-from surfora.smoothing import smooth_mesh
-from surfora.surface import PointCloud, SurfaceMesh, boundary_edges, face_areas_nm2, vertex_areas_nm2
-from tomocore.volume import Volume
+from surfora.geometry.surface import PointCloud, SurfaceMesh, boundary_edges, face_areas_nm2, vertex_areas_nm2
+from surfora.isosurface.boundary import isosurface
+from surfora.leaflets.proxy import membrane_numbers, poisson_proxy
+from surfora.leaflets.split import Leaflets, LeafletSettings, split_leaflets
+from surfora.medial.points import medial_points
+from surfora.meshing.ballpivot import mesh_points
+from surfora.meshing.smoothing import smooth_mesh
+from surfora.orientation.orient import orient_normals
+from tomocore.volumes.volume import Volume
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

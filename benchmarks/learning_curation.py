@@ -24,11 +24,11 @@ from learning_trainings import (
 )
 
 from tomocore.roiset import union_mask
-from tomorois.instances import InstanceSettings, find_instances
-from tomorois.matching import compare
-from tomorois.phantom import IGNORE, PhantomSettings, make_phantom
-from tomorois.training_data import TrainingTomogram
-from tomorois.training_loop import TrainSettings, with_membranes
+from tomorois.evaluation.matching import compare
+from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.phantoms.phantom import IGNORE, PhantomSettings, make_phantom
+from tomorois.training.data import TrainingTomogram
+from tomorois.training.loop import TrainSettings, with_membranes
 
 SEED = 3
 WITH_LOOK_ALIKES = (10, 12, 13, 14, 15, 20, 26, 27)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from tomocore.roiset import union_mask
-from tomocore.volume import Volume
-from tomorois.imaging import wedge_angle_deg
-from tomorois.intensity import bin_volume, unbin_to_shape
-from tomorois.phantom import IGNORE, Phantom, PhantomSettings, make_phantom
-from tomorois.scene import Grid, outward
-from tomorois.truth import contact_truth
+from tomocore.volumes.volume import Volume
+from tomorois.network.intensity import bin_volume, unbin_to_shape
+from tomorois.phantoms.imaging import wedge_angle_deg
+from tomorois.phantoms.phantom import IGNORE, Phantom, PhantomSettings, make_phantom
+from tomorois.phantoms.shapes import Grid, outward
+from tomorois.phantoms.truth import contact_truth
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -12,11 +12,11 @@ from learning_trainings import ORIENTATIONS, Case, Learned, Unseen, phantoms, un
 from numpy.typing import NDArray
 
 from tomocore.roiset import union_mask
-from tomocore.volume import Volume
-from tomorois.contacts import membrane_instances
-from tomorois.evaluate import Evaluation, ScoredTomogram, evaluate
-from tomorois.instances import InstanceSettings, find_instances
-from tomorois.phantom import PhantomSettings, make_phantom
+from tomocore.volumes.volume import Volume
+from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
+from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.membrane_pairs import membrane_instances
+from tomorois.phantoms.phantom import PhantomSettings, make_phantom
 
 ERROR_PHANTOMS = 4
 SPLIT: dict[str, Literal["contacts", "none"]] = {"contacts": "contacts", "invaginations": "none"}

@@ -16,23 +16,23 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from tomocore.formats import read_volume, write_volume
 from tomocore.roiset import RoiSet, read_rois, union_mask
-from tomocore.volume import Volume
-from tomorois.augment import apply_to_image, apply_to_labels, draw_augmentation
-from tomorois.checkpoint import load_model
-from tomorois.imaging import ImagingSettings, wedge_angle_deg
-from tomorois.intensity import prepare_tomogram, unbin_to_shape
-from tomorois.loss import masked_loss
-from tomorois.membrane_input import CHANNELS, input_channels, membrane_channels
-from tomorois.msdnet.network import MSDNet, MSDNetConfig
-from tomorois.patches import PatchSampler, TrainingVolume, patch_shape
-from tomorois.phantom import IGNORE, PhantomSettings, write_phantoms
-from tomorois.predict import PredictSettings, predict_confidence
-from tomorois.train import split_held_out, train
-from tomorois.training_data import TrainingTomogram, training_volume
-from tomorois.training_loop import LiveTraining, TrainSettings, with_membranes
-from tomorois.validation import CONFIDENCE_BINS, ConfidenceCounts, best_threshold
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
+from tomorois.network.checkpoint import load_model
+from tomorois.network.intensity import prepare_tomogram, unbin_to_shape
+from tomorois.network.membrane_input import CHANNELS, input_channels, membrane_channels
+from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+from tomorois.phantoms.imaging import ImagingSettings, wedge_angle_deg
+from tomorois.phantoms.phantom import IGNORE, PhantomSettings, write_phantoms
+from tomorois.prediction.predict import PredictSettings, predict_confidence
+from tomorois.training.augment import apply_to_image, apply_to_labels, draw_augmentation
+from tomorois.training.data import TrainingTomogram, training_volume
+from tomorois.training.loop import LiveTraining, TrainSettings, with_membranes
+from tomorois.training.loss import masked_loss
+from tomorois.training.patches import PatchSampler, TrainingVolume, patch_shape
+from tomorois.training.train import split_held_out, train
+from tomorois.training.validation import CONFIDENCE_BINS, ConfidenceCounts, best_threshold
 
 ANNOTATED, UNSEEN = 14, {"contacts": 12, "invaginations": 10}
 RAW_UNSEEN = 10
@@ -207,7 +207,7 @@ def seen_by_tilts(mask: NDArray[np.float32], sigma: float = 2.5, most_deg: float
 def with_annotated(pool: Sequence[Unseen], count: int, seed: int) -> list[Unseen]:
     """Phantoms in a drawn order until they hold so many ROIs; those too many in the last are ignored.
 
-    Unlike `tomorois.learning_curve`, ROIs that touch count as they are in the truth, not as one place.
+    Unlike in `tomorois.guidance.learning_curve`, ROIs that touch count as in the truth, not as one place.
     """
     chosen: list[Unseen] = []
     for index in np.random.default_rng(seed).permutation(len(pool)):

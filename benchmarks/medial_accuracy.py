@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import shapes
 from shapes import Shape
 
-from surfora.mask import voxel_depths
-from surfora.medial import MedialSettings, medial_points
-from surfora.open3d_bridge import import_open3d
-from surfora.projection import face_lattice, new_patches, project_points
+from surfora.geometry.open3d_bridge import import_open3d
+from surfora.masks.cleaning import voxel_depths
+from surfora.medial.points import MedialSettings, medial_points
+from surfora.medial.projection import face_lattice, new_patches, project_points
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -27,15 +27,21 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import shapes
 from shapes import Shape
 
-from surfora.ballpivot import ball_pivot, mesh_points, sheet_neighbours
-from surfora.gaps import gap_tests
-from surfora.loops import boundary_loops
-from surfora.open3d_bridge import import_open3d
-from surfora.pivot_kernel import Cloud, Limits, Rows
-from surfora.sampling import poisson_disc
-from surfora.smoothing import SmoothSettings, smooth_mesh
-from surfora.surface import PointCloud, SurfaceMesh, edges_and_counts, face_areas_nm2, face_cross_products
-from tomocore.volume import Volume
+from surfora.geometry.open3d_bridge import import_open3d
+from surfora.geometry.sampling import poisson_disc
+from surfora.geometry.surface import (
+    PointCloud,
+    SurfaceMesh,
+    edges_and_counts,
+    face_areas_nm2,
+    face_cross_products,
+)
+from surfora.meshing.ballpivot import ball_pivot, mesh_points, sheet_neighbours
+from surfora.meshing.gap_filter import gap_tests
+from surfora.meshing.loops import boundary_loops
+from surfora.meshing.pivot_kernel import Cloud, Limits, Rows
+from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
+from tomocore.volumes.volume import Volume
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

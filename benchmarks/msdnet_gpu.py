@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tomorois.msdnet.network import MSDNet, MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
 
 SHORT, PUBLISHED = (1, 2, 4, 8), tuple(range(1, 11))
 CASES = (

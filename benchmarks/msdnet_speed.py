@@ -34,9 +34,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from tomorois.msdnet.cpu import buffer_bytes
-from tomorois.msdnet.network import MSDNet, MSDNetConfig, infer
-from tomorois.msdnet.vector import INT64, LANES, Emitter
+from tomorois.network.msdnet.cpu import buffer_bytes
+from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, infer
+from tomorois.network.msdnet.vector import INT64, LANES, Emitter
 
 SHORT, SHORTER, PUBLISHED = (1, 2, 4, 8), (1, 2, 4), tuple(range(1, 11))
 TARGETS = {False: 15, True: 20}  # times plain PyTorch: inference, training

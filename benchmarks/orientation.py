@@ -27,10 +27,10 @@ import shapes
 from shape_patches import Several
 from shapes import Shape
 
-from surfora.normals import jet_normals
-from surfora.open3d_bridge import import_open3d
-from surfora.orient import OrientSettings, orient_normals
-from surfora.sampling import poisson_disc
+from surfora.geometry.open3d_bridge import import_open3d
+from surfora.geometry.sampling import poisson_disc
+from surfora.orientation.jet_normals import jet_normals
+from surfora.orientation.orient import OrientSettings, orient_normals
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -28,12 +28,12 @@ import numpy as np
 import psutil
 import torch
 
-from tomocore.formats import read_volume, write_volume
-from tomocore.volume import Volume
-from tomorois.checkpoint import ModelRecord
-from tomorois.membrane_input import CHANNELS
-from tomorois.msdnet.network import MSDNet, MSDNetConfig
-from tomorois.predict import (
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
+from tomorois.network.checkpoint import ModelRecord
+from tomorois.network.membrane_input import CHANNELS
+from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+from tomorois.prediction.predict import (
     PredictSettings,
     network_ratio,
     network_shape,

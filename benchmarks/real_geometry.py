@@ -22,21 +22,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tomocore.formats import read_volume
-from tomocore.options import use_threads
 from tomocore.roiset import union_mask
-from tomocore.volume import Volume
-from tomorois.checkpoint import load_model
-from tomorois.contacts import ContactSettings, membrane_instances
-from tomorois.evaluate import Evaluation, ScoredTomogram, evaluate
-from tomorois.instances import InstanceSettings, find_instances
-from tomorois.phantom import IGNORE, Phantom, PhantomSettings, make_phantom
-from tomorois.phantom_from_labels import LabelPhantomSettings, phantom_from_labels
-from tomorois.predict import predict_confidence
-from tomorois.scores import EvaluateSettings
-from tomorois.train import train
-from tomorois.training_data import TrainingTomogram
-from tomorois.training_loop import TrainSettings, with_membranes
+from tomocore.terminal.options import use_threads
+from tomocore.volumes.formats import read_volume
+from tomocore.volumes.volume import Volume
+from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
+from tomorois.evaluation.scores import EvaluateSettings
+from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.membrane_pairs import ContactSettings, membrane_instances
+from tomorois.network.checkpoint import load_model
+from tomorois.phantoms.from_labels import LabelPhantomSettings, phantom_from_labels
+from tomorois.phantoms.phantom import IGNORE, Phantom, PhantomSettings, make_phantom
+from tomorois.prediction.predict import predict_confidence
+from tomorois.training.data import TrainingTomogram
+from tomorois.training.loop import TrainSettings, with_membranes
+from tomorois.training.train import train
 
 DEFAULT_LABELS = Path(__file__).parents[2] / "shared" / "data" / "te1_labels.mrc.gz"
 VOXEL_SIZE_NM = 1.244

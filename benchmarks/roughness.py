@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import shapes
 from curvature_accuracy import medial_mesh
 
-from surfora.roughness import RoughnessSettings, mesh_roughness, transfer, voxel_noise_floor_nm
-from surfora.surface import SurfaceMesh
+from surfora.geometry.surface import SurfaceMesh
+from surfora.measures.roughness import RoughnessSettings, mesh_roughness, transfer, voxel_noise_floor_nm
 
 SHEET = shapes.flat_sheet(90.0, 80.0)
 AMPLITUDE_NM = 0.4

@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from surfora.medial import medial_points
-from tomocore.formats import read_volume, write_volume
+from surfora.medial.points import medial_points
 from tomocore.roiset import read_rois, union_mask
-from tomocore.volume import Volume
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
 
 TRAINING, UNSEEN = 8, 2
 PHANTOM = """\

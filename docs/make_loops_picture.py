@@ -10,8 +10,8 @@ import numpy as np
 import pyvista as pv
 from matplotlib.figure import Figure
 
-from surfora.loops import boundary_loops
-from surfora.surface import SurfaceMesh, boundary_edges, component_count, read_mesh, to_polydata
+from surfora.geometry.surface import SurfaceMesh, boundary_edges, component_count, read_mesh, to_polydata
+from surfora.meshing.loops import boundary_loops
 
 PICTURE = Path(__file__).parent / "pictures" / "te1_loops.png"
 COLOURS = ("#2b7fb8", "#d97a2b", "#6aa84f")

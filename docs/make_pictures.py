@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from surfora.pairs import read_measured
-from surfora.pictures import (
+from surfora.measures.pairs import read_measured
+from surfora.reporting.pictures import (
     CURVATURE_COLOURS,
     DISTANCE_COLOURS,
     contact_rank_figure,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tomocore.formats import write_volume
-from tomocore.volume import Volume
+from tomocore.volumes.formats import write_volume
+from tomocore.volumes.volume import Volume
 
 TRAINING = """
 [train]

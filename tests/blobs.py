@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tomocore.volume import Volume
-from tomorois.training_data import TrainingTomogram
+from tomocore.volumes.volume import Volume
+from tomorois.training.data import TrainingTomogram
 
 
 def blob_tomogram(seed: int, shape=(18, 36, 36), balls=4, voxel_size_nm=1.0) -> TrainingTomogram:

@@ -10,23 +10,23 @@ import pytest
 from learning_tables import page_with, read_rows, tables_of
 from pydantic import BaseModel
 
-from surfora.ballpivot import MeshSettings
-from surfora.cli import app as surfora_app
-from surfora.curvature import CurvatureSettings
-from surfora.distance import DistanceSettings
-from surfora.isosurface import IsosurfaceSettings
-from surfora.leaflets import LeafletSettings
-from surfora.mask import CleanSettings
-from surfora.medial import MedialSettings
-from surfora.orient import OrientSettings
-from surfora.roughness import RoughnessSettings
-from surfora.wedge import WedgeSettings
-from tomorois.cli import app as tomorois_app
-from tomorois.instances import InstanceSettings
-from tomorois.predict import PredictSettings
-from tomorois.scores import EvaluateSettings
-from tomorois.training_loop import TrainSettings
-from tomosurf.cli import app as tomosurf_app
+from surfora.cli.app import app as surfora_app
+from surfora.isosurface.boundary import IsosurfaceSettings
+from surfora.leaflets.split import LeafletSettings
+from surfora.masks.cleaning import CleanSettings
+from surfora.measures.curvature import CurvatureSettings
+from surfora.measures.distance import DistanceSettings
+from surfora.measures.roughness import RoughnessSettings
+from surfora.measures.wedge import WedgeSettings
+from surfora.medial.points import MedialSettings
+from surfora.meshing.ballpivot import MeshSettings
+from surfora.orientation.orient import OrientSettings
+from tomorois.cli.app import app as tomorois_app
+from tomorois.evaluation.scores import EvaluateSettings
+from tomorois.instances.find import InstanceSettings
+from tomorois.prediction.predict import PredictSettings
+from tomorois.training.loop import TrainSettings
+from tomosurf.cli.app import app as tomosurf_app
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from surfora.ballpivot import mesh_points
-from surfora.curvature import mesh_curvature
-from surfora.medial import medial_points
-from surfora.orient import orient_normals
-from surfora.pictures import CURVATURE_COLOURS, surface_figure
-from surfora.smoothing import smooth_mesh
-from tomocore.volume import Volume
+from surfora.measures.curvature import mesh_curvature
+from surfora.medial.points import medial_points
+from surfora.meshing.ballpivot import mesh_points
+from surfora.meshing.smoothing import smooth_mesh
+from surfora.orientation.orient import orient_normals
+from surfora.reporting.pictures import CURVATURE_COLOURS, surface_figure
+from tomocore.volumes.volume import Volume
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 THICKNESS_NM = 4.0

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyvista as pv
 
-from surfora.distance import DistanceSettings, surface_distance
-from surfora.pictures import DISTANCE_COLOURS, surface_figure
-from surfora.surface import SurfaceMesh, vertex_normals
+from surfora.geometry.surface import SurfaceMesh, vertex_normals
+from surfora.measures.distance import DistanceSettings, surface_distance
+from surfora.reporting.pictures import DISTANCE_COLOURS, surface_figure
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 

@@ -19,9 +19,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
-from tomorois.curves import interval_figure, orientation_figure, precision_recall_figure
-from tomorois.evaluate import Evaluation, evaluate_files
-from tomorois.instances import InstanceSettings
+from tomorois.evaluation.curves import interval_figure, orientation_figure, precision_recall_figure
+from tomorois.evaluation.evaluate import Evaluation, evaluate_files
+from tomorois.instances.find import InstanceSettings
 from tomorois.pairing import model_threshold
 
 PICTURES = Path(__file__).parents[1] / "pictures"

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from surfora.isosurface import IsosurfaceSettings, isosurface
-from surfora.surface import SurfaceMesh, to_polydata
+from surfora.geometry.surface import SurfaceMesh, to_polydata
+from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 RADIUS_NM, THICKNESS_NM, CENTRE = 14.0, 4.0, (19.6, 20.3, 20.1)

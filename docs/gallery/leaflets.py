@@ -11,16 +11,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyvista as pv
 
-from surfora.ballpivot import mesh_points
-from surfora.isosurface import isosurface
-from surfora.leaflets import Leaflets, split_leaflets
-from surfora.medial import medial_points
-from surfora.orient import orient_normals
-from surfora.pictures import VIEW_SIZE
-from surfora.proxy import poisson_proxy
-from surfora.smoothing import smooth_mesh
-from surfora.surface import SurfaceMesh, to_polydata
-from tomocore.volume import Volume
+from surfora.geometry.surface import SurfaceMesh, to_polydata
+from surfora.isosurface.boundary import isosurface
+from surfora.leaflets.proxy import poisson_proxy
+from surfora.leaflets.split import Leaflets, split_leaflets
+from surfora.medial.points import medial_points
+from surfora.meshing.ballpivot import mesh_points
+from surfora.meshing.smoothing import smooth_mesh
+from surfora.orientation.orient import orient_normals
+from surfora.reporting.pictures import VIEW_SIZE
+from tomocore.volumes.volume import Volume
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 COLOURS = {"inner": "#d97a2b", "middle": "#b8c0c8", "outer": "#2b7fb8"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from surfora.medial import MedialSettings, medial_points
+from surfora.medial.points import MedialSettings, medial_points
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 RADIUS_NM, THICKNESS_NM, CUT_NM, HALF_WIDTH = 20.0, 4.0, 11.0, 26

@@ -12,12 +12,12 @@ import pyvista as pv
 from numpy.typing import NDArray
 from PIL import Image
 
-from surfora.ballpivot import ball_pivot
-from surfora.loops import boundary_loops
-from surfora.open3d_bridge import import_open3d
-from surfora.pictures import VIEW_SIZE
-from surfora.sampling import poisson_disc
-from surfora.surface import SurfaceMesh, boundary_edges, to_polydata
+from surfora.geometry.open3d_bridge import import_open3d
+from surfora.geometry.sampling import poisson_disc
+from surfora.geometry.surface import SurfaceMesh, boundary_edges, to_polydata
+from surfora.meshing.ballpivot import ball_pivot
+from surfora.meshing.loops import boundary_loops
+from surfora.reporting.pictures import VIEW_SIZE
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SPACING_NM = 1.5

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from surfora.normals import jet_normals
-from surfora.orient import OrientSettings, orient_normals
-from surfora.sampling import poisson_disc
+from surfora.geometry.sampling import poisson_disc
+from surfora.orientation.jet_normals import jet_normals
+from surfora.orientation.orient import OrientSettings, orient_normals
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 WIDTH_NM, GAP_NM, SPACING_NM = 32.0, 3.0, 1.4

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tomocore.volume import Volume
-from tomorois.checkpoint import load_model
-from tomorois.predict import predict_confidence
-from tomorois.train import train
-from tomorois.training_data import TrainingTomogram
-from tomorois.training_loop import TrainSettings
+from tomocore.volumes.volume import Volume
+from tomorois.network.checkpoint import load_model
+from tomorois.prediction.predict import predict_confidence
+from tomorois.training.data import TrainingTomogram
+from tomorois.training.loop import TrainSettings
+from tomorois.training.train import train
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SHAPE = (18, 36, 36)

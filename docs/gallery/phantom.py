@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tomorois.phantom import Phantom, PhantomSettings, make_phantom
+from tomorois.phantoms.phantom import Phantom, PhantomSettings, make_phantom
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SETTINGS = PhantomSettings(shape_zyx=(40, 150, 150))

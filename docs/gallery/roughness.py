@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyvista as pv
 
-from surfora.pictures import surface_figure
-from surfora.roughness import mesh_roughness
-from surfora.surface import SurfaceMesh
+from surfora.geometry.surface import SurfaceMesh
+from surfora.measures.roughness import mesh_roughness
+from surfora.reporting.pictures import surface_figure
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from surfora.isosurface import isosurface
-from surfora.pictures import evidence_figure
-from surfora.wedge import mesh_evidence
-from tomocore.volume import Volume
+from surfora.isosurface.boundary import isosurface
+from surfora.measures.wedge import mesh_evidence
+from surfora.reporting.pictures import evidence_figure
+from tomocore.volumes.volume import Volume
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 RADIUS_NM, THICKNESS_NM = 24.0, 4.0

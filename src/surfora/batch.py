@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surfora.membranes import Membrane, membranes_in, require_named, with_known_sides
-from surfora.pairs import (
+from surfora.masks.membranes import Membrane, membranes_in, require_named, with_known_sides
+from surfora.measures.pairs import (
     MeasuredSurface,
     Pair,
     measured_distances,
@@ -20,9 +20,11 @@ from surfora.pairs import (
     unmatched_pairs,
 )
 from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
-from surfora.report import write_run_report
-from surfora.tables import surface_row, write_table
-from tomocore.console import (
+from surfora.reporting.report import write_run_report
+from surfora.reporting.tables import surface_row, write_table
+from tomocore.page import shown
+from tomocore.provenance import RunRecord, recorded_run
+from tomocore.terminal.console import (
     Batch,
     InputError,
     about,
@@ -31,10 +33,8 @@ from tomocore.console import (
     progress_bar,
     writable_folder,
 )
-from tomocore.formats import remove_leftovers
-from tomocore.options import next_hint, use_threads
-from tomocore.page import shown
-from tomocore.provenance import RunRecord, recorded_run
+from tomocore.terminal.options import next_hint, use_threads
+from tomocore.volumes.formats import remove_leftovers
 
 log = logging.getLogger(__name__)
 

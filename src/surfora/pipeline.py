@@ -13,25 +13,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from surfora.ballpivot import MeshSettings, mesh_points
-from surfora.curvature import CurvatureSettings, mesh_curvature
-from surfora.distance import DistanceSettings
-from surfora.isosurface import IsosurfaceSettings, isosurface
-from surfora.leaflets import LeafletSettings, split_leaflets
-from surfora.mask import CleanSettings, clean_mask, mask_thickness_nm
-from surfora.medial import MedialSettings, medial_points
-from surfora.membranes import KnownSide, Membrane, RoiSettings
-from surfora.normals import jet_normals
-from surfora.orient import Orientation, OrientSettings, orient_normals
-from surfora.proxy import ProxySettings, poisson_proxy
-from surfora.roughness import RoughnessSettings, mesh_roughness
-from surfora.smoothing import SmoothSettings, smooth_mesh
-from surfora.surface import PointCloud, SurfaceMesh, read_notes, write_surface
-from surfora.wedge import WedgeSettings, mesh_evidence
-from tomocore.console import InputError, Progress, no_progress
+from surfora.geometry.surface import PointCloud, SurfaceMesh, read_notes, write_surface
+from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.leaflets.proxy import ProxySettings, poisson_proxy
+from surfora.leaflets.split import LeafletSettings, split_leaflets
+from surfora.masks.cleaning import CleanSettings, clean_mask, mask_thickness_nm
+from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
+from surfora.measures.curvature import CurvatureSettings, mesh_curvature
+from surfora.measures.distance import DistanceSettings
+from surfora.measures.roughness import RoughnessSettings, mesh_roughness
+from surfora.measures.wedge import WedgeSettings, mesh_evidence
+from surfora.medial.points import MedialSettings, medial_points
+from surfora.meshing.ballpivot import MeshSettings, mesh_points
+from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
+from surfora.orientation.jet_normals import jet_normals
+from surfora.orientation.orient import Orientation, OrientSettings, orient_normals
 from tomocore.provenance import RunRecord
 from tomocore.settings import Settings
-from tomocore.volume import Volume
+from tomocore.terminal.console import InputError, Progress, no_progress
+from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from tomocore import formats
-from tomocore.console import InputError
-from tomocore.formats import written_beside
-from tomocore.volume import Volume, index_to_world
+from tomocore.terminal.console import InputError
+from tomocore.volumes import formats
+from tomocore.volumes.formats import written_beside
+from tomocore.volumes.volume import Volume, index_to_world
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tomocore.console import InputError
-from tomocore.formats import volume_files, volume_stem
+from tomocore.terminal.console import InputError
+from tomocore.volumes.formats import volume_files, volume_stem
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from pydantic import Field
 
 from surfora.pipeline import SurforaSettings
-from tomocore.console import InputError
-from tomocore.formats import inspect_volume, volume_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
-from tomorois.instances import InstanceSettings
-from tomorois.scores import EvaluateSettings
+from tomocore.terminal.console import InputError
+from tomocore.volumes.formats import inspect_volume, volume_files, volume_stem
+from tomorois.evaluation.scores import EvaluateSettings
+from tomorois.instances.find import InstanceSettings
 
 PROJECT_FILE = "project.toml"
 

@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from surfora.pairs import read_measured
-from surfora.pictures import contact_rank_figure
-from surfora.report import curvature_pictures
-from surfora.surface import SIGN_CONVENTION
-from surfora.tables import COLUMN_MEANINGS, read_table, write_table
-from tomocore.formats import read_volume
+from surfora.geometry.surface import SIGN_CONVENTION
+from surfora.measures.pairs import read_measured
+from surfora.reporting.pictures import contact_rank_figure
+from surfora.reporting.report import curvature_pictures
+from surfora.reporting.tables import COLUMN_MEANINGS, read_table, write_table
 from tomocore.page import Section, picture_of_figure, shown, table_of, write_page
 from tomocore.provenance import read_record
 from tomocore.roiset import read_rois, union_mask
-from tomorois.evaluate import Evaluation, evaluate_files, write_evaluation
-from tomorois.score_report import cautions, score_section
-from tomorois.training_data import marks_of_model
+from tomocore.volumes.formats import read_volume
+from tomorois.evaluation.evaluate import Evaluation, evaluate_files, write_evaluation
+from tomorois.evaluation.report import cautions, score_section
+from tomorois.training.data import marks_of_model
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.statistics import summary_over_tomograms
 

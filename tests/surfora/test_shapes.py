@@ -5,7 +5,7 @@ import pytest
 import shapes
 from scipy.spatial import cKDTree
 
-from surfora.surface import enclosed_volume_nm3, face_areas_nm2
+from surfora.geometry.surface import enclosed_volume_nm3, face_areas_nm2
 
 SMOOTH = {
     "sphere": shapes.sphere(12.0),

@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from tomocore.console import InputError
-from tomocore.formats import read_volume, write_volume
 from tomocore.roiset import (
     RoiSet,
     box_with_margin,
@@ -22,7 +20,9 @@ from tomocore.roiset import (
     write_rois,
     write_rois_archive,
 )
-from tomocore.volume import Volume
+from tomocore.terminal.console import InputError
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
 
 SHAPE = (20, 24, 30)
 ORIGIN = (5.0, -3.0, 11.0)

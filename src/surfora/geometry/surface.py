@@ -1,0 +1,234 @@
+"""Point clouds and triangle meshes in nm, the quantities every stage derives from them, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvista as pv
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tomocore.terminal.console import InputError
+from tomocore.volumes.formats import written_beside
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SIGN_CONVENTION = "H > 0 where the surface bends outward along its normal; a sphere of radius r has H = +1/r"
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Points (n, 3) x, y, z in nm, unit normals (n, 3) or None, and named arrays of length n."""
+
+    points: Floats
+    normals: Floats | None = None
+    data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def with_data(self, **arrays: NDArray[Any]) -> PointCloud:
+        """The same points with more named arrays."""
+        return replace(self, data={**self.data, **arrays})
+
+    def at(self, keep: NDArray[Any]) -> PointCloud:
+        """The points chosen by a mask or by indices, with their normals and arrays."""
+        normals = None if self.normals is None else self.normals[keep]
+        return PointCloud(self.points[keep], normals, {k: v[keep] for k, v in self.data.items()})
+
+
+@dataclass(frozen=True)
+class SurfaceMesh:
+    """Vertices (n, 3) x, y, z in nm, triangles (m, 3), unit normals (n, 3) or None, named vertex arrays.
+
+    Triangles wind counter-clockwise seen from the side their normals point to.
+    """
+
+    vertices: Floats
+    faces: Ints
+    normals: Floats | None = None
+    data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def with_data(self, **arrays: NDArray[Any]) -> SurfaceMesh:
+        """The same mesh with more named vertex arrays."""
+        return replace(self, data={**self.data, **arrays})
+
+    def with_faces(self, faces: Ints) -> SurfaceMesh:
+        """The same vertices with other triangles; vertices that no triangle uses are dropped."""
+        used, renumbered = np.unique(faces, return_inverse=True)
+        normals = None if self.normals is None else self.normals[used]
+        data = {name: values[used] for name, values in self.data.items()}
+        return SurfaceMesh(self.vertices[used], renumbered.reshape(-1, 3), normals, data)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every edge belongs to exactly two triangles."""
+        return len(self.faces) > 0 and len(boundary_edges(self.faces)) == 0
+
+
+def face_cross_products(vertices: Floats, faces: Ints) -> Floats:
+    """Cross products (m, 3) of the triangles: along the winding's normal, of length 2 × area."""
+    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
+    return np.cross(b - a, c - a)
+
+
+def face_areas_nm2(vertices: Floats, faces: Ints) -> Floats:
+    """Areas (m,) of the triangles in nm²."""
+    return np.asarray(0.5 * np.linalg.norm(face_cross_products(vertices, faces), axis=1), np.float64)
+
+
+def vertex_areas_nm2(vertices: Floats, faces: Ints) -> Floats:
+    """Area (n,) that each vertex stands for: a third of its triangles, in nm²."""
+    thirds = np.repeat(face_areas_nm2(vertices, faces) / 3.0, 3)
+    return np.bincount(faces.ravel(), weights=thirds, minlength=len(vertices)).astype(np.float64)
+
+
+def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
+    """Unit normals (n, 3): area-weighted means of the triangles' normals; zero where no triangle is."""
+    cross = face_cross_products(vertices, faces)
+    normals = np.column_stack(
+        [
+            np.bincount(faces.ravel(), weights=np.repeat(cross[:, axis], 3), minlength=len(vertices))
+            for axis in range(3)
+        ]
+    )
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+
+
+def edges_and_counts(faces: Ints) -> tuple[Ints, Ints]:
+    """Undirected edges (e, 2), lower vertex first, and how many triangles use each (e,)."""
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    if len(edges) == 0:
+        return np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    span = int(edges.max()) + 1  # one key an edge: np.unique along an axis is eight times slower
+    keys, counts = np.unique(edges[:, 0] * span + edges[:, 1], return_counts=True)
+    return np.column_stack(np.divmod(keys, span)).astype(np.int64), counts.astype(np.int64)
+
+
+def boundary_edges(faces: Ints) -> Ints:
+    """Edges (e, 2) that belong to one triangle only."""
+    edges, counts = edges_and_counts(faces)
+    return edges[counts == 1]
+
+
+def boundary_vertices(faces: Ints, vertex_count: int) -> NDArray[np.bool_]:
+    """Mask (n,) of the vertices on a boundary edge."""
+    on_boundary = np.zeros(vertex_count, dtype=bool)
+    on_boundary[boundary_edges(faces).ravel()] = True
+    return on_boundary
+
+
+def component_of_vertices(faces: Ints, vertex_count: int) -> Ints:
+    """Number (n,) of the connected piece that each vertex lies in; a vertex without triangles is a piece."""
+    edges, _ = edges_and_counts(faces)
+    graph = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(vertex_count, vertex_count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def component_count(faces: Ints, vertex_count: int) -> int:
+    """How many connected pieces the triangles make."""
+    return len(np.unique(component_of_vertices(faces, vertex_count)[faces.ravel()])) if len(faces) else 0
+
+
+def enclosed_volume_nm3(vertices: Floats, faces: Ints) -> float:
+    """Signed volume in nm³ by the divergence theorem: positive where a closed mesh winds outward."""
+    centred = vertices - vertices.mean(axis=0)
+    a, b, c = centred[faces[:, 0]], centred[faces[:, 1]], centred[faces[:, 2]]
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)
+
+
+def to_polydata(surface: PointCloud | SurfaceMesh) -> pv.PolyData:
+    """PyVista's view of a surface, named arrays and normals included."""
+    if isinstance(surface, SurfaceMesh):
+        faces: Any = surface.faces
+        poly = pv.PolyData.from_regular_faces(surface.vertices, faces)
+    else:
+        poly = pv.PolyData(surface.points)
+    for name, values in surface.data.items():
+        poly.point_data[name] = values.astype(np.uint8) if values.dtype == bool else values
+    if surface.normals is not None:
+        poly.point_data["Normals"] = surface.normals
+        poly.point_data.active_normals_name = "Normals"
+    return poly
+
+
+def from_polydata(poly: pv.PolyData) -> PointCloud | SurfaceMesh:
+    """A mesh where the polydata has triangles, else a point cloud."""
+    data = {name: np.asarray(poly.point_data[name]) for name in poly.point_data.keys()}  # noqa: SIM118
+    normals = data.pop("Normals", None)
+    if normals is not None:
+        normals = np.asarray(normals, dtype=np.float64)
+    points = np.asarray(poly.points, dtype=np.float64)
+    if poly.n_cells == 0 or poly.faces.size == 0:
+        return PointCloud(points, normals, data)
+    faces = np.asarray(poly.triangulate().regular_faces, dtype=np.int64)
+    return SurfaceMesh(points, faces, normals, data)
+
+
+def write_surface(
+    path: Path, surface: PointCloud | SurfaceMesh, notes: Mapping[str, str] | None = None
+) -> None:
+    """Write VTP (with all arrays), PLY, OBJ or STL by the name's ending, beside its name and renamed.
+
+    ``notes`` become field data of a VTP, next to the units and the sign convention. OBJ is in Å, as
+    ChimeraX and Blender users expect; PLY and STL are in nm.
+    """
+    poly = to_polydata(surface)
+    suffix = path.suffix.lower()
+    if suffix == ".obj":
+        poly.points = poly.points * 10.0
+    elif suffix == ".vtp":
+        for name, text in {"units": "nm", "sign_convention": SIGN_CONVENTION, **(notes or {})}.items():
+            poly.add_field_data([text], name)
+    elif suffix not in (".ply", ".stl"):
+        raise InputError(
+            f"{path}: surfaces are written as .vtp, .ply, .obj or .stl; choose one of these endings"
+        )
+    with written_beside(path) as beside:
+        poly.save(beside)
+
+
+def read_surface(path: Path) -> PointCloud | SurfaceMesh:
+    """Read a VTP, PLY, OBJ or STL in nm (OBJ: Å). Raises InputError where it cannot be used."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path")
+    if path.suffix.lower() not in (".vtp", ".ply", ".obj", ".stl"):
+        raise InputError(f"{path}: not a surface file; .vtp, .ply, .obj and .stl can be read")
+    try:
+        poly = pv.read(path)
+    except Exception as error:  # VTK raises whatever its readers raise
+        raise InputError(f"{path}: cannot be read as a surface ({error}); write it again") from error
+    if not isinstance(poly, pv.PolyData) or poly.n_points == 0:
+        raise InputError(f"{path}: holds no points; the file is empty or cut short, write it again")
+    if not np.isfinite(poly.points).all():
+        raise InputError(f"{path}: has points that are not numbers (NaN or infinite); write it again")
+    if path.suffix.lower() == ".obj":
+        poly.points = poly.points / 10.0
+    return from_polydata(poly)
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The texts in the field data of a VTP: units, sign convention and what `write_surface` was given."""
+    poly = pv.read(path)
+    fields: Any = poly.field_data if isinstance(poly, pv.PolyData) else {}
+    return {str(name): str(fields[name][0]) for name in fields if len(fields[name])}
+
+
+def read_mesh(path: Path) -> SurfaceMesh:
+    """Read a mesh; InputError where the file holds points without triangles."""
+    surface = read_surface(path)
+    if isinstance(surface, PointCloud):
+        raise InputError(f"{path}: holds points but no triangles; make a mesh first with `surfora mesh`")
+    return surface
+
+
+def read_points(path: Path) -> PointCloud:
+    """Read a point cloud, or the vertices of a mesh."""
+    surface = read_surface(path)
+    if isinstance(surface, SurfaceMesh):
+        return PointCloud(surface.vertices, surface.normals, surface.data)
+    return surface

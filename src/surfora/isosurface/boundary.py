@@ -1,0 +1,243 @@
+"""The boundary of a voxel mask as a smooth mesh: unbiased, gaps kept open, open where the volume cuts it."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import gaussian_filter, zoom
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from skimage.measure import marching_cubes
+
+from surfora.geometry.sampling import poisson_disc
+from surfora.geometry.surface import (
+    Floats,
+    Ints,
+    PointCloud,
+    SurfaceMesh,
+    face_areas_nm2,
+    vertex_normals,
+)
+from surfora.isosurface.fit import adjacency, fit_patches, neighbour_means
+from surfora.isosurface.levelset import OBSTACLE, TUBE, Grid, curvature_flow
+from surfora.isosurface.pinholes import without_pinholes
+from surfora.masks.cleaning import mask_box
+from tomocore.settings import Settings
+from tomocore.terminal.console import InputError, Progress, no_progress
+from tomocore.volumes.volume import index_to_world
+
+Mask = NDArray[np.bool_]
+
+MARGIN = 4  # voxels of background about the mask, where the volume has them
+CANDIDATES_PER_POINT = 10
+ROUGH_COSINE, SMOOTH_COSINE = 0.5, 0.7  # least cosine of normals in a patch: first round, later rounds
+NUDGE = np.float32(1e-3)  # voxels that touch by an edge or a corner only are taken as apart
+
+
+class IsosurfaceSettings(Settings):
+    """Surface of a mask's boundary (SurfORA, appendix B)."""
+
+    scheme: Literal["surface", "published", "tube"] = Field(
+        "surface",
+        description="How voxel steps are smoothed away: by quadric fits along the surface, which neither "
+        "shrink it nor reach over gaps; or by mean-curvature flow of the distance field, held by the "
+        "published obstacle (thins membranes) or within a two-sided tube.",
+    )
+    supersampling: int = Field(1, ge=1, le=4, description="Grid points per voxel edge.")
+    gaussian_voxels: float = Field(
+        0.0,
+        ge=0,
+        le=5,
+        description="Sigma in voxels of a Gaussian over the distance field; 1 closes a gap of one voxel.",
+    )
+    flow_steps: int = Field(
+        10,
+        ge=0,
+        le=500,
+        description="Steps of mean-curvature flow, each 1/8 voxel² long; not for 'surface'.",
+    )
+    fit_radius_voxels: float = Field(
+        5.5, ge=2, le=20, description="Radius in voxels of the patches that quadrics are fitted to."
+    )
+    fit_rounds: int = Field(3, ge=0, le=20, description="Rounds of moving onto the fits ('surface' only).")
+    tube_voxels: float = Field(
+        1.25, gt=0, le=2, description="Farthest in voxels that the surface may leave the mask's boundary."
+    )
+    smallest_part_nm2: float = Field(
+        60.0, ge=0, description="Separate parts of less area in nm² are specks or cavities, and dropped."
+    )
+    point_spacing_nm: float = Field(2.0, gt=0, description="Largest spacing in nm of resampled points.")
+    finest_spacing_nm: float = Field(
+        1.0, gt=0, description="Smallest spacing in nm of resampled points, where the surface bends most."
+    )
+    spacing_per_radius: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Spacing of resampled points as a share of the smaller radius of "
+        "curvature; 0 spaces them evenly.",
+    )
+
+
+def isosurface(
+    mask: Mask,
+    voxel_size_nm: float,
+    origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    settings: IsosurfaceSettings = IsosurfaceSettings(),
+    progress: Progress = no_progress,
+    medial: SurfaceMesh | None = None,
+) -> SurfaceMesh:
+    """Mesh of the mask's boundary in nm, normals and winding outward from the mask, array ``bend_per_nm``.
+
+    The boundary lies halfway between voxel centres inside and outside. Where the mask reaches the edge of
+    the volume, nothing is known beyond: the mesh stays open there, at the outermost voxel centres.
+
+    mask: bool (z, y, x). medial: the membrane's medial mesh, if there is one: holes of the mask that it
+    closes are closed here too. Raises InputError for an empty mask, one without background, or nothing left.
+    """
+    if mask.ndim != 3 or not mask.any():
+        raise InputError("the mask is empty; check the label and the threshold it was made with")
+    if mask.all():
+        raise InputError("the mask fills its volume and has no boundary; choose a larger region or a label")
+    total = 3 + settings.fit_rounds
+    progress(0, total)
+    if medial is not None:
+        mask = without_pinholes(mask, voxel_size_nm, origin_nm, medial)
+    box = mask_box(np.asarray(mask, dtype=bool), MARGIN)
+    field = distance_field(mask[box], settings)
+    progress(1, total)
+    start = np.array([axis.start for axis in box])
+    indices, faces = marched(field)
+    vertices = index_to_world(indices / settings.supersampling + start, voxel_size_nm, origin_nm)
+    vertices, faces = _without_specks(vertices, faces, settings.smallest_part_nm2)
+    low, high = index_to_world([np.zeros(3), np.array(mask.shape) - 1], voxel_size_nm, origin_nm)
+    held = np.isclose(vertices, low) | np.isclose(vertices, high)
+    progress(2, total)
+    vertices, normals, bend = _smoothed(vertices, faces, held, voxel_size_nm, settings, progress)
+    progress(total, total)
+    return SurfaceMesh(vertices, faces, normals, {"bend_per_nm": bend})
+
+
+def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid:
+    """Signed distance (z, y, x) in grid cells to the mask's boundary, negative inside, smoothed as asked.
+
+    EDT to the nearest voxel inside less EDT to the nearest outside: neighbouring voxel centres on either
+    side have ±1, so that zero lies halfway between them.
+    """
+    threads = os.cpu_count() or 1
+    outside = edt.edt(~mask, parallel=threads)
+    field = outside - edt.edt(mask, parallel=threads)
+    cells = settings.supersampling
+    if cells > 1:
+        shape = [(width - 1) * cells + 1 for width in field.shape]
+        field = cells * zoom(field, np.divide(shape, field.shape), order=1)
+    reference = np.ascontiguousarray(field, dtype=np.float32)
+    if settings.gaussian_voxels > 0:
+        field = gaussian_filter(reference, settings.gaussian_voxels * cells, mode="nearest")
+    if settings.scheme == "surface":
+        return field
+    constraint = OBSTACLE if settings.scheme == "published" else TUBE
+    steps = settings.flow_steps * cells**2
+    return curvature_flow(field, reference, steps, constraint, settings.tube_voxels * cells)
+
+
+def marched(field: Grid) -> tuple[Floats, Ints]:
+    """Vertices as indices (n, 3) z, y, x and triangles that wind outward once taken to x, y, z."""
+    if not (field.min() < 0 < field.max()):
+        raise InputError("nothing of the mask is left after smoothing; smooth less")
+    vertices, faces, _, _ = marching_cubes(field + NUDGE, 0.0)
+    return vertices.astype(np.float64), faces[:, ::-1].astype(np.int64)  # zyx to xyz is a reflection
+
+
+def _without_specks(vertices: Floats, faces: Ints, least_area_nm2: float) -> tuple[Floats, Ints]:
+    """The parts of the mesh (by shared vertices) that have at least this area."""
+    ends = (faces[:, :2].ravel(), faces[:, 1:].ravel())
+    links = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(len(vertices),) * 2)
+    part = connected_components(links, directed=False)[1][faces[:, 0]]
+    area = np.bincount(part, weights=face_areas_nm2(vertices, faces))
+    kept = faces[area[part] >= least_area_nm2]
+    if len(kept) == 0:
+        raise InputError(
+            f"no part of the boundary has {least_area_nm2:g} nm²; check the voxel size, or lower "
+            "smallest_part_nm2"
+        )
+    used, renumbered = np.unique(kept, return_inverse=True)
+    return vertices[used], renumbered.reshape(-1, 3)
+
+
+def _smoothed(
+    vertices: Floats,
+    faces: Ints,
+    held: NDArray[np.bool_],
+    voxel_size_nm: float,
+    settings: IsosurfaceSettings,
+    progress: Progress,
+) -> tuple[Floats, Floats, Floats]:
+    """Vertices (moved by the "surface" scheme only, never along axes held), normals and bend of the fits."""
+    start, neighbour = adjacency(faces, len(vertices))
+    normals = _averaged(vertex_normals(vertices, faces), start, neighbour)
+    radius = settings.fit_radius_voxels * voxel_size_nm
+    first = vertices
+    if settings.scheme != "surface" or settings.fit_rounds == 0:
+        fits = fit_patches(vertices, normals, start, neighbour, radius, SMOOTH_COSINE)
+        return vertices, fits.normals, fits.bend
+    for done in range(settings.fit_rounds):
+        vertices = _evened(vertices, normals, start, neighbour)
+        least_cosine = ROUGH_COSINE if done == 0 else SMOOTH_COSINE
+        fits = fit_patches(vertices, normals, start, neighbour, radius, least_cosine)
+        moved = vertices + np.nan_to_num(fits.height)[:, None] * normals
+        normals = fits.normals
+        vertices = _kept_near(moved, first, settings.tube_voxels * voxel_size_nm)
+        vertices[held] = first[held]
+        progress(3 + done, 3 + settings.fit_rounds)
+    return vertices, normals, fits.bend
+
+
+def _averaged(normals: Floats, start: Ints, neighbour: Ints) -> Floats:
+    """Normals averaged thrice with those of the neighbours: voxel steps no longer turn them about."""
+    for _ in range(3):
+        normals = normals + neighbour_means(normals, start, neighbour)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals
+
+
+def _evened(vertices: Floats, normals: Floats, start: Ints, neighbour: Ints) -> Floats:
+    """Vertices moved half way to the mean of their neighbours, within the surface: better triangles."""
+    step = 0.5 * (neighbour_means(vertices, start, neighbour) - vertices)
+    return vertices + step - np.einsum("ij,ij->i", step, normals)[:, None] * normals
+
+
+def _kept_near(vertices: Floats, first: Floats, farthest: float) -> Floats:
+    step = vertices - first
+    length = np.linalg.norm(step, axis=1, keepdims=True)
+    return first + step * np.minimum(1.0, farthest / np.maximum(length, 1e-12))
+
+
+def resampled_points(mesh: SurfaceMesh, settings: IsosurfaceSettings, seed: int = 0) -> PointCloud:
+    """Points with normals spread over an isosurface by Poisson-disc sampling, evenly or by curvature.
+
+    The spacing is ``point_spacing_nm``; where ``spacing_per_radius`` is set, that share of the smaller
+    radius of curvature, but between the finest and the largest spacing. Array ``spacing_nm``.
+    """
+    random = np.random.default_rng(seed)
+    area = face_areas_nm2(mesh.vertices, mesh.faces)
+    smallest = settings.finest_spacing_nm if settings.spacing_per_radius > 0 else settings.point_spacing_nm
+    count = int(np.ceil(CANDIDATES_PER_POINT * area.sum() / smallest**2))
+    face = mesh.faces[random.choice(len(area), size=count, p=area / area.sum())]
+    weights = random.dirichlet((1.0, 1.0, 1.0), size=count)
+    points = np.einsum("ij,ijk->ik", weights, mesh.vertices[face])
+    normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
+    mixed = np.einsum("ij,ijk->ik", weights, normals[face])
+    mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+    spacing = np.full(count, settings.point_spacing_nm)
+    if settings.spacing_per_radius > 0:
+        bend = np.einsum("ij,ij->i", weights, mesh.data["bend_per_nm"][face])
+        wanted = settings.spacing_per_radius / np.maximum(np.nan_to_num(bend), 1e-12)
+        spacing = np.clip(wanted, smallest, settings.point_spacing_nm)
+    kept = poisson_disc(points, spacing, seed=seed)
+    return PointCloud(points[kept], mixed[kept], {"spacing_nm": spacing[kept]})

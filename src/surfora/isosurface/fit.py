@@ -1,0 +1,190 @@
+"""Quadratic fits over patches of a mesh along its own surface: no shrinking, no crosstalk over gaps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit, prange
+from scipy.sparse import csr_array
+
+from surfora.geometry.surface import Floats, Ints
+from surfora.orientation.jet_normals import solve_symmetric
+
+CHUNKS = 64
+
+
+def adjacency(faces: Ints, vertex_count: int) -> tuple[Ints, Ints]:
+    """Neighbours of every vertex as start (n + 1,) and neighbour (2 × edges,)."""
+    one, other = faces[:, [0, 1, 2, 1, 2, 0]].ravel(), faces[:, [1, 2, 0, 0, 1, 2]].ravel()
+    links = csr_array((np.ones(len(one), np.int8), (one, other)), shape=(vertex_count, vertex_count))
+    return links.indptr.astype(np.int64), links.indices.astype(np.int64)
+
+
+def neighbour_means(values: Floats, start: Ints, neighbour: Ints) -> Floats:
+    """Mean (n, k) over each vertex's neighbours."""
+    count = np.diff(start)
+    links = csr_array((np.ones(len(neighbour)), neighbour, start), shape=(len(count), len(count)))
+    return (links @ values) / np.maximum(count, 1)[:, None]
+
+
+@dataclass(frozen=True)
+class PatchFits:
+    """What a quadric over the patch about each vertex says, (n,) each; NaN where it is not determined.
+
+    ``height``: of the fit over the vertex along its normal. ``normals`` (n, 3): of the fit there (the
+    vertex's own where not determined). ``bend``: the larger principal curvature, unsigned.
+    """
+
+    height: Floats
+    normals: Floats
+    bend: Floats
+
+
+def fit_patches(
+    vertices: Floats, normals: Floats, start: Ints, neighbour: Ints, radius: float, least_cosine: float
+) -> PatchFits:
+    """Quadrics over the mesh about every vertex.
+
+    A vertex's patch are the vertices within ``radius`` reached over edges inside it whose normals have at
+    least this cosine with its own, so that none lies round an edge; weights fall as (1 − (r/radius)²)².
+    Heights over the tangent plane are fitted by a full quadric, so that a surface of constant curvature has
+    height 0: moving onto the fit does not shrink it.
+    """
+    fits = PatchFits(np.full(len(vertices), np.nan), normals.copy(), np.full(len(vertices), np.nan))
+    _fit_patches(
+        vertices, normals, start, neighbour, radius, least_cosine, fits.height, fits.normals, fits.bend
+    )
+    return fits
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _fit_patches(
+    vertices: Floats,
+    normals: Floats,
+    start: Ints,
+    neighbour: Ints,
+    radius: float,
+    least_cosine: float,
+    height: Floats,
+    tilted: Floats,
+    bend: Floats,
+) -> None:
+    count = len(vertices)
+    for chunk in prange(CHUNKS):
+        begin, end = chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS
+        _fit_range(
+            vertices, normals, start, neighbour, radius, least_cosine, begin, end, height, tilted, bend
+        )
+
+
+@njit(cache=True, nogil=True)
+def _fit_range(
+    vertices: Floats,
+    normals: Floats,
+    start: Ints,
+    neighbour: Ints,
+    radius: float,
+    least_cosine: float,
+    begin: int,
+    end: int,
+    height: Floats,
+    tilted: Floats,
+    bend: Floats,
+) -> None:
+    seen = np.full(len(vertices), -1, np.int64)
+    patch = np.empty(len(vertices), np.int64)
+    system = np.empty((6, 7))
+    for i in range(begin, end):
+        size = gather_patch(vertices, normals, start, neighbour, radius, least_cosine, i, seen, patch)
+        fit_height(vertices, normals[i], patch[:size], radius, system)
+        if size >= 6 and solve_symmetric(system):
+            u, v = tangents(normals[i])
+            height[i] = system[0, 6] * radius
+            tilt = normals[i] - system[1, 6] * u - system[2, 6] * v
+            tilted[i] = tilt / math.sqrt((tilt * tilt).sum())
+            half_sum = (system[3, 6] + system[5, 6]) / radius
+            half_gap = math.sqrt((system[3, 6] - system[5, 6]) ** 2 + system[4, 6] ** 2) / radius
+            bend[i] = abs(half_sum) + half_gap
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def gather_patch(
+    vertices: Floats,
+    normals: Floats,
+    start: Ints,
+    neighbour: Ints,
+    radius: float,
+    least_cosine: float,
+    centre: int,
+    seen: Ints,
+    patch: Ints,
+) -> int:
+    """Fill ``patch`` with the vertices about ``centre``, itself first, and return how many."""
+    patch[0] = centre
+    seen[centre] = centre
+    size, done = 1, 0
+    while done < size:
+        for e in range(start[patch[done]], start[patch[done] + 1]):
+            other = neighbour[e]
+            if seen[other] == centre:
+                continue
+            seen[other] = centre
+            squared = cosine = 0.0
+            for axis in range(3):
+                squared += (vertices[other, axis] - vertices[centre, axis]) ** 2
+                cosine += normals[other, axis] * normals[centre, axis]
+            if squared < radius * radius and cosine >= least_cosine:
+                patch[size] = other
+                size += 1
+        done += 1
+    return size
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def fit_height(vertices: Floats, normal: Floats, patch: Ints, radius: float, system: Floats) -> None:
+    """Normal equations of height = c₀ + c₁x + c₂y + c₃x² + c₄xy + c₅y², all in radii, about patch[0].
+
+    Fills the upper triangle from the 15 moments up to the fourth order and the 6 with the height.
+    """
+    u, v = tangents(normal)
+    n0, n1, n2 = normal
+    u0, u1, u2 = u
+    v0, v1, v2 = v
+    c0, c1, c2 = vertices[patch[0]]
+    m00 = m10 = m01 = m20 = m11 = m02 = m30 = m21 = m12 = m03 = m40 = m31 = m22 = m13 = m04 = 0.0
+    h00 = h10 = h01 = h20 = h11 = h02 = 0.0
+    for j in patch:
+        d0 = (vertices[j, 0] - c0) / radius
+        d1 = (vertices[j, 1] - c1) / radius
+        d2 = (vertices[j, 2] - c2) / radius
+        x = u0 * d0 + u1 * d1 + u2 * d2
+        y = v0 * d0 + v1 * d1 + v2 * d2
+        w = max(0.0, 1.0 - x * x - y * y) ** 2
+        h = w * (n0 * d0 + n1 * d1 + n2 * d2)
+        xx, xy, yy = x * x, x * y, y * y
+        wxx, wxy, wyy = w * xx, w * xy, w * yy
+        m00, m10, m01 = m00 + w, m10 + w * x, m01 + w * y
+        m20, m11, m02 = m20 + wxx, m11 + wxy, m02 + wyy
+        m30, m21, m12, m03 = m30 + wxx * x, m21 + wxx * y, m12 + wyy * x, m03 + wyy * y
+        m40, m31, m22 = m40 + wxx * xx, m31 + wxx * xy, m22 + wxx * yy
+        m13, m04 = m13 + wyy * xy, m04 + wyy * yy
+        h00, h10, h01 = h00 + h, h10 + h * x, h01 + h * y
+        h20, h11, h02 = h20 + h * xx, h11 + h * xy, h02 + h * yy
+    system[0] = (m00, m10, m01, m20, m11, m02, h00)
+    system[1] = (0.0, m20, m11, m30, m21, m12, h10)
+    system[2] = (0.0, 0.0, m02, m21, m12, m03, h01)
+    system[3] = (0.0, 0.0, 0.0, m40, m31, m22, h20)
+    system[4] = (0.0, 0.0, 0.0, 0.0, m22, m13, h11)
+    system[5] = (0.0, 0.0, 0.0, 0.0, 0.0, m04, h02)
+
+
+@njit(cache=True, nogil=True)
+def tangents(normal: Floats) -> tuple[Floats, Floats]:
+    """Two unit vectors square to a unit normal and to each other."""
+    least = np.zeros(3)
+    least[np.argmin(np.abs(normal))] = 1.0
+    u = np.cross(normal, least)
+    u /= math.sqrt((u * u).sum())
+    return u, np.cross(normal, u)

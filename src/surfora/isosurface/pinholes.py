@@ -1,0 +1,105 @@
+"""Holes of a mask that the medial mesh closes, closed in the mask too, so that every surface agrees."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+from scipy.spatial import cKDTree
+
+from surfora.geometry.surface import Floats, SurfaceMesh, boundary_vertices, vertex_normals
+from surfora.masks.cleaning import mask_thickness_nm
+from tomocore.volumes.volume import world_to_index
+
+Mask = NDArray[np.bool_]
+
+NEXT_TO_HOLE = 1.5  # voxels about a hole in which the membrane is thinned by it, and made whole too
+FILLED = 0.55  # share below which a place is a hole; voxels that touch by an edge make 0.5
+LEAST_HALF = 0.75  # voxels over and under the mesh, enough to join voxels that touch by an edge
+RIM = 1.2  # voxels from the mesh's rim in which nothing is filled
+USUAL_OF = 15  # places about a hole whose thickness it gets
+
+
+def without_pinholes(
+    mask: Mask, voxel_size_nm: float, origin_nm: tuple[float, float, float], medial: SurfaceMesh
+) -> Mask:
+    """The mask (z, y, x) with the membrane put in where the medial mesh runs through empty voxels.
+
+    Only holes within the mesh are filled, as thick as the membrane is around them (vertex array
+    ``thickness_nm`` where the mesh has it, else the mask's own thickness), none beyond the mesh's rim.
+    """
+    if len(medial.faces) == 0:
+        return mask
+    places, normals, thickness = _places(medial, voxel_size_nm, mask_thickness_nm(mask, voxel_size_nm))
+    empty = (_share_filled(mask, places, voxel_size_nm, origin_nm) < FILLED) & ~_at_rim(
+        medial, places, voxel_size_nm
+    )
+    if not empty.any():
+        return mask
+    near = cKDTree(places[empty]).query(places, distance_upper_bound=NEXT_TO_HOLE * voxel_size_nm)[0]
+    thinned = np.isfinite(near)
+    sound = np.flatnonzero(~thinned)
+    half = np.full(int(thinned.sum()), np.median(thickness) / 2)
+    if len(sound) >= USUAL_OF:
+        around = cKDTree(places[sound]).query(places[thinned], k=USUAL_OF)[1]
+        half = np.median(thickness[sound][around], axis=1) / 2
+    return _with_columns(mask, places[thinned], normals[thinned], half, voxel_size_nm, origin_nm)
+
+
+def _places(
+    medial: SurfaceMesh, voxel_size_nm: float, usual_thickness_nm: float
+) -> tuple[Floats, Floats, Floats]:
+    """Points all over the mesh half a voxel apart at most, with normals and thickness there."""
+    normals = medial.normals
+    if normals is None:
+        normals = vertex_normals(medial.vertices, medial.faces)
+    thickness = medial.data.get("thickness_nm", np.full(len(medial.vertices), usual_thickness_nm))
+    corner = np.column_stack([medial.vertices, normals, thickness])[medial.faces]
+    sides = np.linalg.norm((corner - np.roll(corner, 1, axis=1))[:, :, :3], axis=2)
+    steps = np.ceil(2 * sides.max(axis=1) / voxel_size_nm).astype(np.int64)
+    spread = np.concatenate(
+        [np.einsum("kc,mcd->mkd", _lattice(n), corner[steps == n]).reshape(-1, 7) for n in np.unique(steps)]
+    )
+    return spread[:, :3], spread[:, 3:6], spread[:, 6]
+
+
+def _lattice(steps: int) -> Floats:
+    """Weights (k, 3) of a triangle's corners at places that cut each side into ``steps``."""
+    i, j = np.triu_indices(steps + 1)
+    return np.column_stack([i, j - i, steps - j]) / max(steps, 1)
+
+
+def _at_rim(medial: SurfaceMesh, places: Floats, voxel_size_nm: float) -> Mask:
+    """Places within two voxels of the mesh's rim, where it may reach a little beyond the mask."""
+    rim = medial.vertices[boundary_vertices(medial.faces, len(medial.vertices))]
+    if len(rim) == 0:
+        return np.zeros(len(places), dtype=bool)
+    return np.isfinite(cKDTree(rim).query(places, distance_upper_bound=RIM * voxel_size_nm)[0])
+
+
+def _share_filled(
+    mask: Mask, points: Floats, voxel_size_nm: float, origin_nm: tuple[float, float, float]
+) -> Floats:
+    """The mask (n,) at points between voxel centres, 0 to 1, interpolated linearly."""
+    index = world_to_index(points, voxel_size_nm, origin_nm)
+    return map_coordinates(mask.view(np.uint8), index.T, output=np.float32, order=1, mode="nearest")
+
+
+def _with_columns(
+    mask: Mask,
+    places: Floats,
+    normals: Floats,
+    half_nm: Floats,
+    voxel_size_nm: float,
+    origin_nm: tuple[float, float, float],
+) -> Mask:
+    """The mask with the voxels over and under these places whose centre is within ``half_nm`` (n,)."""
+    filled = mask.copy()
+    index = world_to_index(places, voxel_size_nm, origin_nm)
+    across, half = normals[:, ::-1], np.maximum(half_nm / voxel_size_nm, LEAST_HALF)
+    for height in np.arange(-np.ceil(half.max()), np.ceil(half.max()) + 0.25, 0.5):
+        voxel = np.rint(index + height * across).astype(np.int64)
+        inside = np.abs(np.einsum("ij,ij->i", voxel - index, across)) <= half
+        inside &= ((voxel >= 0) & (voxel < mask.shape)).all(axis=1)
+        filled[tuple(voxel[inside].T)] = True
+    return filled

@@ -1,0 +1,292 @@
+"""The two leaflets of a membrane: its isosurface cut where it changes side of the middle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from surfora.geometry.open3d_bridge import import_open3d
+from surfora.geometry.surface import (
+    Floats,
+    Ints,
+    SurfaceMesh,
+    boundary_vertices,
+    edges_and_counts,
+    face_areas_nm2,
+    vertex_areas_nm2,
+    vertex_normals,
+)
+from surfora.leaflets.proxy import MEMBRANE, membrane_numbers
+from surfora.measures.distance import surface_distance
+from tomocore.settings import Settings
+from tomocore.terminal.console import InputError
+
+DIRECTION, HEIGHT = "normal of the middle", "height over the middle"  # names of passing vertex arrays
+INLAND_COSINE, USUAL_OF, MOST_INLAND = 0.9, 9, 20_000  # what the usual height over the middle is read from
+STRAIGHT_THROUGH_DEG = 150.0  # from the middle's normal to the way across; less is round a rim
+
+
+class LeafletSettings(Settings):
+    """Splitting an isosurface into leaflets (SurfORA, appendix F)."""
+
+    smallest_piece_nm2: float = Field(
+        200.0,
+        ge=0,
+        description="A patch on the wrong side of less area in nm² goes to the leaflet that it lies in; "
+        "pieces of less that the cut leaves are dropped.",
+    )
+    closed_share: float = Field(
+        0.97,
+        gt=0.5,
+        le=1,
+        description="A part of the isosurface with at least this share of its area on one side is one whole "
+        "leaflet, as the two shells of a closed membrane are.",
+    )
+    rim_angle_deg: float = Field(
+        60.0,
+        gt=0,
+        le=180,
+        description="Where an open membrane ends, what turns from the middle by more than this in degrees is "
+        "the mask's edge, no leaflet, and cut off; 180 keeps it all.",
+    )
+    rim_height: float = Field(
+        0.85,
+        ge=0,
+        lt=1,
+        description="So is what, from the rim inward, is lower than this share of the height over the middle "
+        "usual nearby: slanted edges, and the rounding of all edges, which would count as curvature.",
+    )
+
+
+@dataclass(frozen=True)
+class Leaflets:
+    """The leaflet that the medial normals point away from (inner), and the one that they point to (outer).
+
+    Both keep the membrane's sense: normals and winding to the side of the medial normals, so that curvature
+    has one sign through the bilayer. Either may have no triangle. Vertex arrays: ``membrane``, as in the
+    proxy, and ``bilayer_thickness_nm``, straight through to the other leaflet: NaN where there is
+    none, and nearer to a rim than that distance, where the mask's edge is rounded.
+    """
+
+    inner: SurfaceMesh
+    outer: SurfaceMesh
+
+
+def split_leaflets(
+    isosurface: SurfaceMesh,
+    medial: SurfaceMesh,
+    proxy: SurfaceMesh | None = None,
+    settings: LeafletSettings = LeafletSettings(),
+) -> Leaflets:
+    """The isosurface cut into inner and outer leaflet, new vertices on the line of the cut.
+
+    Every vertex belongs to the membrane (connected part of the medial mesh) nearest to it, and has a signed
+    height over that membrane's part of the proxy, or over the medial mesh itself where no proxy is given.
+
+    isosurface: closed round the membrane or open where the volume cuts it; medial: with oriented normals;
+    proxy: of ``poisson_proxy(medial)``. Raises InputError where a mesh has no triangle.
+    """
+    if len(isosurface.faces) == 0 or len(medial.faces) == 0:
+        raise InputError("splitting leaflets needs an isosurface and a medial mesh that have triangles")
+    separators = _membranes(medial, proxy)
+    number = _nearest_membrane(isosurface.vertices, medial)
+    heights, directions = np.empty(len(number)), np.empty((len(number), 3))
+    for membrane, separator in separators.items():
+        own = number == membrane
+        heights[own], directions[own] = heights_over(isosurface.vertices[own], separator)
+    heights = _tidied(isosurface, heights, settings)
+    marked = isosurface.with_data(**{MEMBRANE: number, DIRECTION: directions, HEIGHT: heights})
+    cut, is_outer = cut_at_zero(marked, heights)
+    inner = _without_rim(cut.with_faces(cut.faces[~is_outer]), -1.0, settings)
+    outer = _without_rim(cut.with_faces(cut.faces[is_outer]), 1.0, settings)
+    return Leaflets(_turned(_with_thickness(inner, outer, -1.0)), _with_thickness(outer, inner, 1.0))
+
+
+def _without_rim(leaflet: SurfaceMesh, side: float, settings: LeafletSettings) -> SurfaceMesh:
+    """The leaflet without what, from its boundary inward, faces sideways from the membrane's middle."""
+    normals = leaflet.normals
+    if normals is None:
+        normals = vertex_normals(leaflet.vertices, leaflet.faces)
+    along = side * np.einsum("ij,ij->i", normals, leaflet.data[DIRECTION])
+    sideways = np.cos(np.deg2rad(settings.rim_angle_deg)) - along
+    if settings.rim_angle_deg < 180:
+        sideways = np.maximum(sideways, settings.rim_height - _relative_heights(leaflet, along))
+    edges, _ = edges_and_counts(leaflet.faces)
+    turned = sideways > 0
+    patch = _labels(edges[turned[edges].all(axis=1)], len(turned))
+    at_boundary = np.unique(patch[boundary_vertices(leaflet.faces, len(turned)) & turned])
+    trimmed = turned & np.isin(patch, at_boundary)
+    kept, beyond = cut_at_zero(leaflet, np.where(trimmed, sideways, -np.abs(sideways) - 1e-9))
+    return _without_scraps(kept.with_faces(kept.faces[~beyond]), settings.smallest_piece_nm2)
+
+
+def _without_scraps(mesh: SurfaceMesh, least_nm2: float) -> SurfaceMesh:
+    """The mesh without separate pieces of less area, unless all are."""
+    if len(mesh.faces) == 0:
+        return mesh
+    piece = membrane_numbers(mesh)[mesh.faces[:, 0]]
+    area = np.bincount(piece, face_areas_nm2(mesh.vertices, mesh.faces))
+    keep = area[piece] >= least_nm2
+    return mesh.with_faces(mesh.faces[keep]) if keep.any() else mesh
+
+
+def _relative_heights(leaflet: SurfaceMesh, along: Floats) -> Floats:
+    """Height (n,) over the middle in units of what is usual nearby, away from the rims: 1 on a leaflet.
+
+    Infinite farther from the rim than the bilayer is thick, where lower places are no slanted edge.
+    """
+    height, rim = np.abs(leaflet.data[HEIGHT]), _rim_distance(leaflet)
+    inland = np.flatnonzero((along > INLAND_COSINE) & (rim > 2 * np.median(height)))
+    if len(inland) < USUAL_OF:
+        return np.full(len(height), np.inf)
+    inland = inland[:: max(1, len(inland) // MOST_INLAND)]
+    nearest = cKDTree(leaflet.vertices[inland]).query(leaflet.vertices, k=USUAL_OF, workers=-1)[1]
+    usual = np.maximum(np.median(height[inland][nearest], axis=1), 1e-12)
+    return np.where(rim <= 2 * usual, height / usual, np.inf)
+
+
+def _turned(mesh: SurfaceMesh) -> SurfaceMesh:
+    normals = None if mesh.normals is None else -mesh.normals
+    return replace(mesh, faces=mesh.faces[:, ::-1], normals=normals)
+
+
+def heights_over(points: Floats, separator: SurfaceMesh) -> tuple[Floats, Floats]:
+    """Height (n,) in nm over the nearest place of a mesh, and the mesh's unit normal (n, 3) there."""
+    corners, weights = _nearest_places(points, separator)
+    normals = separator.normals
+    if normals is None:
+        normals = vertex_normals(separator.vertices, separator.faces)
+    feet = np.einsum("nk,nkj->nj", weights, separator.vertices[corners])
+    directions = np.einsum("nk,nkj->nj", weights, normals[corners])
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True) + 1e-300
+    return np.einsum("ij,ij->i", points - feet, directions), directions
+
+
+def cut_at_zero(mesh: SurfaceMesh, values: Floats) -> tuple[SurfaceMesh, NDArray[np.bool_]]:
+    """The mesh with a vertex where ``values`` (n,) pass zero on an edge, and which faces are not below zero.
+
+    A triangle across the line becomes three; positions, normals and real-valued arrays are interpolated.
+    """
+    above = values >= 0
+    count = above[mesh.faces].sum(axis=1)
+    crossed = (count == 1) | (count == 2)
+    faces = mesh.faces[crossed]
+    lone_above = count[crossed] == 1
+    lone = np.argmax(above[faces] == lone_above[:, None], axis=1)
+    rows = np.arange(len(faces))
+    a, b, c = (faces[rows, (lone + turn) % 3] for turn in range(3))
+    edges, place = np.unique(
+        np.sort(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]), axis=1),
+        axis=0,
+        return_inverse=True,
+    )
+    p, q = np.split(place.ravel() + len(mesh.vertices), 2)
+    tips = np.stack([a, p, q], axis=1)
+    stumps = np.concatenate([np.stack([p, b, c], axis=1), np.stack([p, c, q], axis=1)])
+    whole = mesh.faces[~crossed]
+    side = np.concatenate([count[~crossed] == 3, lone_above, ~lone_above, ~lone_above])
+    return _with_vertices_on(mesh, edges, values, np.concatenate([whole, tips, stumps])), side
+
+
+def _with_vertices_on(mesh: SurfaceMesh, edges: Ints, values: Floats, faces: Ints) -> SurfaceMesh:
+    """The mesh with vertices added where values pass zero on these edges, and with these faces."""
+    low, high = values[edges[:, 0]], values[edges[:, 1]]
+    share = low / (low - high)
+
+    def extended(array: NDArray[Any]) -> NDArray[Any]:
+        one, other = array[edges[:, 0]], array[edges[:, 1]]
+        if array.dtype.kind != "f":
+            return np.concatenate([array, one])
+        part = share.reshape(-1, *[1] * (array.ndim - 1))
+        return np.concatenate([array, (1 - part) * one + part * other])
+
+    normals = None
+    if mesh.normals is not None:
+        normals = extended(mesh.normals)
+        normals = normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-300)
+    data = {name: extended(array) for name, array in mesh.data.items()}
+    return SurfaceMesh(extended(mesh.vertices), faces, normals, data)
+
+
+def _membranes(medial: SurfaceMesh, proxy: SurfaceMesh | None) -> dict[int, SurfaceMesh]:
+    """What tells the sides of each membrane apart: its part of the proxy, else the whole, else its middle."""
+    number = membrane_numbers(medial)
+    separators = {}
+    for membrane in range(number.max() + 1):
+        separator = medial.with_faces(medial.faces[number[medial.faces[:, 0]] == membrane])
+        if proxy is not None and len(proxy.faces):
+            own = proxy.data.get(MEMBRANE, np.full(len(proxy.vertices), membrane)) == membrane
+            faces = proxy.faces[own[proxy.faces].all(axis=1)]
+            separator = proxy.with_faces(faces) if len(faces) else separator
+        separators[membrane] = separator
+    return separators
+
+
+def _nearest_membrane(points: Floats, medial: SurfaceMesh) -> Ints:
+    corners, _ = _nearest_places(points, medial)
+    return membrane_numbers(medial)[corners[:, 0]]
+
+
+def _nearest_places(points: Floats, mesh: SurfaceMesh) -> tuple[Ints, Floats]:
+    """Corners (n, 3) of the nearest triangle and the weights (n, 3) of its corners at the nearest place."""
+    centre = mesh.vertices.mean(axis=0)
+    scene = import_open3d().t.geometry.RaycastingScene()
+    scene.add_triangles((mesh.vertices - centre).astype(np.float32), mesh.faces.astype(np.uint32))
+    found = scene.compute_closest_points((points - centre).astype(np.float32))
+    second_and_third = found["primitive_uvs"].numpy().astype(np.float64)
+    first = 1 - second_and_third.sum(axis=1, keepdims=True)
+    corners = mesh.faces[found["primitive_ids"].numpy().astype(np.int64)]
+    return corners, np.hstack([first, second_and_third])
+
+
+def _tidied(mesh: SurfaceMesh, heights: Floats, settings: LeafletSettings) -> Floats:
+    """Heights with the sign of a part's whole where it is all but one leaflet, and of no small patches."""
+    areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
+    edges, _ = edges_and_counts(mesh.faces)
+    part = _labels(edges, len(heights))
+    share = np.bincount(part, areas * (heights >= 0)) / np.maximum(np.bincount(part, areas), 1e-300)
+    tidy = np.where(share[part] >= settings.closed_share, np.abs(heights), heights)
+    tidy = np.where(share[part] <= 1 - settings.closed_share, -np.abs(tidy) - 1e-9, tidy)
+    same = (tidy[edges[:, 0]] >= 0) == (tidy[edges[:, 1]] >= 0)
+    patch = _labels(edges[same], len(heights))
+    small = np.bincount(patch, areas)[patch] < settings.smallest_piece_nm2
+    enclosed = np.bincount(part, areas)[part] >= 2 * settings.smallest_piece_nm2
+    return np.where(small & enclosed, np.where(tidy >= 0, -1e-9, 1e-9), tidy)
+
+
+def _labels(edges: Ints, count: int) -> Ints:
+    links = coo_array((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    return connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def _with_thickness(leaflet: SurfaceMesh, other: SurfaceMesh, side: float) -> SurfaceMesh:
+    """The leaflet with the distance straight through its own membrane to the other leaflet."""
+    data = dict(leaflet.data)
+    outward = replace(leaflet, normals=side * data.pop(DIRECTION))
+    data.pop(HEIGHT)
+    thickness = np.full(len(leaflet.vertices), np.nan)
+    rim = _rim_distance(leaflet)
+    for membrane in np.unique(leaflet.data[MEMBRANE]):
+        own = leaflet.faces[leaflet.data[MEMBRANE][leaflet.faces[:, 0]] == membrane]
+        across = other.faces[other.data[MEMBRANE][other.faces[:, 0]] == membrane]
+        if len(own) and len(across):
+            own_vertices = np.unique(own)
+            through = surface_distance(outward.with_faces(own), other.with_faces(across))
+            whole = (through.facing_deg >= STRAIGHT_THROUGH_DEG) & (rim[own_vertices] >= through.distance_nm)
+            thickness[own_vertices] = np.where(whole, through.distance_nm, np.nan)
+    return replace(leaflet, data=data).with_data(bilayer_thickness_nm=thickness)
+
+
+def _rim_distance(mesh: SurfaceMesh) -> Floats:
+    """Straight distance (n,) to the nearest boundary vertex; infinite where there is none."""
+    at_rim = mesh.vertices[boundary_vertices(mesh.faces, len(mesh.vertices))]
+    if len(at_rim) == 0:
+        return np.full(len(mesh.vertices), np.inf)
+    return cKDTree(at_rim).query(mesh.vertices, workers=-1)[0]

@@ -1,0 +1,12 @@
+"""Masks of membranes, before any surface is made of them.
+
+In: mask and label volumes, ROIs. Out: each membrane in its box with its neighbours, cleaned by physical
+size. Read `membranes` first.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={"cleaning": ["CleanSettings", "clean_mask"], "membranes": ["membranes_in"]},
+)

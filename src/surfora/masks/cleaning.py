@@ -1,0 +1,264 @@
+"""Cleaning of membrane masks by physical size, and what the later stages ask of a mask."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import cc3d
+import edt
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tomocore.settings import Settings
+from tomocore.terminal.console import InputError
+
+log = logging.getLogger(__name__)
+
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+
+FEWEST_VOXELS = 20
+LARGEST_FLOOD = 1000  # voxels: holes up to here are flooded one by one
+SPARSE_SHARE = 0.02  # of voxels set; in fuller volumes numbering all of them is faster
+DEEPEST = 12  # voxels: no depth beyond this is told apart
+
+
+class CleanSettings(Settings):
+    """Cleaning of a mask before a surface is made of it."""
+
+    opening_nm: float = Field(
+        0.0, ge=0, le=50, description="Radius in nm of the opening that removes thin spurs; 0: none."
+    )
+    closing_nm: float = Field(
+        0.0, ge=0, le=50, description="Radius in nm of the closing that fills narrow gaps; 0: none."
+    )
+    min_volume_nm3: float = Field(
+        500.0, ge=0, description="Connected pieces below this volume in nm³ are removed."
+    )
+    fill_holes_nm3: float = Field(
+        50.0, ge=0, description="Enclosed cavities below this volume in nm³ are filled; 0: none."
+    )
+
+
+def clean_mask(mask: Mask, voxel_size_nm: float, settings: CleanSettings = CleanSettings()) -> Mask:
+    """The mask opened, closed, its small cavities filled and its small pieces removed.
+
+    mask: bool [z, y, x]; work is done in the box that holds the membrane. Voxels at the array's border stay
+    as they are under opening and closing: the membrane goes on beyond it. Raises InputError where nothing
+    is left to make a surface of.
+    """
+    mask = np.asarray(mask, dtype=bool)
+    require_membrane(mask)
+    reach = int(np.ceil(max(settings.opening_nm, settings.closing_nm) / voxel_size_nm)) + 2
+    box = mask_box(mask, reach)
+    part = np.ascontiguousarray(mask[box])
+    part = opened(part, settings.opening_nm / voxel_size_nm)
+    part = ~opened(~part, settings.closing_nm / voxel_size_nm)
+    part = without_cavities(part, settings.fill_holes_nm3 / voxel_size_nm**3)
+    part = without_small_pieces(part, settings.min_volume_nm3 / voxel_size_nm**3)
+    if not part.any():
+        raise InputError(
+            f"mask: no piece of {settings.min_volume_nm3:g} nm³ is left of {int(mask.sum())} voxels of "
+            f"{voxel_size_nm:g} nm after cleaning; lower clean.min_volume_nm3 or clean.opening_nm"
+        )
+    cleaned = np.zeros_like(mask)
+    cleaned[box] = part
+    return cleaned
+
+
+def clean_labels(
+    labels: NDArray[Any], voxel_size_nm: float, settings: CleanSettings = CleanSettings()
+) -> NDArray[Any]:
+    """A label volume [z, y, x] cleaned label by label; where two labels grow together the lower one stays.
+
+    A label of which nothing is left is dropped with a warning; InputError where none is left.
+    """
+    cleaned = np.zeros_like(labels)
+    for label in np.unique(labels):
+        if label == 0:
+            continue
+        try:
+            piece = clean_mask(labels == label, voxel_size_nm, settings)
+        except InputError as error:
+            log.warning("label %g: %s", label, error)
+            continue
+        cleaned[piece & (cleaned == 0)] = label
+    if not cleaned.any():
+        raise InputError("mask: no label is left after cleaning; lower clean.min_volume_nm3")
+    return cleaned
+
+
+def require_membrane(mask: Mask) -> None:
+    """InputError where a mask is empty, or too small to carry a surface."""
+    count = int(np.count_nonzero(mask))
+    if count == 0:
+        raise InputError("mask: empty, no voxel is set; check the label and the threshold it was made with")
+    if count < FEWEST_VOXELS:
+        raise InputError(
+            f"mask: only {count} voxel{'s' * (count > 1)} set, a surface needs {FEWEST_VOXELS}; "
+            "check the label"
+        )
+
+
+def mask_box(mask: Mask, margin: int = 0) -> Box:
+    """Slices (z, y, x) of the box that holds all voxels set, grown by ``margin`` voxels within the array."""
+    spans = []
+    for axis in range(3):
+        others = tuple(k for k in range(3) if k != axis)
+        there = np.flatnonzero(mask.any(axis=others))
+        if len(there) == 0:
+            raise InputError("mask: empty, no voxel is set; check the label it was made with")
+        spans.append(
+            slice(max(0, int(there[0]) - margin), min(mask.shape[axis], int(there[-1]) + 1 + margin))
+        )
+    return spans[0], spans[1], spans[2]
+
+
+def opened(mask: Mask, radius_voxels: float) -> Mask:
+    """What a ball of this radius sweeps while it stays inside the mask."""
+    if radius_voxels <= 0:
+        return mask
+    core = edt.edt(np.ascontiguousarray(mask)) > radius_voxels
+    if not core.any():
+        return np.zeros_like(mask)
+    return mask & (edt.edt(np.ascontiguousarray(~core)) <= radius_voxels)
+
+
+def without_cavities(mask: Mask, largest_voxels: float) -> Mask:
+    """The mask with the enclosed cavities of fewer voxels than this filled.
+
+    The first voxel of a cavity along z, y and x has a wall behind it along all three, which few others have;
+    so small cavities are found without numbering the whole background.
+    """
+    fewest = int(np.ceil(largest_voxels))
+    if fewest <= 1:
+        return mask
+    if fewest > LARGEST_FLOOD:
+        return ~cc3d.dust((~mask).view(np.uint8), threshold=fewest, connectivity=6).view(bool)
+    walled = np.pad(mask, 1, constant_values=True)
+    first = walled[:-2, 1:-1, 1:-1] & walled[1:-1, :-2, 1:-1] & walled[1:-1, 1:-1, :-2] & ~mask
+    _fill_from(walled, np.argwhere(first) + 1, fewest)
+    return np.ascontiguousarray(walled[1:-1, 1:-1, 1:-1])
+
+
+def without_small_pieces(mask: Mask, fewest_voxels: float) -> Mask:
+    """The mask without pieces, connected by faces, edges or corners, of fewer voxels than this."""
+    if fewest_voxels <= 1:
+        return mask
+    whole = np.ascontiguousarray(mask)
+    occupied = np.flatnonzero(whole)
+    if len(occupied) > SPARSE_SHARE * whole.size:
+        fewest = int(np.ceil(fewest_voxels))
+        return cc3d.dust(whole.view(np.uint8), threshold=fewest, connectivity=26).view(bool)
+    piece = _pieces(occupied, whole.shape)
+    small = np.bincount(piece)[piece] < fewest_voxels
+    kept = whole.copy()
+    kept.ravel()[occupied[small]] = False
+    return kept
+
+
+def _pieces(occupied: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Number of the connected piece of each occupied voxel (n,), given by flat indices in rising order."""
+    z, y, x = np.unravel_index(occupied, shape)
+    wide = (shape[1] + 2, shape[2] + 2)  # so that no neighbour wraps round to the next row
+    place = (z * wide[0] + y) * wide[1] + x
+    ends = []
+    for step in [step for step in np.ndindex(3, 3, 3) if step > (1, 1, 1)]:
+        beside = place + ((step[0] - 1) * wide[0] + step[1] - 1) * wide[1] + step[2] - 1
+        at = np.minimum(np.searchsorted(place, beside), len(place) - 1)
+        near = np.flatnonzero(place[at] == beside)
+        ends.append((near, at[near]))
+    a, b = (np.concatenate(side) for side in zip(*ends, strict=True))
+    links = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(place),) * 2)
+    return connected_components(links, directed=False)[1]
+
+
+@njit(cache=True, nogil=True)
+def _fill_from(walled, seeds, fewest):
+    """Fill, in place, every hole (6-connected) of fewer voxels than this that holds a seed (n, 3)."""
+    found = np.empty((fewest, 3), dtype=np.int64)
+    for i in range(len(seeds)):
+        if walled[seeds[i, 0], seeds[i, 1], seeds[i, 2]]:
+            continue
+        found[0] = seeds[i]
+        walled[found[0, 0], found[0, 1], found[0, 2]] = True
+        count, k = 1, 0
+        while k < count < fewest:
+            for axis in range(3):
+                for way in (-1, 1):
+                    z, y, x = found[k, 0], found[k, 1], found[k, 2]
+                    z += way * (axis == 0)
+                    y += way * (axis == 1)
+                    x += way * (axis == 2)
+                    if count < fewest and not walled[z, y, x]:
+                        walled[z, y, x] = True
+                        found[count, 0], found[count, 1], found[count, 2] = z, y, x
+                        count += 1
+            k += 1
+        if count == fewest:  # too large: as it was
+            for k in range(count):
+                walled[found[k, 0], found[k, 1], found[k, 2]] = False
+
+
+def mask_thickness_nm(mask: Mask, voxel_size_nm: float) -> float:
+    """Thickness in nm of the sheet that a mask [z, y, x] depicts, to about 20 %.
+
+    The smaller of two estimates, each of which errs upwards where the other is good. From the distance
+    transform: its mean over a slab is a quarter of the thickness, plus half a voxel to the nearest centre
+    outside; too large below three voxels. From the faces: twice the volume over the surface, by the mean
+    projection of the voxel faces (Crofton); too large where the sheet lies along the voxel planes.
+    """
+    require_membrane(mask)
+    occupied = np.argwhere(mask)
+    depth, faces = voxel_depths(mask, occupied)
+    return sheet_thickness(depth, int(faces.sum())) * voxel_size_nm
+
+
+def sheet_thickness(depth: NDArray[np.float64], faces: int) -> float:
+    """The thickness in voxels of `mask_thickness_nm`, from the depths (n,) and the number of open faces."""
+    return min(4 * (float(depth.mean()) - 0.5), 3 * len(depth) / max(faces, 1))
+
+
+def voxel_depths(mask: Mask, occupied: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distance in voxels (n,) of each occupied voxel (n, 3) z, y, x to the nearest one outside, at most 12,
+
+    and how many of its six faces are open (n,). The array's border is no outside. For a thin sheet in a
+    large volume this is far cheaper than a distance transform of the whole.
+    """
+    span = np.arange(-DEEPEST, DEEPEST + 1)
+    offsets = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)
+    square = np.sum(offsets**2, axis=1)
+    near = np.flatnonzero((square > 0) & (square <= DEEPEST**2))
+    near = near[np.argsort(square[near], kind="stable")]
+    square_depth, faces = _search_outside(mask, occupied, offsets[near], square[near])
+    return np.sqrt(square_depth), faces
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _search_outside(mask, occupied, offsets, square):
+    """Squared distance to the nearest voxel outside, along offsets sorted by length; open faces."""
+    depth = np.full(len(occupied), square[-1], dtype=np.int64)
+    faces = np.zeros(len(occupied), dtype=np.int64)
+    size = mask.shape
+    for i in prange(len(occupied)):
+        found = False
+        for k in range(len(offsets)):
+            if found and k >= 6:  # the six nearest are the faces, and all of them are looked at
+                break
+            z, y, x = (
+                occupied[i, 0] + offsets[k, 0],
+                occupied[i, 1] + offsets[k, 1],
+                occupied[i, 2] + offsets[k, 2],
+            )
+            if z < 0 or y < 0 or x < 0 or z >= size[0] or y >= size[1] or x >= size[2] or mask[z, y, x]:
+                continue
+            if not found:
+                found, depth[i] = True, square[k]
+            if k < 6:
+                faces[i] += 1
+    return depth, faces

@@ -1,0 +1,321 @@
+"""From mask files to the membranes that are measured: by label, and within ROIs where these are given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import find_objects
+
+from surfora.geometry.surface import SurfaceMesh
+from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, read_rois
+from tomocore.settings import Settings
+from tomocore.terminal.console import InputError
+from tomocore.volumes.formats import read_volume, volume_stem
+from tomocore.volumes.volume import Volume, world_to_index
+
+log = logging.getLogger(__name__)
+
+Bools = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+
+MARGIN_VOXELS = 2
+MOST_PARTNER_POINTS = 50_000
+BINARY_VALUES = ({0, 1}, {1}, {0, 255}, {255}, {0, -1})
+
+
+class RoiSettings(Settings):
+    """How a membrane is cut out by ROIs."""
+
+    dilation_nm: float = Field(
+        5.0, ge=0, description="ROIs are grown by this before they cut surfaces out (nm)"
+    )
+    margin_nm: float = Field(
+        25.0, ge=0, description="membrane around an ROI that helps to measure it and is then cut off (nm)"
+    )
+    min_membrane_nm3: float = Field(
+        500.0, ge=0, description="a label with less volume inside an ROI is not measured there (nm³)"
+    )
+
+
+@dataclass(frozen=True)
+class KnownSide:
+    """What the user knows of which side of a membrane is out, and the ``orient.side`` that it decides.
+
+    Either ``lumen_nm`` (x, y, z), a place inside, or ``partner_points`` (n, 3) in nm of the membrane that
+    lies inside or about it.
+    """
+
+    side: Literal["lumen", "partner_toward", "partner_away"]
+    lumen_nm: tuple[float, float, float] | None = None
+    partner_points: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Membrane:
+    """One membrane to measure: its voxels in a box of the volume, and what else lies in that box.
+
+    ``mask`` and ``foreign`` (other labels) are bool z, y, x; ``kept`` are the voxels whose surface is
+    kept in the end, or None for all of them.
+    """
+
+    name: str
+    label: str
+    source: Path
+    mask: Bools
+    foreign: Bools | None
+    voxel_size_nm: float
+    origin_nm: tuple[float, float, float]
+    roi: int | None = None
+    kept: Bools | None = None
+    known_side: KnownSide | None = None
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a user's name for a membrane means this one: its label or its whole NAME."""
+        return name in (self.label, self.name)
+
+    @property
+    def support(self) -> Volume:
+        """The mask at its place in the world."""
+        return Volume(self.mask, self.voxel_size_nm, self.origin_nm)
+
+    def trimmed(self, mesh: SurfaceMesh) -> SurfaceMesh:
+        """The part of a mesh within the ROI, or all of it where there is no ROI."""
+        if self.kept is None or len(mesh.faces) == 0:
+            return mesh
+        index = np.rint(world_to_index(mesh.vertices, self.voxel_size_nm, self.origin_nm)).astype(np.int64)
+        index = np.clip(index, 0, np.array(self.kept.shape) - 1)
+        return mesh.with_faces(mesh.faces[self.kept[tuple(index.T)][mesh.faces].all(axis=1)])
+
+
+def parsed_labels(text: str) -> dict[int, str]:
+    """``{1: "OMM", 2: "IMM"}`` from ``1=OMM,2=IMM``; InputError where it reads otherwise."""
+    named: dict[int, str] = {}
+    for part in text.split(","):
+        value, _, name = part.partition("=")
+        if not value.strip().isdigit() or not name.strip():
+            raise InputError(f"--labels {text}: '{part}' is not VALUE=NAME, as in 1=OMM,2=IMM")
+        named[int(value)] = name.strip()
+    if len(set(named.values())) < len(named):
+        raise InputError(f"--labels {text}: a name is used twice; give every label a name of its own")
+    return named
+
+
+def parsed_pair(text: str, option: str = "--distances") -> tuple[str, str]:
+    """``("OMM", "ER")`` from ``OMM:ER``; InputError where it reads otherwise."""
+    first, _, second = text.partition(":")
+    if not first or not second or first == second:
+        raise InputError(f"{option} {text}: not two different names as in OMM:ER")
+    return first, second
+
+
+def parsed_lumen(text: str) -> tuple[str, tuple[float, float, float]]:
+    """``("ER", (10.0, 20.0, 30.0))`` from ``ER=10,20,30``; InputError where it reads otherwise."""
+    name, _, place = text.rpartition("=")
+    try:
+        x, y, z = (float(part) for part in place.split(","))
+    except ValueError:
+        raise InputError(f"--lumen {text}: not NAME=X,Y,Z in nm, as in ER=120,80,45") from None
+    return name, (x, y, z)
+
+
+def with_known_sides(
+    membranes: Sequence[Membrane],
+    inside: Sequence[tuple[str, str]] = (),
+    lumens: Mapping[str, tuple[float, float, float]] | None = None,
+) -> list[Membrane]:
+    """The membranes with what is known of their sides, so that normals point outward by it.
+
+    ``inside`` names pairs of which the first lies inside the second: normals of the inner one point toward
+    the outer one, whose own point away from it. ``lumens``: a place (x, y, z in nm) inside, by name; the
+    empty name stands for every membrane. Raises InputError for names that no membrane answers to.
+    """
+    known = {name: KnownSide("lumen", place) for name, place in (lumens or {}).items()}
+    require_named(membranes, filter(None, known), "--lumen")
+    for pair in inside:
+        inner, outer = ([m for m in membranes if m.answers_to(name)] for name in pair)
+        if not any(_same_place(a, b) for a in inner for b in outer):
+            raise InputError(
+                f"--inside {':'.join(pair)}: no two such membranes; there are {_names(membranes)}"
+            )
+    found = []
+    for membrane in membranes:
+        side = next((known[name] for name in known if not name or membrane.answers_to(name)), None)
+        found.append(replace(membrane, known_side=side or _nested_side(membrane, membranes, inside)))
+    return found
+
+
+def require_named(membranes: Sequence[Membrane], names: Iterable[str], option: str) -> None:
+    """InputError where a user's name is that of no membrane."""
+    unknown = sorted({name for name in names if not any(m.answers_to(name) for m in membranes)})
+    if unknown:
+        raise InputError(f"{option} {', '.join(unknown)}: no such membrane; there are {_names(membranes)}")
+
+
+def _nested_side(
+    membrane: Membrane, membranes: Sequence[Membrane], inside: Sequence[tuple[str, str]]
+) -> KnownSide | None:
+    """Toward the membrane about this one, or away from the one inside it."""
+    for inner, outer in inside:
+        for own, other, is_inner in ((inner, outer, True), (outer, inner, False)):
+            partner = next((m for m in membranes if m.answers_to(other) and _same_place(m, membrane)), None)
+            if membrane.answers_to(own) and partner is not None:
+                points = _sampled_points(partner)
+                return KnownSide("partner_toward" if is_inner else "partner_away", partner_points=points)
+    return None
+
+
+def _same_place(a: Membrane, b: Membrane) -> bool:
+    """Whether two membranes are of one mask (for labels) and one ROI."""
+    return a.roi == b.roi and (a.source == b.source or not (a.label or b.label))
+
+
+def _sampled_points(membrane: Membrane) -> NDArray[np.float64]:
+    """Voxel centres (n, 3) in nm of a membrane, evenly left out where there are very many."""
+    voxels = np.argwhere(membrane.mask)
+    return membrane.support.world(voxels[:: max(1, len(voxels) // MOST_PARTNER_POINTS)])
+
+
+def _names(membranes: Sequence[Membrane]) -> str:
+    return ", ".join(sorted({membrane.label or membrane.name for membrane in membranes})) or "none"
+
+
+def membranes_in(
+    path: Path,
+    names: Mapping[int, str] | None = None,
+    rois_path: Path | None = None,
+    voxel_size_nm: float | None = None,
+    settings: RoiSettings = RoiSettings(),
+) -> list[Membrane]:
+    """The membranes of one mask file, in order of ROI and label.
+
+    ``names`` chooses and names the labels; without it a binary mask is one membrane, and every
+    label of a labelled volume is one, named by its number. Raises InputError for a mask that is
+    empty, holds fractions or NaN, or lacks every named label, and for ROIs of another tomogram.
+    """
+    volume = _whole_numbered(read_volume(path, voxel_size_nm), path)
+    chosen = _chosen_labels(volume, path, names)
+    if rois_path is None:
+        found = list(_whole_membranes(volume, path, chosen))
+    else:
+        rois = read_rois(rois_path, voxel_size_nm)
+        rois = rois.at(rois.table["status"].to_numpy() != "rejected")
+        _require_same_grid(volume, path, rois, rois_path)
+        found = list(_membranes_within(volume, path, chosen, rois, settings))
+        if not found:
+            log.warning("%s: no membrane lies within the ROIs of %s", path, rois_path)
+    return found
+
+
+def _whole_numbered(volume: Volume, path: Path) -> Volume:
+    data = volume.data
+    if data.dtype.kind == "f":
+        if not np.isfinite(data).all():
+            raise InputError(
+                f"{path}: has voxels that are NaN or infinite, so it is no mask; name the mask of it"
+            )
+        whole = np.rint(data)
+        if (whole != data).any():
+            raise InputError(
+                f"{path}: holds fractions from {data.min():.3g} to {data.max():.3g}, so it is no mask; "
+                "threshold it first"
+            )
+        volume = volume.with_data(whole.astype(np.int32))
+    if not volume.data.any():
+        raise InputError(f"{path}: the mask is empty, every voxel is 0; check that the right file was given")
+    return volume
+
+
+def _chosen_labels(volume: Volume, path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
+    """Label value to name; the empty name stands for the whole of a binary mask."""
+    present = set(np.unique(volume.data).tolist())
+    if names is None:
+        if any(present == values for values in BINARY_VALUES):
+            return {max(present, key=abs): ""}
+        return {int(value): str(value) for value in sorted(present) if value > 0}
+    for value in sorted(set(names) - present):
+        log.warning("%s: label %d (%s) has no voxel; present: %s", path, value, names[value], sorted(present))
+    chosen = {value: name for value, name in names.items() if value in present}
+    if not chosen:
+        raise InputError(
+            f"{path}: none of the labels {dict(names)} is in it; its values are {sorted(present)}, "
+            "name these with --labels"
+        )
+    return chosen
+
+
+def _whole_membranes(volume: Volume, path: Path, chosen: Mapping[int, str]) -> Iterator[Membrane]:
+    boxes = _label_boxes(volume.data, chosen)
+    several = len(chosen) > 1
+    for value, name in chosen.items():
+        part = volume.crop(_grown(boxes[value], volume.shape))
+        mask = part.data == value
+        foreign = (part.data != 0) & ~mask if several else None
+        yield Membrane(
+            _joined_name(path, name), name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm
+        )
+
+
+def _membranes_within(
+    volume: Volume, path: Path, chosen: Mapping[int, str], rois: RoiSet, settings: RoiSettings
+) -> Iterator[Membrane]:
+    least_voxels = settings.min_membrane_nm3 / volume.voxel_size_nm**3
+    for row, roi in enumerate(rois.ids):
+        roi_box, grown = dilated_mask(rois, row, settings.dilation_nm)
+        box = box_with_margin(rois, row, settings.dilation_nm + settings.margin_nm)
+        part = volume.crop(box)
+        kept = np.zeros(part.shape, bool)
+        kept[_within(roi_box, box)] = grown
+        for value, name in _labels_of(rois, row, chosen).items():
+            mask = part.data == value
+            if np.count_nonzero(mask & kept) < max(least_voxels, 1):
+                continue
+            full = f"{_joined_name(path, name)}_roi{roi:03d}"
+            foreign = (part.data != 0) & ~mask
+            yield Membrane(
+                full, name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm, int(roi), kept
+            )
+
+
+def _labels_of(rois: RoiSet, row: int, chosen: Mapping[int, str]) -> dict[int, str]:
+    """The labels that an ROI names as its membranes, or all."""
+    named = {int(part) for part in str(rois.table["membranes"].iloc[row]).split(":") if part.isdigit()}
+    own = {value: name for value, name in chosen.items() if value in named}
+    return own or dict(chosen)
+
+
+def _require_same_grid(volume: Volume, path: Path, rois: RoiSet, rois_path: Path) -> None:
+    if tuple(rois.shape) != volume.shape:
+        raise InputError(
+            f"{rois_path}: ROIs of a volume of shape {tuple(rois.shape)}, but {path} has {volume.shape}; "
+            "give the ROIs of the same tomogram"
+        )
+
+
+def _label_boxes(data: NDArray[Any], chosen: Mapping[int, str]) -> dict[int, Box]:
+    positive = data if data.min() >= 0 else np.abs(data.astype(np.int32))
+    found = find_objects(positive, max_label=max(abs(value) for value in chosen))
+    return {value: found[abs(value) - 1] for value in chosen}
+
+
+def _grown(box: Box, shape: tuple[int, int, int]) -> Box:
+    z, y, x = (
+        slice(max(axis.start - MARGIN_VOXELS, 0), min(axis.stop + MARGIN_VOXELS, length))
+        for axis, length in zip(box, shape, strict=True)
+    )
+    return z, y, x
+
+
+def _within(inner: Box, outer: Box) -> Box:
+    z, y, x = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
+    return z, y, x
+
+
+def _joined_name(path: Path, label: str) -> str:
+    return f"{volume_stem(path)}_{label}" if label else volume_stem(path)

@@ -1,0 +1,447 @@
+"""Geodesic distances on triangle meshes: truncated balls about every vertex, one-to-all, and to the boundary.
+
+A front marches over triangles unfolded into the plane (Novotni & Klein 2002, "Computing geodesic distances
+on triangular meshes"): across an edge whose ends are known, the source is laid out as a point in the plane
+of the next triangle, and the far corner's distance is that to this point. A corner reached before its edge
+was known is corrected when the edge's second end arrives, so obtuse triangles and slivers need no
+splitting; on a flat mesh of any triangulation the distances are exact. The direction in which the geodesic
+left the source is carried along by interpolation where it crosses the edge; with the distance it makes
+geodesic polar coordinates, a discrete log map (as Melvær & Reimers 2012, "Geodesic polar coordinates on
+polygonal meshes").
+
+The heat method (Crane, Weischedel & Wardetzky 2013) gives one-to-all distances and a check on the balls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import potpourri3d
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from surfora.geometry.surface import Floats, Ints, boundary_edges, vertex_normals
+from tomocore.terminal.console import InputError
+
+TASKS = 32
+"""Portions that a parallel kernel deals out to the threads; results do not depend on it."""
+
+
+@dataclass(frozen=True)
+class Fans:
+    """The edges about each vertex, laid flat: those of vertex v are rows ``start[v]:start[v + 1]``.
+
+    ``corner`` (k, 3) holds the edge's other end p and the far corners of the triangles on it (-1 where
+    there is none; an edge of more than two triangles takes several rows). ``shape`` (k, 5) holds the edge's
+    length, then for either far corner how far along the edge from v and how high above it the corner lies,
+    in nm.
+    """
+
+    start: NDArray[np.int32]
+    corner: NDArray[np.int32]
+    shape: Floats
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
+        """The three arrays, as kernels take them."""
+        return self.start, self.corner, self.shape
+
+
+@dataclass(frozen=True)
+class GeodesicBalls:
+    """Balls in compressed rows: ball i is ``vertex[start[i]:start[i + 1]]``, its centre first, in no other
+    order.
+
+    ``log_map_nm`` (k, 2) are geodesic polar coordinates as u, v in an orthonormal frame of the centre's
+    tangent plane; their length is the geodesic ``distance_nm`` (k,).
+    """
+
+    start: Ints
+    vertex: NDArray[np.int32]
+    distance_nm: Floats
+    log_map_nm: Floats
+
+
+def triangle_fans(vertices: Floats, faces: Ints) -> Fans:
+    """The fans of a mesh; triangles without area are left out, as no front can cross them."""
+    corners = vertices[faces]
+    twice_area = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1, initial=0.0)
+    sound = faces[twice_area > 1e-9 * longest**2]
+    # every triangle is seen from its three corners along both of their edges: (corner, edge's end, far
+    # corner)
+    turns = [
+        sound[:, list(order)] for order in ((0, 1, 2), (0, 2, 1), (1, 2, 0), (1, 0, 2), (2, 0, 1), (2, 1, 0))
+    ]
+    seen = np.concatenate(turns)
+    seen = seen[np.lexsort((seen[:, 2], seen[:, 1], seen[:, 0]))]
+    rows = _pairs_of_triangles(seen)
+    spoke = vertices[rows[:, 1]] - vertices[rows[:, 0]]
+    length = np.linalg.norm(spoke, axis=1)
+    columns = [length]
+    for far in (2, 3):
+        to_far = vertices[rows[:, far]] - vertices[rows[:, 0]]
+        columns += [np.einsum("ij,ij->i", spoke, to_far) / length]
+        columns += [np.linalg.norm(np.cross(spoke, to_far), axis=1) / length]
+    start = np.searchsorted(rows[:, 0], np.arange(len(vertices) + 1))
+    return Fans(start.astype(np.int32), rows[:, 1:].astype(np.int32), np.stack(columns, axis=1))
+
+
+def _pairs_of_triangles(seen: Ints) -> Ints:
+    """Rows v, p, q of one directed edge joined two by two into v, p, q, q'; an odd one out has q' = -1."""
+    new_edge = np.ones(len(seen), dtype=bool)
+    new_edge[1:] = (seen[1:, :2] != seen[:-1, :2]).any(axis=1)
+    first = np.flatnonzero(new_edge)
+    rank = np.arange(len(seen)) - np.repeat(first, np.diff(np.append(first, len(seen))))
+    leads = np.flatnonzero(rank % 2 == 0)
+    has_second = np.append(rank, 0)[leads + 1] % 2 == 1
+    second = np.where(has_second, np.append(seen[:, 2], -1)[leads + 1], -1)
+    return np.column_stack([seen[leads], second])
+
+
+@njit(cache=True, nogil=True)
+def new_front(vertex_count: int) -> Any:
+    """Scratch of one thread's fronts, for meshes of up to so many vertices; it never needs clearing.
+
+    slot_of finds a vertex among the members (trust it only where the member agrees); of each member: vertex,
+    distance, direction (u, v) in which the geodesic left the source, place in the heap (-1 not in it, -2
+    settled); the heap's members and their keys; of each member: the source it was reached from.
+    """
+    return (
+        np.zeros(vertex_count, np.int32),
+        np.empty(vertex_count, np.int32),
+        np.empty(vertex_count, np.float64),
+        np.empty((vertex_count, 2), np.float64),
+        np.empty(vertex_count, np.int32),
+        np.empty(vertex_count, np.int32),
+        np.empty(vertex_count, np.float64),
+        np.empty(vertex_count, np.int32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _rise(heap: Any, key: Any, place: Any, at: int, slot: int, value: float) -> None:
+    """Put a member into the heap at a place that is free, or its own, and let it rise to where its key
+    belongs."""
+    while at > 0:
+        parent = (at - 1) >> 1
+        if key[parent] <= value:
+            break
+        moved = heap[parent]
+        heap[at] = moved
+        key[at] = key[parent]
+        place[moved] = at
+        at = parent
+    heap[at] = slot
+    key[at] = value
+    place[slot] = at
+
+
+@njit(cache=True, nogil=True)
+def _take_nearest(heap: Any, key: Any, place: Any, queued: int) -> int:
+    """The nearest of the queued members, taken off the heap and settled."""
+    nearest = heap[0]
+    place[nearest] = -2
+    last = queued - 1
+    slot, value = heap[last], key[last]
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= last:
+            break
+        if child + 1 < last and key[child + 1] < key[child]:
+            child += 1
+        if key[child] >= value:
+            break
+        moved = heap[child]
+        heap[at] = moved
+        key[at] = key[child]
+        place[moved] = at
+        at = child
+    if last > 0:
+        heap[at] = slot
+        key[at] = value
+        place[slot] = at
+    return nearest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def march(  # noqa: C901
+    front: Any, start: Any, corner: Any, shape: Any, reach: float, count: int, queued: int, chained: int
+) -> int:
+    """March from the queued members out to ``reach`` nm; returns how many vertices were touched.
+
+    ``chained`` is 1 where sources with consecutive origins are neighbours on a curve, else 0.
+    """
+    slot_of, member, distance, direction, place, heap, key, origin = front
+    while queued > 0:
+        here = _take_nearest(heap, key, place, queued)
+        queued -= 1
+        v, dv = member[here], distance[here]
+        for row in range(start[v], start[v + 1]):
+            p, length = corner[row, 0], shape[row, 0]
+            slot = slot_of[p]
+            known = slot < count and member[slot] == p
+            value = dv + length
+            if value <= reach and (not known or value < distance[slot]):
+                if not known:
+                    slot = count
+                    slot_of[p] = slot
+                    member[slot] = p
+                    place[slot] = -1
+                    count += 1
+                distance[slot] = value
+                direction[slot, 0] = direction[here, 0]
+                direction[slot, 1] = direction[here, 1]
+                origin[slot] = origin[here]
+                at = place[slot]
+                if at < 0:
+                    at = queued
+                    queued += 1
+                _rise(heap, key, place, at, slot, value)
+            if not known or place[slot] != -2:
+                continue
+            # both ends are settled. From one source: lay it out in the plane, at x along and y below the
+            # edge; from two neighbours in a chain of sources: a plane wave of slope (x, y); else the fronts
+            # collide
+            dp = distance[slot]
+            one_source = origin[slot] == origin[here]
+            if abs(origin[slot] - origin[here]) > chained:
+                continue
+            if one_source:
+                x = 0.5 * (dv * dv - dp * dp + length * length) / length
+                square = dv * dv - x * x
+            else:
+                x = (dp - dv) / length
+                square = 1.0 - x * x
+            if square <= 0.0:
+                continue
+            y = np.sqrt(square)
+            for side in range(2):
+                q = corner[row, 1 + side]
+                along, height = shape[row, 1 + 2 * side], shape[row, 2 + 2 * side]
+                if one_source:
+                    span = y + height
+                    crossing = x * height + along * y
+                    value = np.sqrt((along - x) ** 2 + span**2)
+                else:
+                    span = y
+                    crossing = along * y - height * x
+                    value = dv + x * along + y * height
+                if q < 0 or crossing < 0.0 or crossing > length * span:
+                    continue
+                far = slot_of[q]
+                known = far < count and member[far] == q
+                if value >= (distance[far] if known else reach) * (1.0 - 1e-12):
+                    continue
+                if not known:
+                    far = count
+                    slot_of[q] = far
+                    member[far] = q
+                    place[far] = -1
+                    count += 1
+                crossing /= length * span
+                du = (1.0 - crossing) * dv * direction[here, 0] + crossing * dp * direction[slot, 0]
+                dw = (1.0 - crossing) * dv * direction[here, 1] + crossing * dp * direction[slot, 1]
+                scale = 1.0 / np.sqrt(du * du + dw * dw + 1e-300)
+                distance[far] = value
+                direction[far, 0] = du * scale
+                direction[far, 1] = dw * scale
+                origin[far] = origin[here]
+                at = place[far]
+                if at < 0:
+                    at = queued
+                    queued += 1
+                _rise(heap, key, place, at, far, distance[far])
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tangent_frame(n0: float, n1: float, n2: float) -> tuple[float, float, float, float, float, float]:
+    """Two unit vectors e, f with e × f = n, smooth but at one pole (Duff et al. 2017, "Building an
+    orthonormal basis")."""
+    sign = 1.0 if n2 >= 0.0 else -1.0
+    a = -1.0 / (sign + n2)
+    b = n0 * n1 * a
+    return 1.0 + sign * n0 * n0 * a, sign * b, -sign * n0, b, sign + n1 * n1 * a, -n1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def ball(
+    front: Any, source: int, reach: float, vertices: Any, normals: Any, start: Any, corner: Any, shape: Any
+) -> int:
+    """March from one vertex; its neighbours start in the directions they have in the plane of its normal."""
+    e0, e1, e2, f0, f1, f2 = tangent_frame(normals[source, 0], normals[source, 1], normals[source, 2])
+    slot_of, member, distance, direction, place, heap, key, origin = front
+    slot_of[source] = 0
+    member[0] = source
+    distance[0] = 0.0
+    direction[0, 0] = direction[0, 1] = 0.0
+    place[0] = -2
+    origin[0] = 0
+    count = 1
+    for row in range(start[source], start[source + 1]):
+        p, length = corner[row, 0], shape[row, 0]
+        if length > reach or (slot_of[p] < count and member[slot_of[p]] == p):
+            continue
+        d0 = vertices[p, 0] - vertices[source, 0]
+        d1 = vertices[p, 1] - vertices[source, 1]
+        d2 = vertices[p, 2] - vertices[source, 2]
+        du = d0 * e0 + d1 * e1 + d2 * e2
+        dv = d0 * f0 + d1 * f1 + d2 * f2
+        scale = 1.0 / np.sqrt(du * du + dv * dv + 1e-300)
+        slot_of[p] = count
+        member[count] = p
+        distance[count] = length
+        direction[count, 0] = du * scale
+        direction[count, 1] = dv * scale
+        origin[count] = 0
+        _rise(heap, key, place, count - 1, count, length)
+        count += 1
+    return march(front, start, corner, shape, reach, count, count - 1, 0)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _balls(
+    sources: Any, reach: float, radius: float, vertices: Any, normals: Any,
+    start: Any, corner: Any, shape: Any, tasks: int, ends: Any, vertex: Any, distance: Any, log_map: Any,
+) -> None:  # fmt: skip
+    """Count the balls' members into ``ends`` where that is empty of them, else write the members."""
+    for task in prange(tasks):
+        front = new_front(len(vertices))
+        for at in range(task * len(sources) // tasks, (task + 1) * len(sources) // tasks):
+            count = ball(front, sources[at], reach, vertices, normals, start, corner, shape)
+            to = ends[at]
+            for slot in range(count):
+                if front[2][slot] <= radius:
+                    if len(vertex) > 0:
+                        vertex[to] = front[1][slot]
+                        distance[to] = front[2][slot]
+                        log_map[to, 0] = front[2][slot] * front[3][slot, 0]
+                        log_map[to, 1] = front[2][slot] * front[3][slot, 1]
+                    to += 1
+            if len(vertex) == 0:
+                ends[at] = to
+
+
+def geodesic_balls(
+    vertices: Floats,
+    faces: Ints,
+    radius_nm: float,
+    sources: Ints | None = None,
+    normals: Floats | None = None,
+) -> GeodesicBalls:
+    """The geodesic balls of a radius about the sources (all vertices if None).
+
+    ``normals`` (n, 3) set the frames of the log maps; the mesh's own where None. One mean edge of margin is
+    marched beyond the radius, as the last vertices inside may be reached across an edge that is partly
+    outside.
+    """
+    if not radius_nm > 0:
+        raise InputError(f"geodesic balls: radius {radius_nm} nm; give one above 0")
+    fans = triangle_fans(vertices, faces)
+    sources = np.arange(len(vertices)) if sources is None else np.asarray(sources)
+    normals = vertex_normals(vertices, faces) if normals is None else normals
+    margin = float(fans.shape[:, 0].mean()) if len(fans.shape) else 0.0
+    tasks = max(1, min(TASKS, len(sources)))
+    given = (sources, radius_nm + margin, radius_nm, vertices, normals, *fans.arrays, tasks)
+    counts = np.zeros(len(sources), np.int64)
+    none = (np.empty(0, np.int32), np.empty(0), np.empty((0, 2)))
+    _balls(*given, counts, *none)
+    start = np.concatenate([[0], np.cumsum(counts)])
+    total = int(start[-1])
+    members = (np.empty(total, np.int32), np.empty(total), np.empty((total, 2)))
+    _balls(*given, start[:-1].copy(), *members)
+    return GeodesicBalls(start, *members)
+
+
+@njit(cache=True, nogil=True)
+def _from_many(
+    sources: Any, origins: Any, chained: int, start: Any, corner: Any, shape: Any, vertex_count: int
+) -> Any:
+    front = new_front(vertex_count)
+    slot_of, member, distance, direction, place, heap, key, origin = front
+    for at in range(len(sources)):
+        slot_of[sources[at]] = at
+        member[at] = sources[at]
+        distance[at] = key[at] = 0.0
+        direction[at] = 0.0
+        place[at] = heap[at] = at
+        origin[at] = origins[at]
+    count = march(front, start, corner, shape, np.inf, len(sources), len(sources), chained)
+    nearest = np.full(vertex_count, np.inf)
+    for slot in range(count):
+        nearest[member[slot]] = distance[slot]
+    return nearest
+
+
+def geodesic_distance_nm(vertices: Floats, faces: Ints, sources: Ints) -> Floats:
+    """Geodesic distance (n,) in nm to the nearest of the source vertices; infinite where none can be reached.
+
+    Exact on flat meshes for one source; where the fronts of several meet, up to half an edge too long.
+    """
+    sources = np.unique(sources)
+    return _from_many(
+        sources, np.arange(len(sources)), 0, *triangle_fans(vertices, faces).arrays, len(vertices)
+    )
+
+
+def boundary_distance_nm(vertices: Floats, faces: Ints) -> Floats:
+    """Geodesic distance (n,) in nm to the boundary's polyline: 0 on it, infinite where a component is
+    closed."""
+    sources, origins = _along_loops(boundary_edges(faces))
+    return _from_many(sources, origins, 1, *triangle_fans(vertices, faces).arrays, len(vertices))
+
+
+def _along_loops(edges: Ints) -> tuple[Ints, Ints]:
+    """The boundary's vertices in the order of walks along it, numbered so that only neighbours are
+    consecutive."""
+    neighbours: dict[int, list[int]] = {}
+    for a, b in edges.tolist():
+        neighbours.setdefault(a, []).append(b)
+        neighbours.setdefault(b, []).append(a)
+    order: list[int] = []
+    number: dict[int, int] = {}
+    for begin in neighbours:
+        here: int | None = begin
+        step = len(number) and number[order[-1]] + 2
+        while here is not None and here not in number:
+            number[here] = step
+            order.append(here)
+            step += 1
+            here = next((n for n in neighbours[here] if n not in number), None)
+    return np.array(order, dtype=np.int64), np.array([number[v] for v in order], dtype=np.int64)
+
+
+def heat_distance_nm(vertices: Floats, faces: Ints, sources: Ints) -> Floats:
+    """Geodesic distance (n,) in nm to the nearest source by the heat method (Crane et al. 2013).
+
+    Smooth and fast for one-to-all, but 2–3 % off near the source; here for distances across a whole surface
+    and to validate the fronts. Vertices of components without a source are infinite.
+    """
+    sources = np.unique(sources)
+    if len(sources) == 0:
+        raise InputError("heat distance: no source vertices; name at least one")
+    reached = np.isfinite(geodesic_distance_nm(vertices, faces, sources))
+    part = faces[reached[faces].all(axis=1)]
+    used, renumbered = np.unique(part, return_inverse=True)
+    solver = potpourri3d.MeshHeatMethodDistanceSolver(vertices[used], renumbered.reshape(-1, 3))
+    distance = np.full(len(vertices), np.inf)
+    distance[used] = solver.compute_distance_multisource(np.searchsorted(used, sources))
+    return distance
+
+
+def spatial_order(points: Floats) -> Ints:
+    """An order (n,) of points that keeps neighbours near each other in memory (Morton codes on a grid of
+    1024³)."""
+    span = np.ptp(points, axis=0).max(initial=0.0)
+    cells = ((points - points.min(axis=0, initial=np.inf)) * (1023.0 / max(span, 1e-30))).astype(np.uint64)
+    code = np.zeros(len(points), np.uint64)
+    for bit in range(10):
+        for axis in range(3):
+            code |= ((cells[:, axis] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(3 * bit + axis)
+    return np.argsort(code, kind="stable")

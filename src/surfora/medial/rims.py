@@ -1,0 +1,245 @@
+"""Ends of a membrane within the volume: their walls are kept out of the fits, from the inside outward.
+
+Where a mask ends, at right angles or slanted as the missing wedge leaves it, its end wall passes for a face
+and bends the patches near it. So the patches whose sheet goes on all round are taken first; the others get
+their quadric from these, band by band toward the end, and what no patch explains is taken for wall. Lengths
+are in voxels and points are x, y, z, as in projection.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from surfora.medial.projection import (
+    BLOCK,
+    Lattice,
+    Patches,
+    chosen_patches,
+    on_patches,
+    project_points,
+    tangents,
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+BEYOND = 0.6  # thicknesses beyond the radius of its fit that a sound patch must see its sheet go on
+LEVELS = (-0.6, 0.0, 0.6)  # half thicknesses at which the sheet is looked for
+FULL = 0.85  # of the thickness round about: what a patch misled by an end wall falls short of
+BANDS = 8
+SOURCES = 12
+SAME_SHEET = 1.5  # voxels between the places to which two patches would carry a third
+WALL_COSINE = float(np.cos(np.deg2rad(25)))  # slanted ends lean 30° and more against the faces
+GUARD = 1.6  # voxels about a crossing in which walls count against it, and over which its face is averaged
+GUARD_SHARE = 0.35
+CLUSTER = 0.5  # share of unexplained crossings above which they are a wall, not noise
+OUTWARD = np.concatenate([np.eye(3), -np.eye(3), np.zeros((1, 3))])
+
+
+def without_end_walls(
+    sheet: Mask, lattice: Lattice, patches: Patches, thickness: float, spacing: float, hold: float
+) -> tuple[Patches, Lattice]:
+    """The patches mended where end walls misled them, those beyond an end dropped; the lattice without walls.
+
+    sheet: bool [z, y, x]. thickness, spacing: of the membrane and of its patches. hold: see `refit`.
+    """
+    reach = float(patches.radius.max(initial=0.0)) + thickness
+    faces = near_means(lattice, OUTWARD[lattice.out], np.arange(len(lattice.out)), GUARD)
+    faces /= np.maximum(np.linalg.norm(faces, axis=1, keepdims=True), 1e-9)
+    misled = misled_patches(sheet, lattice, faces, patches, thickness)
+    settled, alive = ~misled, np.ones(len(misled), dtype=bool)
+    if settled.all() or misled.all():
+        return patches, lattice
+    wall = np.zeros(len(lattice.out), dtype=bool)
+    for turn in range(BANDS + 1):
+        band = np.flatnonzero(misled & alive)
+        if turn < BANDS:
+            inside, waiting = np.flatnonzero(settled & alive), np.flatnonzero(~settled)
+            away = cKDTree(patches.points[inside]).query(patches.points[waiting])[0]
+            band = waiting[away <= (1.3 * spacing if turn < BANDS - 1 else 2 * reach)]
+            if len(band) == 0:
+                continue
+            carry(patches, inside, band)
+            settled[band] = True
+        zone = _zone(lattice, patches.points[band], reach)
+        alien = _aliens(lattice, faces, chosen_patches(patches, settled & alive), zone)
+        wall[zone] = (alien[zone, 0] > 0) | (near_means(lattice, alien, zone, GUARD)[:, 0] > GUARD_SHARE)
+        project_points(_without(lattice, wall), patches, band, 2, 0, hold)
+        alive[band] = np.isfinite(patches.error[band]) & (occupancy(sheet, patches.points[band]) >= 0.35)
+    return chosen_patches(patches, alive), _without(lattice, wall)
+
+
+def misled_patches(sheet: Mask, lattice: Lattice, faces: Floats, patches: Patches, thickness: float) -> Mask:
+    """Mask (n,) of the patches that are thinner than those about them, or near both an end and its wall.
+
+    Near an end: nearer than other patches close by, so that those along the middle of a narrow strip are not.
+    """
+    radius = float(patches.radius.max(initial=0.0))
+    reach = _reach(sheet, patches, radius + BEYOND * thickness)
+    tree, itself = cKDTree(patches.points), np.arange(len(reach))[:, None]
+    near = tree.query(patches.points, k=range(1, 65), distance_upper_bound=2.5 * thickness + 4)
+    there = near[0] < np.inf
+    thick = np.percentile(patches.half_thickness[np.where(there, near[1], itself)], 75, axis=1)
+    farthest = reach[np.where(there & (near[0] < radius), near[1], itself)].max(axis=1)
+    misled = patches.half_thickness < FULL * thick
+    near_end = np.flatnonzero(reach < 0.9 * farthest)
+    zone = _zone(lattice, patches.points[near_end], radius + thickness)
+    alien = _aliens(lattice, faces, patches, zone)
+    walls = zone[near_means(lattice, alien, zone, GUARD)[:, 0] > CLUSTER]
+    if len(walls):
+        misled[near_end] |= cKDTree(lattice.place[walls]).query(patches.points[near_end])[0] <= radius
+    return misled
+
+
+def _reach(sheet: Mask, patches: Patches, longest: float) -> Floats:
+    """How far (n,) each quadric runs on in the sheet in every direction, in thirds of the longest distance.
+
+    The border of the array is no end.
+    """
+    along, across = tangents(patches.normals)
+    reach = np.full(len(patches.points), longest)
+    last = np.array(sheet.shape[::-1]) - 1.0
+    for turn in np.arange(12) * (np.pi / 6):
+        direction = np.cos(turn) * along + np.sin(turn) * across
+        for far in (longest, longest * 2 / 3, longest / 3):
+            points, normals = on_patches(patches, far * direction)
+            left = np.zeros(len(points))
+            for level in LEVELS:
+                there = points + level * patches.half_thickness[:, None] * normals
+                left += occupancy(sheet, np.clip(there, 0, last))
+            ends = np.flatnonzero(left < 0.5 * len(LEVELS))
+            reach[ends] = np.minimum(reach[ends], far)
+    return reach
+
+
+def carry(patches: Patches, sound: Ints, misled: Ints) -> None:
+    """Put the misled patches, in place, where the sound ones nearest to them say: the median of the quadrics.
+
+    A quadric carried three voxels from one noisy patch errs by half a voxel, the median of many by a tenth.
+    """
+    rows, count = np.arange(len(misled)), min(SOURCES, len(sound))
+    near = sound[cKDTree(patches.points[sound]).query(patches.points[misled], k=range(1, count + 1))[1]]
+    for values in (patches.half_thickness, patches.noise):
+        values[misled] = np.median(values[near], axis=1)
+    offset = patches.points[misled, None] - patches.points[near]
+    height = np.einsum("nki,nki->nk", offset, patches.normals[near])
+    across = offset - height[:, :, None] * patches.normals[near]
+    places, normals = on_patches(chosen_patches(patches, near.ravel()), across.reshape(-1, 3))
+    places, normals = places.reshape(offset.shape), normals.reshape(offset.shape)
+    best = np.argmin(np.abs(height) + 0.3 * np.linalg.norm(offset, axis=2), axis=1)
+    start, facing = places[rows, best], np.einsum("nki,ni->nk", normals, normals[rows, best])
+    normals *= np.sign(facing)[:, :, None]
+    rise = np.einsum("nki,nki->nk", places - start[:, None], normals)
+    same = (np.abs(facing) > 0.8) & (np.abs(rise) < SAME_SHEET)
+    same[rows, best] = True
+    one = np.where(same, 1.0, np.nan)
+    normal = np.nanmedian(normals * one[:, :, None], axis=1)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    bending = patches.bending[near] * (np.sign(facing) * one)[:, :, None]
+    patches.points[misled] = start + np.nanmedian(rise * one, axis=1)[:, None] * normal
+    patches.normals[misled], patches.bending[misled] = normal, np.nanmedian(bending, axis=1)
+
+
+def _zone(lattice: Lattice, points: Floats, reach: float) -> Ints:
+    """Indices of the crossings in the blocks that lie within reach of any of the points."""
+    bx, by, bz = lattice.blocks
+    marked = np.zeros((bz, by, bx), dtype=bool)
+    low = np.maximum((points - reach) // BLOCK, 0).astype(np.int64)
+    high = ((points + reach) // BLOCK).astype(np.int64) + 1
+    for (x0, y0, z0), (x1, y1, z1) in zip(low, high, strict=True):
+        marked[z0:z1, y0:y1, x0:x1] = True
+    return np.flatnonzero(np.repeat(marked.ravel(), np.diff(lattice.start)))
+
+
+def _aliens(lattice: Lattice, faces: Floats, patches: Patches, zone: Ints) -> Floats:
+    """1 for each crossing (m, 1) of a zone that none of the three nearest patches explains, 0 elsewhere.
+
+    faces (m, 3): the unit normal of the mask's surface about each crossing of the lattice.
+    """
+    near = cKDTree(patches.points).query(lattice.place[zone], k=range(1, min(3, len(patches.points)) + 1))[1]
+    alien = np.zeros((len(lattice.out), 1))
+    alien[zone, 0] = _unexplained(lattice.place[zone], OUTWARD[lattice.out[zone]], faces[zone], near, patches)
+    return alien
+
+
+@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+def _unexplained(place: Any, outward: Any, faces: Any, near: Any, patches: Any) -> Any:
+    """Mask of the crossings that lie on neither face of any near patch, or face another way."""
+    alien = np.ones(len(place), dtype=np.bool_)
+    for i in prange(len(place)):
+        for j in near[i]:
+            if alien[i]:
+                alien[i] = not _on_face(place[i], outward[i], faces[i], patches, j)
+    return alien
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _on_face(place: Any, outward: Any, face: Any, patches: Any, j: Any) -> Any:
+    """Whether a crossing is as near to a face of patch j as `sum_faces` asks, and its surface as parallel."""
+    offset, normal, bending = place - patches.points[j], patches.normals[j], patches.bending[j]
+    height = np.sum(offset * normal)
+    x, y, z = offset - height * normal
+    slope = np.array((
+        bending[0] * x + bending[1] * y + bending[2] * z,
+        bending[1] * x + bending[3] * y + bending[4] * z,
+        bending[2] * x + bending[4] * y + bending[5] * z,
+    ))  # fmt: skip
+    tilt = 1 / np.sqrt(1 + np.sum(slope * slope))
+    facing = tilt * np.sum((normal - slope) * outward)
+    above = height - 0.5 * (slope[0] * x + slope[1] * y + slope[2] * z)
+    side = 1.0 if (facing if abs(facing) > 0.4 else above) > 0 else -1.0
+    residual = abs(above * tilt - side * patches.half_thickness[j])
+    parallel = side * tilt * np.sum((normal - slope) * face) > WALL_COSINE
+    return parallel and residual < 0.25 + 0.5 * abs(facing) + 2 * patches.noise[j]
+
+
+@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+def near_means(lattice: Any, values: Any, chosen: Any, reach: Any) -> Any:
+    """Means (c, k) of the values (m, k) of all crossings within reach, of at most a block, of the chosen."""
+    place, _, start, blocks = lattice
+    means = np.zeros((len(chosen), values.shape[1]))
+    for i in prange(len(chosen)):
+        x, y, z = place[chosen[i]]
+        count = 0
+        for bz in range(max(0, int((z - reach) // BLOCK)), min(blocks[2], int((z + reach) // BLOCK) + 1)):
+            for by in range(max(0, int((y - reach) // BLOCK)), min(blocks[1], int((y + reach) // BLOCK) + 1)):
+                row = (bz * blocks[1] + by) * blocks[0]
+                first = row + max(0, int((x - reach) // BLOCK))
+                last = row + min(blocks[0], int((x + reach) // BLOCK) + 1)
+                for j in range(start[first], start[last]):
+                    dx, dy, dz = place[j, 0] - x, place[j, 1] - y, place[j, 2] - z
+                    if dx * dx + dy * dy + dz * dz <= reach * reach:
+                        count += 1
+                        for k in range(values.shape[1]):
+                            means[i, k] += values[j, k]
+        for k in range(values.shape[1]):
+            means[i, k] /= count
+    return means
+
+
+def _without(lattice: Lattice, wall: Mask) -> Lattice:
+    start = np.concatenate([[0], np.cumsum(~wall)])[lattice.start]
+    return Lattice(lattice.place[~wall], lattice.out[~wall], start, lattice.blocks)
+
+
+@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+def occupancy(sheet: Any, points: Any) -> Any:
+    """The mask (n,) at points x, y, z in voxels, trilinear between voxel centres, 0 beyond the array."""
+    filled = np.zeros(len(points))
+    for i in prange(len(points)):
+        x, y, z = np.floor(points[i])
+        for corner in range(8):
+            a, b, c = int(x) + (corner & 1), int(y) + (corner >> 1 & 1), int(z) + (corner >> 2)
+            within = 0 <= a < sheet.shape[2] and 0 <= b < sheet.shape[1] and 0 <= c < sheet.shape[0]
+            if within and sheet[c, b, a]:
+                weight = (
+                    (1 - abs(points[i, 0] - a)) * (1 - abs(points[i, 1] - b)) * (1 - abs(points[i, 2] - c))
+                )
+                filled[i] += weight
+    return filled

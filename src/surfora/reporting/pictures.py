@@ -1,0 +1,258 @@
+"""Pictures of surfaces, rendered without a screen, and the figures of a report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import matplotlib.cm
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pyvista as pv
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from surfora.geometry.surface import SurfaceMesh, to_polydata
+from surfora.measures.statistics import weighted_histogram
+from surfora.measures.wedge import EVIDENCE, EXTRAPOLATED, MEASURED, UNSUPPORTED
+
+Floats = NDArray[np.float64]
+
+if sys.platform == "linux" and "DISPLAY" not in os.environ:
+    # VTK finds out by itself that there is no screen, but complains of it first.
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+
+VIEW_SIZE = (640, 480)
+NO_VALUE = "#c9ced4"
+DISTANCE_COLOURS = "viridis_r"
+CURVATURE_COLOURS = "RdBu_r"
+ACCENT = "#0b6e78"
+EVIDENCE_COLOURS = {MEASURED: "#0b6e78", EXTRAPOLATED: "#e0a136", UNSUPPORTED: "#b8433b"}
+
+
+def surface_figure(
+    mesh: SurfaceMesh, values: Floats, title: str, colours: str, limits: tuple[float, float]
+) -> Figure:
+    """A mesh seen along z and from the side that shows most of it, coloured by vertex values."""
+    figure = _two_views(mesh, values, colours, limits)
+    shown = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), colours)
+    figure.colorbar(shown, ax=figure.axes, label=title, shrink=0.8, pad=0.02)
+    return figure
+
+
+def _two_views(
+    mesh: SurfaceMesh,
+    values: Floats,
+    colours: str | matplotlib.colors.Colormap,
+    limits: tuple[float, float],
+) -> Figure:
+    poly = to_polydata(SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals))
+    poly.point_data["value"] = values
+    look = {"scalars": "value", "cmap": colours, "clim": limits, "nan_color": NO_VALUE}
+    return _views_figure([(poly, look)], mesh.vertices)
+
+
+def overview_figure(surfaces: Sequence[tuple[str, Sequence[SurfaceMesh]]]) -> Figure:
+    """All surfaces where they lie to each other, in one colour a name, from two sides."""
+    colours = [matplotlib.colormaps["tab10"](k % 10) for k in range(len(surfaces))]
+    parts = [
+        (to_polydata(SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals)), {"color": colour[:3]})
+        for (_, meshes), colour in zip(surfaces, colours, strict=True)
+        for mesh in meshes
+    ]
+    vertices = np.concatenate([mesh.vertices for _, meshes in surfaces for mesh in meshes])
+    figure = _views_figure(parts, vertices)
+    handles = [Patch(color=c, label=name) for (name, _), c in zip(surfaces, colours, strict=True)]
+    figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    return figure
+
+
+def _views_figure(parts: Sequence[tuple[Any, dict[str, Any]]], vertices: Floats) -> Figure:
+    """Meshes with their looks, seen along z and from the side that shows most of ``vertices``."""
+    figure = Figure(figsize=(8.6, 3.5), layout="constrained")
+    axes = figure.subplots(1, 2)
+    views = _rendered(parts, vertices, _directions(vertices))
+    for panel, (image, nm_per_pixel), name in zip(axes, views, ("along z", "from the side"), strict=True):
+        panel.imshow(image)
+        panel.set_title(name, fontsize=8, color="#5b6876")
+        panel.set_axis_off()
+        _draw_scale_bar(panel, nm_per_pixel)
+    return figure
+
+
+def _draw_scale_bar(panel: matplotlib.axes.Axes, nm_per_pixel: float) -> None:
+    """A bar of a round length below the picture, at most a quarter of its width."""
+    width, height = VIEW_SIZE
+    most_nm = 0.25 * width * nm_per_pixel
+    decade = 10.0 ** np.floor(np.log10(most_nm))
+    length_nm = max(step * decade for step in (1, 2, 5) if step * decade <= most_nm)
+    ends = (0, length_nm / nm_per_pixel)
+    panel.plot(ends, (height + 8, height + 8), color="#1d2733", linewidth=2, solid_capstyle="butt")
+    panel.text(ends[1] + 8, height + 8, f"{length_nm:g} nm", fontsize=7, color="#1d2733", va="center")
+    panel.set_ylim(height + 20, 0)
+
+
+def evidence_figure(mesh: SurfaceMesh, evidence: NDArray[Any]) -> Figure:
+    """A mesh from two sides: what was measured, what lies in the missing wedge, what no voxel supports."""
+    colours = matplotlib.colors.ListedColormap([EVIDENCE_COLOURS[kind] for kind in sorted(EVIDENCE)])
+    figure = _two_views(mesh, evidence.astype(np.float64), colours, (-0.5, 2.5))
+    handles = [Patch(color=EVIDENCE_COLOURS[kind], label=name) for kind, name in sorted(EVIDENCE.items())]
+    figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    return figure
+
+
+def symmetric_limits(values: Floats) -> tuple[float, float]:
+    """Colour limits around zero that cover 95 % of the finite values, and more where all have one sign:
+
+    the ends of the scale are too dark to tell such values apart.
+    """
+    finite = values[np.isfinite(values)]
+    top = float(np.quantile(np.abs(finite), 0.95)) if finite.size else 1.0
+    if finite.size and np.prod(np.sign(np.quantile(finite, (0.05, 0.95)))) > 0:
+        top *= 1.5
+    return (-top, top) if top > 0 else (-1.0, 1.0)
+
+
+def low_limits(values: Floats) -> tuple[float, float]:
+    """Colour limits from the smallest finite value to the 90th percentile."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(np.quantile(finite, 0.9))
+    return low, high if high > low else low + 1.0
+
+
+def histogram_span(values: Floats) -> tuple[float, float]:
+    """Limits of a histogram that leave out 1 % of the finite values at each end, and zero only if far."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = (float(end) for end in np.quantile(finite, (0.01, 0.99)))
+    room = 0.1 * (high - low) or 0.1 * abs(high) or 1.0
+    near_zero = 0.0 <= low < 0.5 * high
+    return 0.0 if near_zero else low - room, high + room
+
+
+def _directions(vertices: Floats) -> Sequence[tuple[Floats, Floats]]:
+    """View direction and up vector of two views: along z, and across the surface's thinnest extent."""
+    centred = vertices - vertices.mean(axis=0)
+    axes = np.linalg.eigh(centred.T @ centred)[1]
+    thin, longest = axes[:, 0], axes[:, 2]
+    if abs(thin[2]) > 0.8:  # along z is the first view already
+        thin = np.array([0.75, -0.6, 0.35])
+        longest = np.array([0.0, 0.0, 1.0])
+    return [(np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])), (thin, longest)]
+
+
+def _rendered(
+    parts: Sequence[tuple[Any, dict[str, Any]]], vertices: Floats, views: Sequence[tuple[Floats, Floats]]
+) -> list[tuple[NDArray[np.uint8], float]]:
+    """A picture (h, w, 3) of the meshes from each view, and its nm per pixel."""
+    plotter: Any = pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
+    try:
+        plotter.set_background("white")
+        plotter.enable_anti_aliasing("ssaa")
+        plotter.enable_parallel_projection()
+        for poly, look in parts:
+            plotter.add_mesh(
+                poly, smooth_shading=True, ambient=0.45, diffuse=0.6, show_scalar_bar=False, **look
+            )
+        pictures = []
+        for view in views:
+            _aim(plotter, vertices, view)
+            plotter.render()
+            image = np.array(plotter.screenshot(return_img=True))
+            pictures.append((image, 2 * float(plotter.camera.parallel_scale) / VIEW_SIZE[1]))
+        return pictures
+    finally:
+        plotter.close()
+
+
+def _aim(plotter: Any, vertices: Floats, view: tuple[Floats, Floats]) -> None:
+    """Parallel projection along a view, as large as the surface allows."""
+    direction = view[0] / np.linalg.norm(view[0])
+    right = np.cross(view[1], direction)
+    right /= np.linalg.norm(right)
+    up = np.cross(direction, right)
+    across, upward = vertices @ right, vertices @ up
+    middle = 0.5 * (vertices.min(axis=0) + vertices.max(axis=0))
+    middle = middle + right * (0.5 * (across.min() + across.max()) - middle @ right)
+    middle = middle + up * (0.5 * (upward.min() + upward.max()) - middle @ up)
+    half_height = max(0.5 * np.ptp(upward), 0.5 * np.ptp(across) * VIEW_SIZE[1] / VIEW_SIZE[0])
+    reach = float(np.linalg.norm(np.ptp(vertices, axis=0))) + 1.0
+    plotter.camera.position = tuple(middle + 2 * reach * direction)
+    plotter.camera.focal_point = tuple(middle)
+    plotter.camera.up = tuple(up)
+    plotter.camera.parallel_scale = half_height * 1.05
+    plotter.reset_camera_clipping_range()
+
+
+def histogram_figure(
+    series: Sequence[tuple[str, Floats, Floats]], axis_title: str, limits: tuple[float, float]
+) -> Figure:
+    """Area-weighted histograms of named values: share of the area against the value."""
+    figure = _figure(4.6, 3.4)
+    axes = figure.subplots()
+    bins = np.linspace(*limits, 61)
+    for name, values, areas in series:
+        axes.stairs(weighted_histogram(values, areas, bins) * 100, bins, label=name, linewidth=1.6)
+    axes.set_xlabel(axis_title)
+    axes.set_ylabel("share of the area (%)")
+    axes.set_xlim(*limits)
+    axes.set_ylim(bottom=0)
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=8)
+    axes.locator_params(axis="x", nbins=6)
+    _plain_frame(axes)
+    return figure
+
+
+def contact_rank_figure(contacts: pd.DataFrame) -> Figure:
+    """Contacts ranked by mean distance, each with its band of one standard deviation."""
+    ranked = contacts.sort_values("mean_nm").reset_index(drop=True)
+    figure = _figure(max(7.2, min(11.0, 3.0 + 0.22 * len(ranked))), 3.2)
+    axes = figure.subplots()
+    place = np.arange(1, len(ranked) + 1)
+    mean, spread = ranked["mean_nm"].to_numpy(float), ranked["sd_nm"].to_numpy(float)
+    if len(ranked) > 12:
+        axes.fill_between(place, mean - spread, mean + spread, color=ACCENT, alpha=0.22, linewidth=0)
+        axes.plot(place, mean, color=ACCENT, linewidth=1.8)
+    else:
+        axes.errorbar(
+            place, mean, yerr=spread, fmt="o", color=ACCENT, ecolor="#8fc1c5", elinewidth=6, capsize=0
+        )
+        several = ranked["kind"].nunique() > 1
+        start = shared_start([*ranked["name"], *ranked["target"]])
+        names = [
+            f"{row['name'][start:]}{' ' + row['kind'] if several else ''} → {row['target'][start:]}"
+            for _, row in ranked.iterrows()
+        ]
+        axes.set_xticks(place, names, rotation=25, ha="right", fontsize=7)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("each membrane of each contact, closest first")
+    axes.set_ylabel("mean distance ± 1 SD (nm)")
+    _plain_frame(axes)
+    return figure
+
+
+def shared_start(names: Sequence[str]) -> int:
+    """How many letters all names begin with, up to an underscore: ``te1_labels_`` of two labels."""
+    first, last = min(names), max(names)  # whatever these two share, all share
+    same = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    return first[:same].rfind("_") + 1
+
+
+def _figure(width: float, height: float) -> Figure:
+    matplotlib.rcParams["font.size"] = 9
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _plain_frame(axes: matplotlib.axes.Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6eaee", linewidth=0.8)
+    axes.set_axisbelow(True)

@@ -1,0 +1,66 @@
+"""Options that mean the same in every command of every tool."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tomocore.terminal.console import out
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"], help="where the result is written")]
+SettingsFile = Annotated[
+    Path | None,
+    Parameter(
+        name=["--settings", "-s"], help="TOML file of settings; `settings` prints one with every default"
+    ),
+]
+VoxelSize = Annotated[
+    float | None, Parameter(name="--voxel-size", help="voxel edge in nm, whatever the files' headers say")
+]
+Overwrite = Annotated[
+    bool,
+    Parameter(name="--overwrite", negative="", help="replace results that exist instead of skipping them"),
+]
+Jobs = Annotated[
+    int | None, Parameter(name=["--jobs", "-j"], help="CPU cores to use; all of them where not given")
+]
+Several = Parameter(consume_multiple=True, negative="")
+"""Marks an option that several values may follow."""
+
+
+def cores(jobs: int | None) -> int:
+    """How many CPU cores to use: as asked, at least one, else all that this process may have."""
+    if jobs is not None:
+        return max(jobs, 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(count: int) -> None:
+    """Let compiled kernels (and PyTorch, where it is loaded) use that many threads in this process."""
+    import numba
+
+    numba.set_num_threads(min(count, int(getattr(numba.config, "NUMBA_NUM_THREADS"))))  # noqa: B009
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+
+
+def write_unless_there(path: Path, overwrite: bool, write: Callable[[Path], object], hint: str = "") -> None:
+    """Write one result, or say that it is there and left alone; then what to do next."""
+    if path.exists() and not overwrite:
+        out.print(f"skipped {path}: it exists; pass --overwrite to replace it", markup=False)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+        out.print(f"wrote {path}", markup=False)
+    next_hint(hint)
+
+
+def next_hint(command: str) -> None:
+    """Say which command usually follows."""
+    if command:
+        out.print(f"next: {command}", markup=False, style="dim")

@@ -1,0 +1,57 @@
+"""What the `tomorois` commands share: sections of the settings file, options that take several values."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cyclopts import Parameter
+
+from tomocore.settings import Settings, load_section, settings_template
+from tomocore.terminal.console import InputError
+
+SECTIONS = {
+    "phantom": "tomorois.phantoms.phantom:PhantomSettings",
+    "phantom_from_labels": "tomorois.phantoms.from_labels:LabelPhantomSettings",
+    "train": "tomorois.training.loop:TrainSettings",
+    "learning_curve": "tomorois.guidance.learning_curve:LearningCurveSettings",
+    "predict": "tomorois.prediction.predict:PredictSettings",
+    "instances": "tomorois.instances.find:InstanceSettings",
+    "restrict": "tomorois.instances.restrict:RestrictSettings",
+    "crop": "tomorois.instances.crops:CropSettings",
+    "evaluate": "tomorois.evaluation.scores:EvaluateSettings",
+    "rank": "tomorois.guidance.ranking:RankSettings",
+}
+"""The sections in order and their types, loaded when asked for: some need PyTorch."""
+NEED_TORCH = ("train", "learning_curve", "predict")
+
+S = TypeVar("S", bound=Settings)
+
+
+def several(help_text: str, **more: Any) -> Parameter:
+    """An option that several values may follow."""
+    return Parameter(consume_multiple=True, negative="", help=help_text, **more)
+
+
+def section(kind: type[S], name: str, path: Path | None, **overrides: Any) -> S:
+    """The settings of one section, from a file or the defaults, with what the command line overrules."""
+    return load_section(kind, name, tuple(SECTIONS), path, **overrides)
+
+
+def template_of(name: str) -> str:
+    """One section of a settings file with every default, its meaning and its range."""
+    if name in NEED_TORCH:
+        require_torch()
+    module, kind = SECTIONS[name].split(":")
+    return settings_template(getattr(importlib.import_module(module), kind), name)
+
+
+def require_torch() -> None:
+    """InputError where PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise InputError(
+            "training and prediction need PyTorch, which is not installed; "
+            "install it with: pip install 'tomorois-surfora[rois]'"
+        )

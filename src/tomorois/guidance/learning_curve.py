@@ -1,0 +1,277 @@
+"""Is more annotation worth it: networks trained on ever more ROIs, scored on the same unseen tomograms."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from tomocore.roiset import RoiSet, read_rois, rois_from_labels
+from tomocore.settings import Settings
+from tomocore.terminal.console import InputError, Progress, no_progress
+from tomocore.volumes.formats import written_beside
+from tomorois.annotation.targets import AnnotationSettings, roi_components, training_targets
+from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
+from tomorois.evaluation.scores import EvaluateSettings
+from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.network.checkpoint import load_model
+from tomorois.pairing import roi_files, tomogram_stem
+from tomorois.prediction.predict import predict_confidence
+from tomorois.training.data import TrainingTomogram
+from tomorois.training.loop import TrainSettings
+from tomorois.training.train import train
+
+SMALL_GAIN = 0.02  # of Dice for twice the annotation, below which it is not worth it
+SCORES = {"dice_pooled": "Dice", "false_positive_rate": "false positives", "false_negative_rate": "missed"}
+
+
+class LearningCurveSettings(Settings):
+    """How many ROIs to train on, and how often."""
+
+    rois: tuple[int, ...] | None = Field(
+        None, description="Numbers of annotated ROIs to train on; unset: a quarter, half and all there are."
+    )
+    repeats: int = Field(
+        1, ge=1, le=50, description="Trainings for each number, on other ROIs and from another seed."
+    )
+
+
+@dataclass(frozen=True)
+class UnseenTomogram:
+    """A tomogram to be scored on, with its true ROIs."""
+
+    sample: TrainingTomogram
+    truth: RoiSet
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One training: what it was given, and its scores on the unseen tomograms."""
+
+    rois: int
+    tomograms: int
+    repeat: int
+    dice_pooled: float
+    false_positive_rate: float
+    false_negative_rate: float
+    threshold: float
+    steps: int
+    seconds: float
+
+
+def learning_curve(
+    samples: Sequence[TrainingTomogram],
+    unseen: Sequence[UnseenTomogram],
+    settings: TrainSettings,
+    folder: Path,
+    curve: LearningCurveSettings = LearningCurveSettings(),
+    instances: InstanceSettings = InstanceSettings(),
+    progress: Progress = no_progress,
+) -> list[CurvePoint]:
+    """A point for each number of ROIs and repeat, from networks trained alike on parts of the samples.
+
+    Every network chooses its threshold as `train` does, without the unseen tomograms. Points are written to
+    ``folder/learning_curve.csv`` one by one, and those that are there already are not trained again.
+    Raises InputError where there are fewer ROIs than asked for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "learning_curve.csv"
+    points = read_points(path)
+    counts = curve.rois or roi_steps(samples, settings.annotation)
+    wanted = [(count, repeat) for count in counts for repeat in range(curve.repeats)]
+    for done, (count, repeat) in enumerate(wanted):
+        progress(done, len(wanted))
+        if not any((point.rois, point.repeat) == (count, repeat) for point in points):
+            part = with_roi_count(samples, count, settings, repeat)
+            points.append(_point(part, unseen, settings, folder, count, repeat, instances))
+            write_points(path, points)
+    progress(len(wanted), len(wanted))
+    return [point for point in points if (point.rois, point.repeat) in wanted]
+
+
+def roi_steps(samples: Sequence[TrainingTomogram], annotation: AnnotationSettings) -> list[int]:
+    """A quarter, half and all of the ROIs that the samples hold; InputError where they hold none."""
+    total = sum(_roi_count(sample, annotation) for sample in samples)
+    if total == 0:
+        raise InputError(
+            "the tomograms to train on hold no ROI; check the labels and annotation.ignore_value"
+        )
+    return sorted({max(1, total // 4), max(1, total // 2), total})
+
+
+def split_unseen(
+    samples: Sequence[TrainingTomogram], annotation: AnnotationSettings
+) -> tuple[list[TrainingTomogram], list[TrainingTomogram]]:
+    """Tomograms to train on, and a quarter of those with ROIs, the last, to score on.
+
+    Raises InputError where fewer than two tomograms have ROIs.
+    """
+    with_rois = [k for k, sample in enumerate(samples) if _roi_count(sample, annotation)]
+    if len(with_rois) < 2:
+        raise InputError("a learning curve needs two tomograms with ROIs at least; annotate another one")
+    held = set(with_rois[-max(1, len(with_rois) // 4) :])
+    return (
+        [sample for k, sample in enumerate(samples) if k not in held],
+        [samples[k] for k in sorted(held)],
+    )
+
+
+def with_truth(
+    samples: Sequence[TrainingTomogram], truth: Sequence[Path], annotation: AnnotationSettings
+) -> list[UnseenTomogram]:
+    """The samples with their true ROIs: of the file of their name, else each connected label an ROI."""
+    by_name = {tomogram_stem(path): path for path in roi_files(list(truth), "__truth.npz")}
+    unseen = []
+    for sample in samples:
+        if sample.name in by_name:
+            rois = read_rois(by_name[sample.name], sample.tomogram.voxel_size_nm)
+        else:
+            roi = training_targets(sample.labels, annotation, sample.name).roi
+            rois = rois_from_labels(sample.tomogram.with_data(roi_components(sample.labels, roi)))
+        unseen.append(UnseenTomogram(sample, rois))
+    return unseen
+
+
+def _roi_count(sample: TrainingTomogram, annotation: AnnotationSettings) -> int:
+    roi = training_targets(sample.labels, annotation, sample.name).roi
+    return int(roi_components(sample.labels, roi).max(initial=0))
+
+
+def verdict(points: Sequence[CurvePoint]) -> str:
+    """One sentence on whether more annotation is worth it, from the last two numbers of ROIs.
+
+    What counts is the pooled Dice gained for each doubling, beside how much repeats differ.
+    """
+    counts = sorted({point.rois for point in points})
+    if len(counts) < 2:
+        return "One number of ROIs says nothing about more of them; give several with --rois."
+    fewer, most = counts[-2:]
+    (before, doubt_before), (now, doubt_now) = (_mean_and_doubt(points, n) for n in (fewer, most))
+    doubt = float(np.hypot(doubt_before, doubt_now))
+    gain, doubt = ((value / np.log2(most / fewer)) for value in (now - before, doubt))
+    told = f"From {fewer} to {most} ROIs, Dice on unseen tomograms went from {before:.2f} to {now:.2f}, "
+    told += f"{gain:+.2f} a doubling" + (f" (±{doubt:.2f})" if doubt == doubt else " (one training each)")
+    if doubt == doubt and abs(gain) < 2 * doubt > SMALL_GAIN:
+        return f"{told}: no more than repeated trainings differ; repeat more often before you annotate more."
+    if gain < SMALL_GAIN:
+        return f"{told}: more of the same would hardly help; train longer, or look at what is still wrong."
+    return f"{told}: more annotation is worth it; {2 * most} ROIs may give up to {min(1.0, now + gain):.2f}."
+
+
+def _mean_and_doubt(points: Sequence[CurvePoint], rois: int) -> tuple[float, float]:
+    """Mean Dice of the trainings with so many ROIs, and its standard error; NaN of a single one."""
+    dice = [point.dice_pooled for point in points if point.rois == rois]
+    error = np.std(dice, ddof=1) / np.sqrt(len(dice)) if len(dice) > 1 else np.nan
+    return float(np.mean(dice)), float(error)
+
+
+def with_roi_count(
+    samples: Sequence[TrainingTomogram], count: int, settings: TrainSettings, seed: int = 0
+) -> list[TrainingTomogram]:
+    """Tomograms in a drawn order until they hold ``count`` ROIs; those too many in the last are ignored."""
+    chosen: list[TrainingTomogram] = []
+    left = count
+    for index in np.random.default_rng(seed).permutation(len(samples)):
+        targets = training_targets(samples[index].labels, settings.annotation, samples[index].name)
+        numbered = roi_components(samples[index].labels, targets.roi)
+        found = int(numbered.max(initial=0))
+        if found > left:
+            labels = samples[index].labels.astype(np.int32)
+            labels[numbered > left] = settings.annotation.ignore_value
+            chosen.append(replace(samples[index], labels=labels))
+        elif found:
+            chosen.append(samples[index])
+        left -= min(found, left)
+        if left == 0:
+            return chosen
+    raise InputError(
+        f"{count} ROIs are asked for, but the labels hold {count - left}; annotate more, or ask for fewer"
+    )
+
+
+def score_model(
+    model_path: Path,
+    unseen: Sequence[UnseenTomogram],
+    annotation: AnnotationSettings = AnnotationSettings(),
+    instances: InstanceSettings = InstanceSettings(),
+) -> Evaluation:
+    """The scores of a model's ROIs, at its own threshold, on tomograms that it has not seen."""
+    model, record = load_model(model_path)
+    at_threshold = instances.model_copy(update={"threshold": record.threshold})
+    scored = []
+    for item in unseen:
+        name, tomogram = item.sample.name, item.sample.tomogram
+        confidence = predict_confidence(model, record, tomogram, membranes=item.sample.membranes)
+        counted = training_targets(item.sample.labels, annotation, name).counted
+        found = find_instances(confidence, at_threshold)
+        scored.append(
+            ScoredTomogram(name, found, item.truth, confidence, ignored=tomogram.with_data(~counted))
+        )
+    return evaluate(scored, EvaluateSettings(thresholds=(record.threshold,)), at_threshold)
+
+
+def _point(
+    part: Sequence[TrainingTomogram],
+    unseen: Sequence[UnseenTomogram],
+    settings: TrainSettings,
+    folder: Path,
+    count: int,
+    repeat: int,
+    instances: InstanceSettings,
+) -> CurvePoint:
+    seeded = settings.model_copy(update={"seed": settings.seed + repeat})
+    result = train(part, [], seeded, folder / f"rois{count}_repeat{repeat}.safetensors", resume=True)
+    scores = score_model(result.model_path, unseen, settings.annotation, instances).scores
+    return CurvePoint(
+        rois=count,
+        tomograms=len(part),
+        repeat=repeat,
+        dice_pooled=scores["dice_pooled"]["value"],
+        false_positive_rate=scores["false_positive_rate"]["value"],
+        false_negative_rate=scores["false_negative_rate"]["value"],
+        threshold=result.threshold,
+        steps=result.steps,
+        seconds=round(result.seconds, 1),
+    )
+
+
+def write_points(path: Path, points: Sequence[CurvePoint]) -> None:
+    """Write the points as CSV, one a row."""
+    with written_beside(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [part.name for part in fields(CurvePoint)])
+        writer.writeheader()
+        writer.writerows(asdict(point) for point in points)
+
+
+def read_points(path: Path) -> list[CurvePoint]:
+    """The points of a CSV written by ``write_points``; none where there is no file."""
+    if not path.is_file():
+        return []
+    whole = {"rois", "tomograms", "repeat", "steps"}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    numbers: list[dict[str, Any]] = [
+        {name: int(value) if name in whole else float(value) for name, value in row.items()} for row in rows
+    ]
+    return [CurvePoint(**row) for row in numbers]
+
+
+def learning_curve_figure(points: Sequence[CurvePoint]) -> Figure:
+    """Each score against the number of annotated ROIs: every training a dot, their means a line."""
+    figure = Figure(figsize=(9.0, 3.2), layout="constrained")
+    counts = sorted({point.rois for point in points})
+    for axes, (name, title) in zip(figure.subplots(1, len(SCORES)), SCORES.items(), strict=True):
+        values = {n: [getattr(point, name) for point in points if point.rois == n] for n in counts}
+        for n in counts:
+            axes.plot([n] * len(values[n]), values[n], "o", color="0.6", markersize=4)
+        axes.plot(counts, [np.nanmean(values[n]) for n in counts], "-o", color="tab:blue")
+        axes.set(xlabel="annotated ROIs", ylabel=title, ylim=(0, 1), xscale="log")
+        axes.set_xticks(counts, [str(n) for n in counts])
+        axes.grid(alpha=0.3)
+    return figure

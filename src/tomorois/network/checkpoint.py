@@ -1,0 +1,125 @@
+"""Model files and training states: one .safetensors each, nothing pickled, the header says all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from tomocore.settings import Settings
+from tomocore.terminal.console import InputError
+from tomocore.volumes.formats import written_beside
+from tomorois.network.intensity import IntensitySettings
+from tomorois.network.membrane_input import MembraneSettings
+from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+
+MODEL_FORMAT = "tomorois-msdnet"
+STATE_FORMAT = "tomorois-training-state"
+FORMAT_VERSION = 1
+HEADER_KEY = "tomorois"
+
+
+class ModelRecord(Settings):
+    """What a model was trained on and how its confidences are meant; travels in the model file."""
+
+    voxel_size_nm: float = Field(gt=0, description="Voxel edge that the network sees, in nm, after binning.")
+    bin_factor: int = Field(default=1, ge=1, description="Voxels a side averaged into one in training.")
+    intensity: IntensitySettings = Field(
+        default=IntensitySettings(), description="Polarity and normalisation of the training tomograms."
+    )
+    membranes: MembraneSettings = Field(
+        default=MembraneSettings(), description="How membranes beside the tomogram become input."
+    )
+    threshold: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Confidence from which a voxel counts as ROI, chosen on validation.",
+    )
+    skewness: float | None = Field(
+        default=None, description="Mean skewness of the training tomograms after normalisation, without unit."
+    )
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="Training record: inputs, settings, versions, times, scores."
+    )
+
+
+def checkpoint_beside(model_path: Path) -> Path:
+    """Where the training of a model keeps the state that it can go on from."""
+    return model_path.with_name(f"{model_path.stem}.training.safetensors")
+
+
+def save_model(path: Path, model: MSDNet, record: ModelRecord) -> None:
+    """Write weights, configuration and record as one .safetensors file, renamed into place."""
+    header = {"config": model.config.model_dump(mode="json"), "record": record.model_dump(mode="json")}
+    _save(path, model.state_dict(), MODEL_FORMAT, header)
+
+
+def load_model(path: Path) -> tuple[MSDNet, ModelRecord]:
+    """The network, ready to predict on the CPU, and its record.
+
+    Raises InputError where the file is missing, cut short, or no model of this program.
+    """
+    tensors, header = _load(path, MODEL_FORMAT, "model file of TomoROIS; make one with: tomorois train")
+    try:
+        model = MSDNet(MSDNetConfig.model_validate(header["config"]))
+        record = ModelRecord.model_validate(header["record"])
+        model.load_state_dict(tensors)
+    except (KeyError, ValidationError, RuntimeError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: weights and header do not fit ({problem}); train the model again"
+        ) from error
+    return model.eval(), record
+
+
+def save_training_state(path: Path, tensors: dict[str, Tensor], info: dict[str, Any]) -> None:
+    """Write all that a resumed training needs, bit for bit: named tensors and JSON values."""
+    _save(path, tensors, STATE_FORMAT, {"info": info})
+
+
+def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and values of `save_training_state`; InputError where the file is not one."""
+    tensors, header = _load(path, STATE_FORMAT, "training state; start the training without --resume")
+    return tensors, header["info"]
+
+
+def _save(path: Path, tensors: dict[str, Tensor], kind: str, header: dict[str, Any]) -> None:
+    header = {"format": kind, "format_version": FORMAT_VERSION, **header}
+    metadata = {HEADER_KEY: json.dumps(header, sort_keys=True)}  # one key: the library shuffles several
+    # Written by Python, whose errors name a full disk; the library's own file writer hides it.
+    content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
+    with written_beside(path) as beside:
+        beside.write_bytes(content)
+
+
+def _load(path: Path, kind: str, wanted: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of a {wanted}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = _header(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(
+            f"{path}: damaged or no .safetensors file ({error}); copy or write it again"
+        ) from error
+    if header.get("format") != kind:
+        raise InputError(f"{path}: a .safetensors file, but not a {wanted}")
+    version = header.get("format_version", 0)
+    if version > FORMAT_VERSION:
+        raise InputError(f"{path}: written in format {version}, newer than this program; update it")
+    return tensors, header
+
+
+def _header(metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata.get(HEADER_KEY, "{}"))
+    except json.JSONDecodeError:
+        return {}
+    return header if isinstance(header, dict) else {}

@@ -1,0 +1,4 @@
+"""The `tomosurf` command: parse, call one function at the level of files, say what it returned.
+
+Read `app` first.
+"""

@@ -1,0 +1,105 @@
+"""Distances against closed forms and a plain twin; sides, sight and contact areas."""
+
+import numpy as np
+import pytest
+import pyvista as pv
+import shapes
+
+from surfora.geometry.surface import SurfaceMesh
+from surfora.measures.distance import (
+    DistanceSettings,
+    closest_points_on_triangles,
+    distance_summary,
+    surface_distance,
+)
+from tomocore.terminal.console import InputError
+
+
+def sphere_mesh(radius_nm, centre_nm=(300.0, -200.0, 500.0), edge_nm=1.5):
+    shape = shapes.sphere(radius_nm=radius_nm)
+    vertices, faces = shape.mesh(edge_nm)
+    outward = shape.normals(vertices)
+    return SurfaceMesh(vertices - vertices.mean(axis=0) + centre_nm, faces, outward)
+
+
+def plain_closest(point, corner):
+    """Nearest point of one triangle by trying its inside, its three edges and nothing clever."""
+    a, b, c = corner
+    normal = np.cross(b - a, c - a)
+    foot = point - normal * (np.dot(point - a, normal) / np.dot(normal, normal))
+    sides = [np.dot(np.cross(q - p, foot - p), normal) for p, q in ((a, b), (b, c), (c, a))]
+    candidates = [foot] if min(sides) >= 0 else []
+    for p, q in ((a, b), (b, c), (c, a)):
+        t = np.clip(np.dot(point - p, q - p) / np.dot(q - p, q - p), 0, 1)
+        candidates.append(p + t * (q - p))
+    return min(candidates, key=lambda candidate: np.linalg.norm(candidate - point))
+
+
+def test_nearest_point_of_a_triangle_equals_the_plain_twin():
+    rng = np.random.default_rng(5)
+    points, corners = rng.normal(size=(3000, 3)) * 2, rng.normal(size=(3000, 3, 3))
+    expected = np.array([plain_closest(p, c) for p, c in zip(points, corners, strict=True)])
+    np.testing.assert_allclose(closest_points_on_triangles(points, corners), expected, atol=1e-9)
+
+
+def test_concentric_spheres_far_from_the_origin():
+    inner, outer = sphere_mesh(20.0), sphere_mesh(32.0)
+    there = surface_distance(inner, outer)
+    # Flat triangles cut inside the outer sphere: at most edge² / (8 r) too near, never too far.
+    assert (there.distance_nm <= 12 + 1e-9).all()
+    assert (there.distance_nm >= 12 - 1.5**2 / 32).all()
+    assert (there.side == 1).all()
+    assert there.facing_deg.max() < 5
+    assert there.is_seen.all()
+    back = surface_distance(outer, inner)
+    assert (back.side == -1).all()
+    assert back.facing_deg.min() > 175
+
+
+def test_result_does_not_depend_on_the_place_in_the_field_of_view():
+    near = surface_distance(sphere_mesh(10.0, (0, 0, 0)), sphere_mesh(15.0, (1, 2, 3)))
+    far = surface_distance(sphere_mesh(10.0, (2000, 1500, 900)), sphere_mesh(15.0, (2001, 1502, 903)))
+    np.testing.assert_allclose(near.distance_nm, far.distance_nm, atol=1e-5)
+
+
+def test_own_membrane_in_the_way_hides_the_target():
+    poly = pv.Plane(direction=(0, 0, 1), i_size=40, j_size=40, i_resolution=30, j_resolution=30).triangulate()
+    sheet = np.asarray(poly.points, float)
+    faces = np.asarray(poly.regular_faces, np.int64)
+    raised = 1.1 * sheet + np.array([0.4, 0.2, 5.0])  # so that no ray runs through its edges
+    both = SurfaceMesh(np.concatenate([sheet, raised]), np.concatenate([faces, faces + len(sheet)]))
+    target = SurfaceMesh(1.3 * sheet + np.array([0.0, 0.0, 12.0]), faces)
+    distances = surface_distance(both, target)
+    lower, upper = np.arange(len(sheet)), np.arange(len(sheet), 2 * len(sheet))
+    np.testing.assert_allclose(distances.distance_nm[lower], 12)
+    np.testing.assert_allclose(distances.distance_nm[upper], 7)
+    assert not distances.is_seen[lower].any()
+    assert distances.is_seen[upper].all()
+    assert distance_summary(both, distances)["seen_share"] == pytest.approx(1.21 / 2.21)
+
+
+def test_contact_area_of_a_sphere_over_a_plane():
+    """A sphere whose lowest point is h above a plane: below distance d lies a cap of area 2πr(d − h)."""
+    radius, gap, limit = 30.0, 8.0, 20.0
+    sphere = sphere_mesh(radius, (50, 60, 70 + radius + gap))
+    poly = pv.Plane(center=(50, 60, 70), direction=(0, 0, 1), i_size=300, j_size=300).triangulate()
+    plane = SurfaceMesh(np.asarray(poly.points, float), np.asarray(poly.regular_faces, np.int64))
+    settings = DistanceSettings(contact_distance_nm=limit)
+    summary = distance_summary(sphere, surface_distance(sphere, plane, settings), settings)
+    assert summary["contact_area_nm2"] == pytest.approx(2 * np.pi * radius * (limit - gap), rel=0.03)
+    assert summary["contact_mean_nm"] == pytest.approx((gap + limit) / 2, abs=0.3)  # uniform in height
+    assert summary["min_nm"] == pytest.approx(gap, abs=0.05)
+    assert summary["mean_nm"] == pytest.approx(gap + radius, rel=0.005)
+    assert summary["q25_nm"] < summary["median_nm"] < summary["q75_nm"]
+
+
+def test_no_contact_has_no_contact_mean():
+    summary = distance_summary(sphere_mesh(5.0), surface_distance(sphere_mesh(5.0), sphere_mesh(60.0)))
+    assert summary["contact_area_nm2"] == 0
+    assert np.isnan(summary["contact_mean_nm"])
+
+
+def test_a_surface_without_triangles_is_refused():
+    empty = SurfaceMesh(np.zeros((3, 3)), np.empty((0, 3), np.int64))
+    with pytest.raises(InputError, match="no triangles"):
+        surface_distance(sphere_mesh(5.0), empty)

@@ -1,0 +1,155 @@
+"""`tomosurf` as a user runs it: a project from its template to its report, resumed and refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import refusal_of, run_command
+
+from tomocore.roiset import rois_from_labels, write_rois_archive
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
+
+pytestmark = pytest.mark.slow
+
+EDGE_NM = 2.0
+SHAPE = (40, 56, 56)
+CENTRES_NM = ((40.0, 56.0, 30.0), (40.0, 56.0, 82.0))
+RADIUS_NM = 20.0
+GAP_NM = CENTRES_NM[1][2] - CENTRES_NM[0][2] - 2 * RADIUS_NM
+
+
+def two_vesicles(seed):
+    """Two spheres 12 nm apart, dark in noise: tomogram, membranes 1 and 2, and the contact between them."""
+    z, y, x = np.indices(SHAPE) * EDGE_NM
+    membranes = np.zeros(SHAPE, np.int16)
+    depth = []
+    for label, (cz, cy, cx) in enumerate(CENTRES_NM, start=1):
+        distance = np.sqrt((z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2) - RADIUS_NM
+        membranes[np.abs(distance) <= 2.5] = label
+        depth.append(distance)
+    contact = ((depth[0] > -2.5) & (depth[1] > -2.5) & (depth[0] + depth[1] < 22)).astype(np.int16)
+    noise = np.random.default_rng(seed).normal(size=SHAPE)
+    tomogram = (noise - 4 * (membranes > 0) - 3 * contact).astype(np.float32)
+    return tuple(Volume(data, EDGE_NM) for data in (tomogram, membranes, contact))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with two tomograms, their membranes and truth, a trained model and a project file."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("tomograms", "membranes", "labels"):
+        (folder / name).mkdir()
+    for seed in (1, 2):
+        tomogram, membranes, contact = two_vesicles(seed)
+        write_volume(folder / "tomograms" / f"t{seed}.mrc", tomogram)
+        write_volume(folder / "membranes" / f"t{seed}__membranes.mrc", membranes)
+        write_volume(folder / "labels" / f"t{seed}__labels.mrc", contact)
+        write_rois_archive(folder / "labels" / f"t{seed}__truth.npz", rois_from_labels(contact))
+    (folder / "s.toml").write_text(
+        "[train]\nbin_factor = 1\npatch_voxels = 24\nsteps = 120\n"
+        "[train.network]\nlayers = 6\ndilations = [1, 2]\n"
+    )
+    words = ("--tomograms", "tomograms", "--labels", "labels", "-o", "model.safetensors", "-s", "s.toml")
+    assert run_command("tomorois", "train", *words, cwd=folder).returncode == 0
+    (folder / "project.toml").write_text('truth = "labels"\n[instances]\nsplit = "contacts"\n')
+    return folder
+
+
+def test_from_project_file_to_report(project):
+    assert run_command("tomosurf", "validate", project).returncode == 0
+    result = run_command("tomosurf", "run", project)
+    assert result.returncode == 0, result.stdout + result.stderr
+    results = project / "results"
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert metrics["counts"]["fn"] == 0
+    rois = pd.read_csv(results / "rois.csv")
+    assert set(rois["tomogram"]) == {"t1", "t2"}
+    assert set(rois["membranes"]) == {"1:2"}
+    distances = pd.read_csv(results / "distances.csv")
+    assert len(distances) == 2 * len(rois)
+    assert distances["min_nm"].to_numpy() == pytest.approx(GAP_NM, abs=0.4)
+    surfaces = pd.read_csv(results / "surfaces.csv")
+    radius = 1 / surfaces["mean_curvature_median_per_nm"]
+    assert radius.to_numpy() == pytest.approx(RADIUS_NM, rel=0.05)
+    html = (results / "report.html").read_text()
+    assert "https://" not in html
+    assert "Scores against the truth" in html
+
+    status = run_command("tomosurf", "status", project)
+    assert status.stdout.count("done") == 6
+    before = (results / "confidence" / "t1__confidence.mrc").stat().st_mtime_ns
+    assert run_command("tomosurf", "run", project).returncode == 0
+    assert (results / "confidence" / "t1__confidence.mrc").stat().st_mtime_ns == before
+
+
+def test_a_new_project_file_holds_every_setting(tmp_path):
+    assert run_command("tomosurf", "new", tmp_path / "mine").returncode == 0
+    text = (tmp_path / "mine" / "project.toml").read_text()
+    assert "[surfora.curvature]" in text
+    assert "exists already" in refusal_of(run_command("tomosurf", "new", tmp_path / "mine"))
+
+
+def test_validate_says_all_that_is_wrong_at_once(project, tmp_path):
+    (tmp_path / "tomograms").mkdir()
+    write_volume(tmp_path / "tomograms" / "t7.mrc", two_vesicles(7)[0])
+    (tmp_path / "project.toml").write_text("")
+    line = refusal_of(run_command("tomosurf", "validate", tmp_path))
+    assert "model.safetensors: no such model" in line
+    assert "t7__membranes.mrc: no such file" in line
+
+
+def test_one_tomogram_without_membranes_does_not_stop_the_other(project, tmp_path):
+    for name in ("tomograms", "membranes"):
+        (tmp_path / name).mkdir()
+    tomogram, membranes, _ = two_vesicles(1)
+    for stem in ("a", "b"):
+        write_volume(tmp_path / "tomograms" / f"{stem}.mrc", tomogram)
+    write_volume(tmp_path / "membranes" / "b__membranes.mrc", membranes)
+    model = (project / "model.safetensors").resolve()
+    (tmp_path / "project.toml").write_text(f'model = "{model}"\n[instances]\nsplit = "contacts"\n')
+    result = run_command("tomosurf", "run", tmp_path)
+    assert result.returncode == 1
+    assert "a__membranes" in result.stderr
+    assert (tmp_path / "results" / "surfaces" / "b" / "report.html").exists()
+    assert "FAILED" in (tmp_path / "results" / "report.html").read_text()
+
+
+def test_a_second_model_draws_the_membranes_that_the_first_one_sees(project, tmp_path):
+    tomograms, drawing = project / "tomograms", tmp_path / "membranes.safetensors"
+    short = (project / "s.toml").read_text().replace("120", "60")
+    (tmp_path / "s.toml").write_text(short)
+    labels = sorted((project / "membranes").glob("*.mrc"))
+    words = ("train", "--tomograms", tomograms, "--labels", *labels, "-o", drawing, "-s", "s.toml")
+    assert run_command("tomorois", *words, cwd=tmp_path).returncode == 0
+    assert run_command("tomorois", "predict", drawing, tomograms, "-o", "drawn", cwd=tmp_path).returncode == 0
+    words = (
+        "--labels",
+        project / "labels",
+        "--membranes",
+        "drawn",
+        "-o",
+        "model.safetensors",
+        "-s",
+        "s.toml",
+    )
+    result = run_command("tomorois", "train", "--tomograms", tomograms, *words, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    settings = {"tomograms": [str(tomograms / "t1.mrc")], "membranes": str(project / "membranes")}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    (tmp_path / "project.toml").write_text("\n".join([*lines, 'membrane_model = "other.safetensors"']))
+    assert "other.safetensors: no such model" in refusal_of(run_command("tomosurf", "validate", tmp_path))
+    blind = json.dumps(str((project / "model.safetensors").resolve()))
+    drawn = f'membrane_model = "{drawing.name}"'
+    (tmp_path / "project.toml").write_text("\n".join([*lines, drawn, f"model = {blind}"]))
+    assert "trained without membranes" in refusal_of(run_command("tomosurf", "run", tmp_path))
+    (tmp_path / "project.toml").write_text("\n".join([*lines, drawn]))
+    result = run_command("tomosurf", "run", tmp_path)
+    assert result.returncode == 0, result.stderr
+    by_hand, by_project = (
+        read_volume(tmp_path / name).data
+        for name in ("drawn/t1__confidence.mrc", "results/drawn/t1__membranes.mrc")
+    )
+    np.testing.assert_array_equal(by_project, by_hand)
+    assert len(pd.read_csv(tmp_path / "results" / "rois.csv")) >= 1
