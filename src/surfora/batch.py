@@ -22,19 +22,12 @@ from surfora.measures.pairs import (
 from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import surface_row, write_table
+from tomocore.contract import Batch, InputError, about, one_line
+from tomocore.files import remove_leftovers, writable_folder
 from tomocore.page import shown
 from tomocore.provenance import RunRecord, recorded_run
-from tomocore.terminal.console import (
-    Batch,
-    InputError,
-    about,
-    one_line,
-    out,
-    progress_bar,
-    writable_folder,
-)
+from tomocore.terminal.console import Terminal, out, progress_bar
 from tomocore.terminal.options import next_hint, use_threads
-from tomocore.volumes.formats import remove_leftovers
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +77,7 @@ def run_masks(request: RunRequest, settings: SurforaSettings) -> Batch:
 
 
 def _run_in_folder(request: RunRequest, settings: SurforaSettings) -> Batch:
-    batch = Batch()
+    batch = Batch(Terminal())
     with recorded_run("surfora run", settings) as record:
         found = _all_membranes(request, settings, record, batch)
         if not found and batch.failed:

@@ -28,9 +28,9 @@ from surfora.meshing.ballpivot import MeshSettings, mesh_points
 from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
 from surfora.orientation.jet_normals import jet_normals
 from surfora.orientation.orient import Orientation, OrientSettings, orient_normals
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.provenance import RunRecord
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
-from tomocore.volumes.formats import written_beside
+from tomocore.files import written_beside
 
 FIGURE_DPI = 110
 

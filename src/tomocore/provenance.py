@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tomocore.contract import with_subject
+from tomocore.files import written_beside
 from tomocore.settings import Settings
-from tomocore.terminal.console import with_subject
-from tomocore.volumes.formats import written_beside
 
 VERSIONED = ("tomorois-surfora", "numpy", "scipy", "numba", "open3d-cpu", "open3d", "vtk", "torch")
 PACKAGES = ("tomocore", "tomorois", "surfora", "tomosurf")

@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
+from tomocore.files import written_beside
 from tomocore.volumes import formats
-from tomocore.volumes.formats import written_beside
 from tomocore.volumes.volume import Volume, index_to_world
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticUndefined
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 class Settings(BaseModel):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tomocore.contract import InputError
 from tomocore.roiset import RoiSet, read_rois, union_mask
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import VolumeHeader, inspect_volume, read_volume, volume_stem
 from tomorois.network.intensity import CLEAR_SKEWNESS, intensity_skewness
 

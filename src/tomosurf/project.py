@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import Field
 
 from surfora.pipeline import SurforaSettings
+from tomocore.contract import InputError
 from tomocore.settings import Settings, load_settings, settings_template
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import inspect_volume, volume_files, volume_stem
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surfora.batch import RunRequest, run_masks
+from tomocore.contract import Batch, InputError, about
+from tomocore.files import remove_leftovers, require_writable_folder
 from tomocore.provenance import recorded_run
 from tomocore.roiset import read_rois, write_rois
-from tomocore.terminal.console import Batch, InputError, about, out, progress_bar, require_writable_folder
+from tomocore.terminal.console import Terminal, out, progress_bar
 from tomocore.terminal.options import use_threads
-from tomocore.volumes.formats import read_volume, remove_leftovers
+from tomocore.volumes.formats import read_volume
 from tomorois.instances.find import find_instances
 from tomosurf.project import Project, TomogramPlan
 
@@ -55,7 +57,7 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
         )
     remove_leftovers(require_writable_folder(project.output))
     use_threads(jobs)
-    batch = Batch()
+    batch = Batch(Terminal())
 
     def one(plan: TomogramPlan) -> None:
         out.print(f"{plan.stem}:", markup=False)

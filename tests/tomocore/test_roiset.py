@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.ndimage import distance_transform_edt
 
+from tomocore.contract import InputError
 from tomocore.roiset import (
     RoiSet,
     box_with_margin,
@@ -20,7 +21,6 @@ from tomocore.roiset import (
     write_rois,
     write_rois_archive,
 )
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import Field
 
+from tomocore.contract import InputError
 from tomocore.settings import Settings, load_settings, settings_template
-from tomocore.terminal.console import InputError
 
 
 class Inner(Settings):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tomocore.contract import InputError
 from tomocore.roiset import rois_from_masks, write_rois_archive
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.info import describe_values, inspect_file, report_lines

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomorois.pairing import (
     labels_of,
     made_by,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
+from tomocore.contract import InputError
 from tomocore.settings import Settings, load_section, load_settings, settings_template
-from tomocore.terminal.console import InputError, leave, out, progress_bar
+from tomocore.terminal.console import leave, out, progress_bar, status_of
 from tomocore.terminal.options import (
     Jobs,
     Output,
@@ -98,7 +99,7 @@ def run(
         overwrite=overwrite,
     )
     batch = run_masks(request, load_settings(SurforaSettings, settings))
-    return batch.exit_status()
+    return status_of(batch)
 
 
 @app.command(sort_key=2)

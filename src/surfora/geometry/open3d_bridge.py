@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import IO
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 log = logging.getLogger(__name__)
 

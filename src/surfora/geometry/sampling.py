@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tomocore.terminal.console import InputError
-from tomocore.volumes.formats import written_beside
+from tomocore.contract import InputError
+from tomocore.files import written_beside
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

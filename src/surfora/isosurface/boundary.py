@@ -27,8 +27,8 @@ from surfora.isosurface.fit import adjacency, fit_patches, neighbour_means
 from surfora.isosurface.levelset import OBSTACLE, TUBE, Grid, curvature_flow
 from surfora.isosurface.pinholes import without_pinholes
 from surfora.masks.cleaning import mask_box
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomocore.volumes.volume import index_to_world
 
 Mask = NDArray[np.bool_]

@@ -14,8 +14,8 @@ from scipy.spatial import cKDTree
 from surfora.geometry.open3d_bridge import import_open3d, without_chatter
 from surfora.geometry.surface import Floats, Ints, SurfaceMesh, vertex_normals
 from surfora.orientation.jet_normals import nearest_neighbours
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 
 MEMBRANE = "membrane"  # name of the vertex array that numbers the separate membranes
 FEWEST_POINTS = 30  # a piece with fewer vertices is its own proxy

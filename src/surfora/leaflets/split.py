@@ -25,8 +25,8 @@ from surfora.geometry.surface import (
 )
 from surfora.leaflets.proxy import MEMBRANE, membrane_numbers
 from surfora.measures.distance import surface_distance
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 
 DIRECTION, HEIGHT = "normal of the middle", "height over the middle"  # names of passing vertex arrays
 INLAND_COSINE, USUAL_OF, MOST_INLAND = 0.9, 9, 20_000  # what the usual height over the middle is read from

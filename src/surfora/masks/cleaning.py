@@ -14,8 +14,8 @@ from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from pydantic import Field
 from scipy.ndimage import find_objects
 
 from surfora.geometry.surface import SurfaceMesh
+from tomocore.contract import InputError
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, read_rois
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import read_volume, volume_stem
 from tomocore.volumes.volume import Volume, world_to_index
 

@@ -41,8 +41,8 @@ from surfora.measures.jets import (
     TWIST,
     jet_table,
 )
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 
 ORDERS = (2, 4)
 BLOCK = 65536

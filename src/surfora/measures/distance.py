@@ -12,8 +12,8 @@ from pydantic import Field
 from surfora.geometry.open3d_bridge import import_open3d
 from surfora.geometry.surface import Floats, Ints, SurfaceMesh, vertex_areas_nm2, vertex_normals
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 
 QUANTILES = {"q05_nm": 0.05, "q25_nm": 0.25, "median_nm": 0.5, "q75_nm": 0.75, "q95_nm": 0.95}
 

@@ -23,7 +23,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from surfora.geometry.surface import Floats, Ints, boundary_edges, vertex_normals
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 TASKS = 32
 """Portions that a parallel kernel deals out to the threads; results do not depend on it."""

@@ -12,8 +12,8 @@ from typing import Any
 from surfora.geometry.surface import SurfaceMesh, read_mesh, read_notes, write_surface
 from surfora.measures.distance import DistanceSettings, distance_summary, surface_distance
 from surfora.reporting.tables import distance_evidence_columns
+from tomocore.contract import InputError
 from tomocore.provenance import RunRecord
-from tomocore.terminal.console import InputError
 
 Pair = tuple[str, str]
 

@@ -31,8 +31,8 @@ from surfora.geometry.surface import (
 )
 from surfora.measures.geodesics import ball, new_front, spatial_order, triangle_fans
 from surfora.measures.jets import HEIGHT, OFFSET, jet_table
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 
 ORDER = 4
 REACH_TAPERS = 2.0

@@ -31,8 +31,8 @@ from surfora.medial.projection import (
     tangents,
 )
 from surfora.medial.rims import occupancy, without_end_walls
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 
 log = logging.getLogger(__name__)
 

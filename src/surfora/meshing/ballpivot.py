@@ -23,8 +23,8 @@ from surfora.meshing.loops import (
     split_bow_ties,
 )
 from surfora.meshing.pivot_kernel import EMPTY, Cloud, Front, Limits, Rows, pivot_pass, visit_points
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from numba import get_num_threads, njit
 from numpy.typing import NDArray
 
 from surfora.geometry.surface import Floats, Ints
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume, world_to_index
 
 Mask = NDArray[np.bool_]

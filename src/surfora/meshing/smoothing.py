@@ -19,8 +19,8 @@ from surfora.geometry.surface import (
     face_cross_products,
     vertex_normals,
 )
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 
 
 class SmoothSettings(Settings):

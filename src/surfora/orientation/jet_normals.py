@@ -9,7 +9,7 @@ from numba import njit, prange
 from scipy.spatial import cKDTree
 
 from surfora.geometry.surface import Floats, Ints
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 DEFAULT_NEIGHBOURS = 36
 """A disc of about 3 spacings: averages 0.3 voxel of noise, tells two sheets 2 spacings apart."""

@@ -35,8 +35,8 @@ from surfora.orientation.sides import (
     lumen_side,
     partner_side,
 )
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 
 log = logging.getLogger(__name__)
 

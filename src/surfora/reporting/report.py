@@ -26,9 +26,9 @@ from surfora.reporting.pictures import (
     symmetric_limits,
 )
 from surfora.reporting.tables import COLUMN_MEANINGS, read_table
+from tomocore.contract import InputError
 from tomocore.page import Picture, Section, picture_of_figure, shown, table_of, write_page
 from tomocore.provenance import read_record
-from tomocore.terminal.console import InputError
 
 EVIDENCE_COLUMNS = (
     "name",

@@ -21,7 +21,7 @@ from surfora.geometry.surface import (
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
-from tomocore.volumes.formats import written_beside
+from tomocore.files import written_beside
 
 COLUMN_MEANINGS = {
     "name": "the surface; also the start of its files' names",

@@ -8,16 +8,14 @@ gives one.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
+from tomocore.files import available_memory_bytes, written_beside
 from tomocore.volumes.header import READABLE, Loader, VolumeHeader
 from tomocore.volumes.mrc import MRC_ENDINGS, open_mrc, write_mrc, write_mrc_gz
 from tomocore.volumes.omezarr import open_zarr, write_zarr
@@ -70,42 +68,6 @@ def write_volume(path: Path, volume: Volume) -> None:
         writer(beside, volume.with_data(data))
 
 
-@contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that is renamed onto it on success and removed on failure."""
-    beside = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield beside
-        if beside.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(beside, path)
-    finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        else:
-            beside.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Delete what processes that are no more left half-written in a folder (see `written_beside`)."""
-    for path in folder.glob(".*-*"):
-        owner = path.name[1:].split("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            path.unlink() if path.is_file() else shutil.rmtree(path)
-
-
-def _is_running(process: int) -> bool:
-    if os.name == "nt":  # where signal 0 would end the process
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 def storable(data: np.ndarray[Any, Any], path: Path) -> np.ndarray[Any, Any]:
     """The voxels in a type that an MRC file holds (int8, int16, uint16, float32)."""
     if data.dtype == bool:
@@ -155,17 +117,6 @@ def _is_volume_name(path: Path) -> bool:
 def _is_what(path: Path, what: str) -> bool:
     stem = volume_stem(path)
     return stem.endswith(f"__{what}") if what else "__" not in stem
-
-
-def available_memory_bytes() -> int:
-    """Bytes of memory that can be had now, or a generous guess where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return 8 * 2**30
 
 
 def _open(path: Path) -> tuple[VolumeHeader, Loader]:

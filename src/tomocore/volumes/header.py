@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 ANGSTROM_PER_NM = 10.0
 NM_PER_UNIT = {

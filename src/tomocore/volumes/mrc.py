@@ -11,7 +11,7 @@ from typing import Any
 import mrcfile
 import numpy as np
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.header import ANGSTROM_PER_NM, Loader, VolumeHeader, checked_header
 from tomocore.volumes.volume import Volume
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tifffile
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.header import NM_PER_UNIT, Loader, VolumeHeader, checked_header
 from tomocore.volumes.volume import Volume
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 from tomocore.volumes.volume import Volume
 
 Bools = NDArray[np.bool_]

@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from tomocore.contract import Batch, InputError, about
+from tomocore.files import require_writable_folder, writable_folder, written_beside
 from tomocore.page import shown
 from tomocore.provenance import file_hash
 from tomocore.roiset import read_rois, write_rois
-from tomocore.terminal.console import (
-    Batch,
-    InputError,
-    about,
-    leave,
-    out,
-    progress_bar,
-    require_writable_folder,
-    writable_folder,
-)
+from tomocore.terminal.console import Terminal, leave, out, progress_bar, status_of
 from tomocore.terminal.options import (
     Jobs,
     Output,
@@ -38,7 +31,6 @@ from tomocore.volumes.formats import (
     volume_files,
     volume_stem,
     write_volume,
-    written_beside,
 )
 from tomorois.cli.options import SECTIONS, require_torch, section, several, template_of
 from tomorois.cli.training import learning_curve, phantom, rank, train
@@ -109,7 +101,7 @@ def predict(
     paths = volume_files(tomograms)
     sides = membranes_of(paths, membrane_files(membranes or []))
     facts = {"model": model.name, "model_sha256": file_hash(model), "threshold": record.threshold}
-    batch = Batch()
+    batch = Batch(Terminal())
     logging.getLogger("tomorois.prediction.predict").setLevel(
         logging.INFO
     )  # it says what memory a run will take
@@ -144,7 +136,7 @@ def predict(
     with writable_folder(output):
         batch.each(paths, one)
     next_hint(f"tomorois instances {output} -o rois" if batch.has_results else "")
-    return batch.exit_status()
+    return status_of(batch)
 
 
 @app.command(sort_key=4)
@@ -173,7 +165,7 @@ def instances(
     maps = volume_files(confidence, "confidence")
     partners = membranes_of(maps, volume_files(membranes or [], "membranes"))
     asked = _instance_settings(settings, threshold, split, membranes)
-    batch = Batch()
+    batch = Batch(Terminal())
 
     def one(path: Path) -> None:
         stem = tomogram_stem(path)
@@ -191,7 +183,7 @@ def instances(
         batch.each(maps, one)
     follows = "tomorois restrict MEMBRANES --rois ROIS -o OUT, or surfora run MEMBRANES --rois ROIS -o DIR"
     next_hint(follows if batch.has_results else "")
-    return batch.exit_status()
+    return status_of(batch)
 
 
 @app.command(sort_key=6)
@@ -279,7 +271,7 @@ def info(files: Annotated[list[Path], Parameter(help="volumes, ROI files or mode
     """Say what files are, how big, their voxel size and polarity, and what looks wrong."""
     from tomorois.info import inspect_file, report_lines
 
-    batch = Batch()
+    batch = Batch(Terminal())
 
     def one(path: Path) -> None:
         out.print("\n".join(report_lines(inspect_file(path))), markup=False)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from cyclopts import Parameter
 
+from tomocore.contract import InputError
 from tomocore.settings import Settings, load_section, settings_template
-from tomocore.terminal.console import InputError
 
 SECTIONS = {
     "phantom": "tomorois.phantoms.phantom:PhantomSettings",

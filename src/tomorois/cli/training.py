@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import pandas as pd
 from cyclopts import Parameter
 
+from tomocore.contract import InputError
+from tomocore.files import require_writable_folder, written_beside
 from tomocore.page import shown
-from tomocore.terminal.console import InputError, out, progress_bar, require_writable_folder
+from tomocore.terminal.console import out, progress_bar
 from tomocore.terminal.options import (
     Jobs,
     Output,
@@ -21,7 +23,7 @@ from tomocore.terminal.options import (
     next_hint,
     use_threads,
 )
-from tomocore.volumes.formats import read_volume, volume_files, written_beside
+from tomocore.volumes.formats import read_volume, volume_files
 from tomorois.cli.options import require_torch, section, several
 from tomorois.pairing import labels_of, membrane_files, roi_files, tomogram_stem
 

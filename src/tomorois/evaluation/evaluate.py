@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tomocore.contract import InputError, Progress, no_progress
+from tomocore.files import written_beside
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois
-from tomocore.terminal.console import InputError, Progress, no_progress
-from tomocore.volumes.formats import read_volume, written_beside
+from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.curves import curve_row, ranked_curve
 from tomorois.evaluation.matching import Comparison, compare

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 
+from tomocore.contract import InputError
 from tomocore.roiset import Bools, RoiSet, mask_in_box, union_mask
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 from tomocore.volumes.volume import Volume
 
 Floats = NDArray[np.float64]

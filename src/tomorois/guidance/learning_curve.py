@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from pydantic import Field
 
+from tomocore.contract import InputError, Progress, no_progress
+from tomocore.files import written_beside
 from tomocore.roiset import RoiSet, read_rois, rois_from_labels
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
-from tomocore.volumes.formats import written_beside
 from tomorois.annotation.targets import AnnotationSettings, roi_components, training_targets
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
 from tomorois.evaluation.scores import EvaluateSettings

@@ -20,10 +20,11 @@ import pandas as pd
 from pydantic import Field
 from scipy.ndimage import find_objects
 
+from tomocore.contract import InputError, Progress, no_progress
+from tomocore.files import written_beside
 from tomocore.roiset import Bools, Box, RoiSet, read_rois, union_mask
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
-from tomocore.volumes.formats import read_volume, written_beside
+from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.instances.restrict import require_same_grid
 from tomorois.pairing import model_threshold, tomogram_stem

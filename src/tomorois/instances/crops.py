@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from tomocore.contract import InputError
+from tomocore.files import written_beside
 from tomocore.roiset import RoiSet, box_with_margin
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
-from tomocore.volumes.formats import read_volume, volume_stem, write_volume, written_beside
+from tomocore.volumes.formats import read_volume, volume_stem, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.instances.restrict import require_same_grid
 

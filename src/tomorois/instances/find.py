@@ -18,9 +18,9 @@ from scipy.spatial import cKDTree
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.roiset import Bools, Box, RoiSet, rois_from_masks
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomocore.volumes.volume import Volume
 from tomorois.instances.membrane_pairs import ContactSettings, Membranes, contact_pairs, membrane_instances
 from tomorois.prediction.doubt import DOUBTFUL_DICE, expected_dice_of_map

@@ -9,9 +9,9 @@ import edt
 import numpy as np
 from pydantic import Field
 
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tomocore.contract import InputError
+from tomocore.files import written_beside
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
-from tomocore.volumes.formats import written_beside
 from tomorois.network.intensity import IntensitySettings
 from tomorois.network.membrane_input import MembraneSettings
 from tomorois.network.msdnet.module import MSDNet, MSDNetConfig

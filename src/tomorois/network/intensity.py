@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 
 Polarity = Literal["dark", "bright"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tomocore.contract import InputError
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError
 from tomocore.volumes.volume import Volume
 from tomorois.network.intensity import bin_volume, binned_shape
 

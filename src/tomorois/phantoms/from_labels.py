@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.spatial import cKDTree
 
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.roiset import Bools
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomocore.volumes.volume import Volume
 from tomorois.phantoms.imaging import ImagingSettings, drawn_optics
 from tomorois.phantoms.phantom import MARGIN_NM, Phantom, imaged, training_labels, write_phantom

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from tomocore.contract import InputError, Progress, no_progress
+from tomocore.files import written_beside
 from tomocore.roiset import Bools, RoiSet, dilated_mask, union_mask, write_rois_archive
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomocore.volumes import formats
-from tomocore.volumes.formats import written_beside
 from tomocore.volumes.volume import Volume
 from tomorois.phantoms.imaging import ImagingSettings, Optics, drawn_optics, normalised, take_tomogram
 from tomorois.phantoms.placement import draw_contacts, draw_invaginations

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tomocore.contract import InputError, Progress, no_progress
+from tomocore.files import available_memory_bytes, written_beside
 from tomocore.settings import Settings
-from tomocore.terminal.console import InputError, Progress, no_progress
-from tomocore.volumes.formats import available_memory_bytes, write_volume, written_beside
+from tomocore.volumes.formats import write_volume
 from tomocore.volumes.mrc import stamp_mrc_geometry
 from tomocore.volumes.omezarr import new_zarr
 from tomocore.volumes.volume import Volume

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tomocore.contract import InputError
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, union_mask
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import read_volume, volume_stem
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.targets import (

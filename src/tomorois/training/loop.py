@@ -16,8 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from tomocore.contract import Progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import Progress
 from tomorois.annotation.targets import AnnotationSettings
 from tomorois.network.checkpoint import checkpoint_beside, save_training_state
 from tomorois.network.intensity import IntensitySettings

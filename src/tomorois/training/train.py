@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.provenance import file_hash
-from tomocore.terminal.console import InputError, Progress, no_progress
 from tomorois.network.checkpoint import ModelRecord, load_model, load_training_state, save_model
 from tomorois.network.intensity import intensity_skewness
 from tomorois.network.membrane_input import input_channels

@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from tomocore.terminal.console import InputError, leave, out
+from tomocore.contract import InputError
+from tomocore.terminal.console import leave, out, status_of
 from tomocore.terminal.options import Jobs, Overwrite, cores, next_hint
 
 app = App(
@@ -53,7 +54,7 @@ def run(project: ProjectPath, /, *, jobs: Jobs = None, overwrite: Overwrite = Fa
     planned = read_project(project)
     batch = run_project(planned, cores(jobs), overwrite)
     out.print(f"report: {write_project_report(planned)}", markup=False)
-    return batch.exit_status()
+    return status_of(batch)
 
 
 @app.command(sort_key=4)

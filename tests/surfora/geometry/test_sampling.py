@@ -4,7 +4,7 @@ import shapes
 from scipy.spatial import cKDTree
 
 from surfora.geometry.sampling import poisson_disc
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 def slowly(points, radius, turn):

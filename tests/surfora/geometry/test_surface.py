@@ -20,7 +20,7 @@ from surfora.geometry.surface import (
     vertex_normals,
     write_surface,
 )
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 CUBE = np.add([[x, y, z] for x in (0, 2.0) for y in (0, 3.0) for z in (0, 5.0)], (7.0, -4.0, 11.0))
 

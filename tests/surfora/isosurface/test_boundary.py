@@ -11,7 +11,7 @@ from surfora.geometry.surface import boundary_vertices, edges_and_counts, enclos
 from surfora.isosurface.boundary import IsosurfaceSettings, distance_field, isosurface, resampled_points
 from surfora.isosurface.fit import adjacency, fit_height, fit_patches, gather_patch, neighbour_means
 from surfora.isosurface.levelset import FREE, OBSTACLE, TUBE, curvature_flow, curvature_speed
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import shapes
 
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from surfora.leaflets.proxy import ProxySettings, membrane_numbers, octree_depth, poisson_proxy
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 def medial(shape, edge=1.3):

@@ -15,7 +15,7 @@ from surfora.geometry.surface import (
 from surfora.isosurface.boundary import isosurface
 from surfora.leaflets.proxy import membrane_numbers, poisson_proxy
 from surfora.leaflets.split import LeafletSettings, cut_at_zero, heights_over, split_leaflets
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 def medial(shape, edge=1.3):

@@ -13,7 +13,7 @@ from surfora.masks.cleaning import (
     without_cavities,
     without_small_pieces,
 )
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 NOTHING = CleanSettings(min_volume_nm3=0, fill_holes_nm3=0)
 

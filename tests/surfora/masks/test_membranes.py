@@ -17,8 +17,8 @@ from surfora.masks.membranes import (
 from surfora.medial.points import medial_points
 from surfora.orientation.orient import OrientSettings
 from surfora.pipeline import oriented_cloud
+from tomocore.contract import InputError
 from tomocore.roiset import rois_from_masks, write_rois_archive
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 

@@ -30,7 +30,7 @@ from surfora.measures.jets import (
     arc_ball,
     jet_table,
 )
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from surfora.measures.distance import (
     distance_summary,
     surface_distance,
 )
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 def sphere_mesh(radius_nm, centre_nm=(300.0, -200.0, 500.0), edge_nm=1.5):

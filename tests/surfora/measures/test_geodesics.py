@@ -17,7 +17,7 @@ from surfora.measures.geodesics import (
     spatial_order,
     triangle_fans,
 )
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 TURN = Rotation.from_euler("xyz", [20, 50, -35], degrees=True).as_matrix()
 CENTRE = np.array([31.0, -12.0, 55.0])

@@ -15,7 +15,7 @@ from surfora.measures.roughness import (
     transfer,
     voxel_noise_floor_nm,
 )
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 pytestmark = pytest.mark.slow
 

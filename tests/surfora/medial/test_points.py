@@ -6,7 +6,7 @@ import shapes
 from scipy.spatial import cKDTree
 
 from surfora.medial.points import medial_points
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 THICKNESS_NM = 4.0
 

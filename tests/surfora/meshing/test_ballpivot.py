@@ -23,7 +23,7 @@ from surfora.meshing.ballpivot import (
 )
 from surfora.meshing.loops import boundary_loops
 from surfora.meshing.pivot_kernel import Cloud, Limits, Rows, ball_on, in_one_sheet
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 
 pytestmark = pytest.mark.slow

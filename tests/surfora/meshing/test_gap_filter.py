@@ -6,7 +6,7 @@ import shapes
 from scipy.spatial import cKDTree
 
 from surfora.meshing.gap_filter import gap_free_faces, gap_tests, occupied_by_points, triangle_meets_box
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 
 HALF = 0.25

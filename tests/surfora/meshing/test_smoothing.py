@@ -6,7 +6,7 @@ import shapes
 
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, enclosed_volume_nm3, face_cross_products
 from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 def noisy(shape, edge_nm=1.5, noise_nm=0.1, seed=0):

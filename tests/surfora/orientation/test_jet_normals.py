@@ -5,7 +5,7 @@ import pytest
 import shapes
 
 from surfora.orientation.jet_normals import _tilt_by_jet, jet_normals, nearest_neighbours, solve_symmetric
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 
 def angles_deg(found, true):

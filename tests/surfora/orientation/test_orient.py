@@ -18,7 +18,7 @@ from surfora.orientation.agreement import (
 )
 from surfora.orientation.jet_normals import jet_normals
 from surfora.orientation.orient import OrientSettings, orient_normals
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 
 CURVED = [
     shapes.sphere(12.0),

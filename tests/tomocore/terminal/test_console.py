@@ -6,15 +6,9 @@ import os
 import cyclopts
 import pytest
 
-from tomocore.terminal.console import (
-    Batch,
-    InputError,
-    exit_status_of,
-    log_to_console,
-    one_line,
-    require_writable_folder,
-    writable_folder,
-)
+from tomocore.contract import Batch, InputError, one_line
+from tomocore.files import require_writable_folder, writable_folder
+from tomocore.terminal.console import Terminal, exit_status_of, log_to_console, status_of
 
 
 def raising(error):
@@ -56,10 +50,10 @@ def test_a_failed_item_does_not_stop_the_batch(capsys):
         if item == "b":
             raise InputError("b: bad")
 
-    batch = Batch()
+    batch = Batch(Terminal())
     batch.each(["a", "b", "c"], work)
     assert batch.done == ["a", "c"]
-    assert batch.exit_status() == 1
+    assert status_of(batch) == 1
     printed = capsys.readouterr()
     assert "b: bad" in printed.err
     assert "2 done, 0 skipped, 1 failed" in printed.out

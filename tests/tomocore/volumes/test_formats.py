@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import zarr
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
+from tomocore.files import written_beside
 from tomocore.volumes.formats import (
     inspect_volume,
     read_volume,
     volume_files,
     volume_stem,
     write_volume,
-    written_beside,
 )
 from tomocore.volumes.volume import Volume
 

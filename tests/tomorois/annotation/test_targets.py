@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.targets import (
     AnnotationSettings,

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from tomocore.contract import InputError
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, labels_from_rois, rois_from_masks, write_rois_archive
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.curves import orientation_figure, precision_recall_figure

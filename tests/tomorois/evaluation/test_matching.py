@@ -7,8 +7,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from tomocore.contract import InputError
 from tomocore.roiset import RoiSet, rois_from_masks
-from tomocore.terminal.console import InputError
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.matching import MatchSettings, compare, match_by_iou, tilt_deg
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from blobs import blob_tomogram
 
+from tomocore.contract import InputError
 from tomocore.roiset import rois_from_labels, rois_from_masks, write_rois_archive
-from tomocore.terminal.console import InputError
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.targets import training_targets
 from tomorois.guidance.learning_curve import (

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tomocore.contract import InputError
 from tomocore.roiset import rois_from_masks, write_rois_archive
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.guidance.ranking import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tomocore.contract import InputError
 from tomocore.roiset import rois_from_masks
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.instances.crops import crop_rois, paste_masks, read_crops, write_crops

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
+from tomocore.contract import InputError
 from tomocore.roiset import RoiSet, rois_from_masks
-from tomocore.terminal.console import InputError
 from tomocore.volumes.volume import Volume
 from tomorois.instances.restrict import membranes_by_roi, restrict_mask
 

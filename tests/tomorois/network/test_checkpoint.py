@@ -11,7 +11,7 @@ from blobs import blob_tomogram
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomorois.network.checkpoint import (
     HEADER_KEY,
     ModelRecord,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomorois.network import intensity
 from tomorois.network.intensity import (
     IntensitySettings,

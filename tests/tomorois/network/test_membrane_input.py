@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 from tomorois.network import membrane_input
 from tomorois.network.membrane_input import FARTHEST, MembraneSettings, input_channels, membrane_channels

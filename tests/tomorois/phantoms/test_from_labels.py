@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from tomocore.contract import InputError
 from tomocore.roiset import union_mask
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.phantoms.from_labels import (

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tomocore.contract import InputError
 from tomocore.roiset import read_rois, union_mask
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import read_volume
 from tomorois.phantoms.buds import Bud, BuddedVesicle
 from tomorois.phantoms.phantom import (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.network.checkpoint import ModelRecord

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from blobs import blob_tomogram
 
+from tomocore.contract import InputError
 from tomocore.roiset import rois_from_labels, write_rois_archive
-from tomocore.terminal.console import InputError
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.targets import AnnotationSettings

@@ -14,7 +14,7 @@ import pytest
 import torch
 from blobs import blob_tomogram, distance_to
 
-from tomocore.terminal.console import InputError
+from tomocore.contract import InputError
 from tomorois.network.checkpoint import load_model, load_training_state
 from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, infer
 from tomorois.training.loop import Training, TrainingClock, TrainSettings

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from tomocore.terminal.console import Progress
+from tomocore.contract import Progress
 from tomorois.network.msdnet import kernels
 from tomorois.network.msdnet.kernels import FOLD, MIRROR, ZERO, Channels, Schedule
 from tomorois.network.msdnet.vector import FEW, LANES, MANY, TARGETS

@@ -24,8 +24,8 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tomocore.contract import Progress
 from tomocore.settings import Settings
-from tomocore.terminal.console import Progress
 from tomorois.network.msdnet import cpu
 
 log = logging.getLogger(__name__)
