@@ -1,7 +1,7 @@
 """What every function may raise and report to, whoever calls it: a command, a window, a workflow.
 
 Functions at the level of files print nothing. They raise `InputError` for what a user can mend, call a
-`Progress` where they take long, and return a `Batch` where they do many things; a `Watcher` is told on the way.
+`Progress` where they take long, and return a `Batch` where they do many things; a `Watcher` hears of it.
 """
 
 from __future__ import annotations
