@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from surfora.geometry.occupancy import occupancy
 from surfora.geometry.sampling import poisson_disc
 from surfora.geometry.surface import PointCloud
 from surfora.masks.cleaning import mask_box, require_membrane, sheet_thickness, voxel_depths
@@ -30,7 +31,7 @@ from surfora.medial.projection import (
     sheet_normals,
     tangents,
 )
-from surfora.medial.rims import occupancy, without_end_walls
+from surfora.medial.rims import without_end_walls
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 

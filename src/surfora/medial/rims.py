@@ -15,6 +15,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from surfora.geometry.occupancy import occupancy
 from surfora.medial.projection import (
     BLOCK,
     Lattice,
@@ -226,20 +227,3 @@ def near_means(lattice: Any, values: Any, chosen: Any, reach: Any) -> Any:
 def _without(lattice: Lattice, wall: Mask) -> Lattice:
     start = np.concatenate([[0], np.cumsum(~wall)])[lattice.start]
     return Lattice(lattice.place[~wall], lattice.out[~wall], start, lattice.blocks)
-
-
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def occupancy(sheet: Any, points: Any) -> Any:
-    """The mask (n,) at points x, y, z in voxels, trilinear between voxel centres, 0 beyond the array."""
-    filled = np.zeros(len(points))
-    for i in prange(len(points)):
-        x, y, z = np.floor(points[i])
-        for corner in range(8):
-            a, b, c = int(x) + (corner & 1), int(y) + (corner >> 1 & 1), int(z) + (corner >> 2)
-            within = 0 <= a < sheet.shape[2] and 0 <= b < sheet.shape[1] and 0 <= c < sheet.shape[0]
-            if within and sheet[c, b, a]:
-                weight = (
-                    (1 - abs(points[i, 0] - a)) * (1 - abs(points[i, 1] - b)) * (1 - abs(points[i, 2] - c))
-                )
-                filled[i] += weight
-    return filled

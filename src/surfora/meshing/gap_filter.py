@@ -9,6 +9,7 @@ import numpy as np
 from numba import get_num_threads, njit
 from numpy.typing import NDArray
 
+from surfora.geometry.occupancy import share_at
 from surfora.geometry.surface import Floats, Ints
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume, world_to_index
@@ -18,6 +19,8 @@ Bytes = NDArray[np.uint8]
 
 CHUNK = 8192  # triangles that a thread takes at a time
 HALF_BOX = 0.25  # voxels are tested in halves along each axis: boxes of half a voxel, centres at ±¼
+BACKED = 0.4  # of the mask, trilinear: a sheet of one voxel has 0.44 and more all over its middle, a cut ¼
+OVER_OWN = 0.5  # voxels along its normal that a triangle may lie off its own mask, within another label
 
 
 class GapTests(NamedTuple):
@@ -54,16 +57,20 @@ def gap_tests(
 
     Space is cut into boxes of half a voxel. A box is a gap where no voxel of ``support`` (bool, [z, y, x])
     has its centre within ``limit_voxels`` of the box's centre, or where it lies in a voxel of ``foreign``
-    (same grid). With the default of 1.2, two empty voxels between occupied ones hold a gap box, one does
-    not, and a surface within half a voxel of a mask one voxel thick meets none. Range: 0.5 to 4.
+    (same grid) and not just above or below the mask: the middle of a mask one voxel thick may leave it by
+    half a voxel, whatever label lies beside. With the default of 1.2, two empty voxels between occupied
+    ones hold a gap box, one does not, and a surface within half a voxel of a mask one voxel thick meets
+    none. Range: 0.5 to 4.
     Raises InputError where the grids differ or the limit is out of range.
     """
     if not 0.5 <= limit_voxels <= 4.0:
         raise InputError(f"gap limit must be 0.5 to 4 voxels; got {limit_voxels}")
     if foreign is not None and foreign.shape != support.shape:
         raise InputError(f"foreign labels have shape {foreign.shape}, the mask {support.shape}; use one grid")
-    own = _as_bytes(support.data)
-    other = np.empty((0, 0, 0), np.uint8) if foreign is None else _as_bytes(foreign)
+    own, other = _as_bytes(support.data), np.empty((0, 0, 0), np.uint8)
+    if foreign is not None:
+        other = _as_bytes(foreign)
+        own = own & ~other
     corners = world_to_index(vertices, support.voxel_size_nm, support.origin_nm)
     tests = np.empty(len(faces), dtype=np.int64)
     keep = np.empty(len(faces), dtype=np.bool_)
@@ -104,15 +111,30 @@ def _offsets_within(limit: float) -> NDArray[np.int64]:
 
 
 @njit(cache=True, nogil=True)
-def _is_gap(own: Bytes, other: Bytes, offsets: Ints, z: int, y: int, x: int) -> bool:
-    """Whether half-voxel box (z, y, x) lies in a foreign voxel or has no occupied voxel near."""
+def _lies_over_own(own: Bytes, normal: Floats, z: int, y: int, x: int) -> bool:
+    """Whether the mask is within reach of half-voxel box (z, y, x) along a triangle's normal (any length).
+
+    A sheet that another label cuts has nothing of its own above or below the cut.
+    """
+    length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
+    for step in range(-2, 3):
+        t = 0.5 * step * OVER_OWN / max(length, 1e-30)
+        at_z, at_y, at_x = 0.5 * z - HALF_BOX, 0.5 * y - HALF_BOX, 0.5 * x - HALF_BOX
+        if share_at(own, at_z + t * normal[0], at_y + t * normal[1], at_x + t * normal[2]) >= BACKED:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _is_gap(own: Bytes, other: Bytes, offsets: Ints, normal: Floats, z: int, y: int, x: int) -> bool:
+    """Whether half-voxel box (z, y, x) lies in a foreign voxel, not over its own mask, or far from that."""
     vz, vy, vx = z >> 1, y >> 1, x >> 1
     sz, sy, sx = 2 * (z & 1) - 1, 2 * (y & 1) - 1, 2 * (x & 1) - 1
     nz, ny, nx = own.shape
     for k in range(len(offsets)):
         i, j, l = vz + sz * offsets[k, 0], vy + sy * offsets[k, 1], vx + sx * offsets[k, 2]  # noqa: E741
         if 0 <= i < nz and 0 <= j < ny and 0 <= l < nx:
-            if k == 0 and len(other) > 0 and other[i, j, l] != 0:
+            if k == 0 and len(other) > 0 and other[i, j, l] != 0 and not _lies_over_own(own, normal, z, y, x):
                 return True
             if own[i, j, l] != 0:
                 return False
@@ -194,7 +216,7 @@ def _meets_gap(corner: Floats, own: Bytes, other: Bytes, offsets: Ints, work: Fl
                 first = max(first, int(np.floor(2 * (level - reach) + 0.5)))
                 last = min(last, int(np.floor(2 * (level + reach) + 0.5)) + 1)
             for box[w] in range(first, last):
-                if _is_gap(own, other, offsets, box[0], box[1], box[2]):
+                if _is_gap(own, other, offsets, normal, box[0], box[1], box[2]):
                     tests += 1
                     at[w] = 0.5 * box[w] - HALF_BOX
                     if triangle_meets_box(corner, edge, normal, at):

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import shapes
-from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from surfora.medial.points import medial_points
 from surfora.medial.projection import face_lattice, new_patches
-from surfora.medial.rims import OUTWARD, carry, near_means, occupancy, without_end_walls
+from surfora.medial.rims import OUTWARD, carry, near_means, without_end_walls
 
 THICKNESS_NM = 4.0
 
@@ -69,14 +68,6 @@ def test_carried_patches_lie_on_the_surface_of_the_others():
     carry(patches, sound, lost)
     radius = np.linalg.norm(patches.points[lost] - middle, axis=1)
     assert np.abs(radius - 15.0).max() < 0.05
-
-
-def test_occupancy_is_trilinear_and_0_beyond():
-    random = np.random.default_rng(0)
-    sheet = random.random((6, 7, 8)) < 0.5
-    points = random.uniform(-1.5, 8.5, (300, 3))
-    slow = map_coordinates(np.pad(sheet.astype(float), 3), points[:, ::-1].T + 3, order=1)
-    np.testing.assert_allclose(occupancy(sheet, points), slow, atol=1e-12)
 
 
 def test_near_means_equal_those_of_a_tree():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import shapes
+from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from surfora.meshing.gap_filter import gap_free_faces, gap_tests, occupied_by_points, triangle_meets_box
@@ -34,7 +35,7 @@ def meets_box_slowly(corner, at):
 
 
 def gap_boxes_slowly(occupied, foreign, limit, low, high):
-    """Centres (voxels) of all gap boxes from voxel ``low`` to ``high``, by a tree over the occupied ones."""
+    """Centres (voxels) of boxes from voxel ``low`` to ``high`` far from the mask, and in foreign voxels."""
     boxes = np.stack(np.meshgrid(*[np.arange(2 * a, 2 * b) for a, b in zip(low, high, strict=True)]), -1)
     centres = boxes.reshape(-1, 3) * 0.5 - HALF
     distance = cKDTree(np.argwhere(occupied)).query(centres)[0]
@@ -42,7 +43,18 @@ def gap_boxes_slowly(occupied, foreign, limit, low, high):
     inside = ((voxel >= 0) & (voxel < occupied.shape)).all(axis=1)
     is_foreign = np.zeros(len(centres), bool)
     is_foreign[inside] = foreign[tuple(voxel[inside].T)]
-    return centres[(distance > limit) | is_foreign]
+    return centres[(distance > limit)], centres[is_foreign & (distance <= limit)]
+
+
+def over_own_slowly(occupied, corner, boxes):
+    """Whether the mask is met within half a voxel of boxes (n, 3) along the normal of a triangle."""
+    normal = np.cross(corner[1] - corner[0], corner[2] - corner[0])
+    normal /= np.linalg.norm(normal)
+    shares = [
+        map_coordinates(occupied.astype(float), (boxes + t * normal).T, order=1, mode="grid-constant")
+        for t in (-0.5, -0.25, 0, 0.25, 0.5)
+    ]
+    return np.max(shares, axis=0) >= 0.4
 
 
 def sheet_mask(empty, thickness=3, shape=(20, 24, 30)):
@@ -85,10 +97,11 @@ def test_gap_test_equals_brute_force_on_random_masks():
     faces = np.arange(900).reshape(-1, 3)
     support = Volume(occupied, 1.0)
     tested = gap_tests(vertices, faces, support, foreign=foreign, limit_voxels=1.2)
-    boxes = gap_boxes_slowly(occupied, foreign, 1.2, (-6, -6, -6), np.array(occupied.shape) + 6)
+    empty, other = gap_boxes_slowly(occupied, foreign, 1.2, (-6, -6, -6), np.array(occupied.shape) + 6)
     for face, keep in zip(faces, tested.keep, strict=True):
         corner = vertices[face][:, ::-1]
         low, high = corner.min(axis=0) - HALF, corner.max(axis=0) + HALF
+        boxes = np.concatenate([empty, other[~over_own_slowly(occupied, corner, other)]])
         near = boxes[((boxes >= low) & (boxes <= high)).all(axis=1)]
         assert keep == (not any(meets_box_slowly(corner, box) for box in near))
     assert 50 < tested.keep.sum() < 250
@@ -150,6 +163,21 @@ def test_the_surface_of_a_mask_one_voxel_thick_meets_no_gap(thickness):
     mask, origin = vesicle.voxelise(1.0, thickness)
     vertices, faces = vesicle.mesh(1.5)
     assert gap_free_faces(vertices, faces, mask, 1.0, origin).all()
+
+
+@pytest.mark.parametrize("shape", [shapes.sphere(14.0), shapes.invaginated_vesicle()], ids=lambda s: s.name)
+@pytest.mark.parametrize("thickness", [1.0, 2.0])
+@pytest.mark.parametrize("filled", [(-6.0, 0.0), (0.0, 6.0), (-6.0, 6.0)], ids=["inside", "outside", "both"])
+def test_labels_on_either_side_do_not_cut_a_thin_membrane(shape, thickness, filled):
+    mask, origin = shape.voxelise(1.0, thickness, margin_nm=7.0)
+    support = Volume(mask, 1.0, origin)
+    height = shape.signed_distance(support.world(np.argwhere(np.ones_like(mask)))).reshape(mask.shape)
+    foreign = ~mask & (height > filled[0]) & (height < filled[1])
+    vertices, faces = shape.mesh(1.5)
+    assert gap_tests(vertices, faces, support, foreign=foreign).keep.all()
+    lifted = vertices + 2.5 * shape.normals(vertices)
+    told = gap_tests(lifted, faces, support, foreign=foreign, limit_voxels=4.0).keep
+    assert told.any() != (filled[1] > 0)
 
 
 def test_lengths_are_physical_and_the_origin_counts():
