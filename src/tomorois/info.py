@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tomocore.contract import InputError
 from tomocore.roiset import RoiSet, read_rois, union_mask
-from tomocore.volumes.formats import VolumeHeader, inspect_volume, read_volume, volume_stem
+from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels, volume_stem
 from tomorois.network.intensity import CLEAR_SKEWNESS, intensity_skewness
 
 SAMPLED_VOXELS = 4_000_000
@@ -37,9 +37,8 @@ def inspect_file(path: Path) -> FileReport:
     if path.suffix.lower() == ".safetensors":
         return _report_model(path)
     header = inspect_volume(path)
-    edge_nm = 1.0 if header.size_problem else None
     try:
-        data = read_volume(path, edge_nm, lazy=True).data
+        data = inspect_voxels(path)[1]
     except InputError as error:
         return FileReport(
             path, "volume that cannot be read", _header_facts(header), [_without_name(error, path)]
@@ -47,8 +46,8 @@ def inspect_file(path: Path) -> FileReport:
     kind, facts, problems = describe_values(data)
     if volume_stem(path).endswith("__uncertainty"):
         kind, problems = "uncertainty of a confidence map", []
-    notes = [header.size_problem + "; give the true edge with --voxel-size"] if header.size_problem else []
-    return FileReport(path, kind, [*_header_facts(header), *facts], [*notes, *header.problems, *problems])
+    wrong = [f"{header.size_problem}; {header.remedy}"] if header.size_problem else []
+    return FileReport(path, kind, [*_header_facts(header), *facts], [*wrong, *problems])
 
 
 def report_lines(report: FileReport) -> list[str]:
@@ -147,12 +146,12 @@ def _header_facts(header: VolumeHeader) -> list[tuple[str, str]]:
     facts = [
         ("format", f"{header.kind}, {header.dtype.name}, {header.nbytes / 2**20:.1f} MiB"),
         ("voxels", f"{x} × {y} × {z} (x, y, z)"),
-        ("voxel size", f"{read} nm ({angstrom} Å)"),
-        ("extent", f"{extent} nm"),
+        ("voxel size", f"{read} nm ({angstrom} Å)" if any(edges) else "not told"),
+        *([("extent", f"{extent} nm")] if any(edges) else []),
     ]
     if any(header.origin_nm):
         facts.append(("origin", ", ".join(f"{value:.6g}" for value in header.origin_nm) + " nm (x, y, z)"))
-    return facts
+    return facts + [("note", note) for note in header.notes]
 
 
 def _report_rois(path: Path) -> FileReport:

@@ -16,13 +16,31 @@ import numpy as np
 
 from tomocore.contract import InputError
 from tomocore.files import available_memory_bytes, written_beside
-from tomocore.volumes.header import READABLE, Loader, VolumeHeader
+from tomocore.volumes.header import (
+    ANGSTROM_PER_NM,
+    BELIEVABLE_NM,
+    READABLE,
+    SAME_EDGE_TOLERANCE,
+    Loader,
+    VolumeHeader,
+)
 from tomocore.volumes.mrc import MRC_ENDINGS, open_mrc, write_mrc, write_mrc_gz
 from tomocore.volumes.omezarr import open_zarr, write_zarr
+from tomocore.volumes.resampling import RESAMPLING_BYTES, resampled
 from tomocore.volumes.tiff import TIFF_ENDINGS, open_tiff, write_tiff
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
+
+UNIT_SLIPS = {
+    10.0: "ten times",
+    0.1: "a tenth of",
+    100.0: "a hundred times",
+    0.01: "a hundredth of",
+    1000.0: "a thousand times",
+    0.001: "a thousandth of",
+}
+"""Factors between units that people mix up (Å, nm, µm)."""
 
 
 def inspect_volume(path: Path) -> VolumeHeader:
@@ -30,24 +48,45 @@ def inspect_volume(path: Path) -> VolumeHeader:
     return _open(Path(path))[0]
 
 
-def read_volume(path: Path, voxel_size_nm: float | None = None, lazy: bool = False) -> Volume:
-    """The volume in an MRC, OME-Zarr or TIFF file, in native byte order.
+def inspect_voxels(path: Path) -> tuple[VolumeHeader, Any]:
+    """The header of a volume file and its voxels as they are, whatever their edges, on disk where possible.
 
-    ``voxel_size_nm`` overrides the header. ``lazy`` leaves the voxels on disk where the format
-    allows it (memory map, Zarr array). Raises InputError where the file is missing, truncated, of
-    another kind, too big for memory, or has a voxel size that cannot be believed.
+    Raises InputError where it is no volume or its voxels cannot be had.
     """
     header, load = _open(Path(path))
-    edge_nm = _believed_voxel_size_nm(header, voxel_size_nm)
-    for problem in header.problems:
-        log.warning("%s: %s", header.path, problem)
-    lazily_readable = lazy and header.kind in ("MRC", "OME-Zarr")
-    if not lazily_readable:
+    if not header.on_disk:
         _require_memory(header)
+    return header, load()
+
+
+def read_volume(
+    path: Path, voxel_size_nm: float | None = None, lazy: bool = False, resample: bool = False
+) -> Volume:
+    """The volume in an MRC, OME-Zarr, TIFF, HDF5 or Amira file, in native byte order.
+
+    Args:
+        path: the file, or the folder of an OME-Zarr image.
+        voxel_size_nm: overrides the header; with ``resample`` and voxels of unequal edges, the edge wanted.
+        lazy: leave the voxels on disk where the format allows it (memory map, Zarr array).
+        resample: bring voxels whose edges differ to one edge, the shortest or ``voxel_size_nm``.
+
+    Raises InputError where the file is missing, truncated, of another kind, too big for memory, or has a
+    voxel size that cannot be believed, or unequal edges that are not to be resampled.
+    """
+    header, load = _open(Path(path))
+    edge_nm = _edge_nm(header, voxel_size_nm, resample)
+    for note in header.notes:
+        log.warning("%s: %s", header.path, note)
+    left_on_disk = lazy and header.on_disk and not header.anisotropic
+    if not left_on_disk:
+        _require_memory(header, edge_nm if header.anisotropic else None)
     data = load()
-    if not lazily_readable:
+    if not left_on_disk:
         data = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
-    return Volume(data, edge_nm, header.origin_nm)
+    if header.anisotropic:
+        log.warning("%s: resampled from %s nm (x, y, z) to %.6g nm", header.path, _edges(header), edge_nm)
+        return resampled(data, header.voxel_size_nm, edge_nm, header.origin_nm)
+    return Volume(data, edge_nm, _origin_nm(header, edge_nm))
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -122,7 +161,7 @@ def _is_what(path: Path, what: str) -> bool:
 def _open(path: Path) -> tuple[VolumeHeader, Loader]:
     if not path.exists():
         raise InputError(f"{path}: no such file; check the path")
-    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    bare = path.with_suffix("") if path.suffix.lower() in (".gz", ".bz2") else path
     ending = bare.suffix.lower()
     if path.is_dir() or ending == ".zarr":
         return open_zarr(path)
@@ -135,22 +174,58 @@ def _open(path: Path) -> tuple[VolumeHeader, Loader]:
     raise InputError(f"{path}: not a volume file by its name; {READABLE} can be read")
 
 
-def _believed_voxel_size_nm(header: VolumeHeader, override_nm: float | None) -> float:
-    if override_nm is not None:
-        if not (np.isfinite(override_nm) and override_nm > 0):
-            raise InputError(
-                f"{header.path}: --voxel-size must be a positive number of nm; got {override_nm}"
-            )
-        return float(override_nm)
+def _edge_nm(header: VolumeHeader, given_nm: float | None, resample: bool) -> float:
+    """The edge of the voxels to be had. Raises InputError where it is not known, or voxels are not cubes."""
+    if given_nm is not None and not (np.isfinite(given_nm) and given_nm > 0):
+        raise InputError(f"{header.path}: --voxel-size must be a positive number of nm; got {given_nm}")
+    if header.anisotropic and not resample:
+        given = ", which --voxel-size alone cannot mend" if given_nm is not None else ""
+        raise InputError(f"{header.path}: {header.size_problem}{given}; {header.remedy}")
+    if given_nm is not None:
+        _warn_of_unit(header, given_nm)
+        return float(given_nm)
+    if header.anisotropic:
+        return min(header.voxel_size_nm)
     if header.size_problem:
-        raise InputError(f"{header.path}: {header.size_problem}; give the true edge in nm with --voxel-size")
+        raise InputError(f"{header.path}: {header.size_problem}; {header.remedy}")
     return float(np.mean(header.voxel_size_nm))
 
 
-def _require_memory(header: VolumeHeader) -> None:
-    available = available_memory_bytes()
-    if header.nbytes > available:
+def _warn_of_unit(header: VolumeHeader, given_nm: float) -> None:
+    """A warning where a voxel size given is the header's in another unit, or one that no tomogram has."""
+    if header.size_problem:
+        if not BELIEVABLE_NM[0] <= given_nm <= BELIEVABLE_NM[1]:
+            log.warning("%s: no tomogram has voxels of %g nm (--voxel-size is in nm)", header.path, given_nm)
+        return
+    read_nm = float(np.mean(header.voxel_size_nm))
+    for factor, told in UNIT_SLIPS.items():
+        if abs(given_nm / (read_nm * factor) - 1) <= SAME_EDGE_TOLERANCE:
+            log.warning(
+                "%s: --voxel-size %g nm is %s the header's %.6g Å; it is in nm: leave it out for %.6g nm",
+                *(header.path, given_nm, told, read_nm * ANGSTROM_PER_NM, read_nm),
+            )
+
+
+def _origin_nm(header: VolumeHeader, edge_nm: float) -> tuple[float, float, float]:
+    """Where the first voxel lies; counted in voxels by the file, its place follows the edge believed."""
+    if header.start_voxels is None:
+        return header.origin_nm
+    x, y, z = (start * edge_nm for start in header.start_voxels)
+    return x, y, z
+
+
+def _edges(header: VolumeHeader) -> str:
+    return " × ".join(f"{edge:.6g}" for edge in header.voxel_size_nm)
+
+
+def _require_memory(header: VolumeHeader, edge_nm: float | None = None) -> None:
+    """InputError where the voxels, and their copies resampled to an edge, do not fit into free memory."""
+    need, available = header.nbytes, available_memory_bytes()
+    if edge_nm is not None:
+        voxels = float(np.prod(header.shape)) * np.prod(np.divide(header.voxel_size_nm, edge_nm))
+        need += int(voxels * (header.dtype.itemsize + RESAMPLING_BYTES))
+    if need > available:
         raise InputError(
-            f"{header.path}: its voxels need {header.nbytes / 2**30:.1f} GiB and "
+            f"{header.path}: its voxels need {need / 2**30:.1f} GiB and "
             f"{available / 2**30:.1f} GiB are free; crop or bin it, or use a machine with more memory"
         )

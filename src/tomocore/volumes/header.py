@@ -12,19 +12,6 @@ import numpy as np
 from tomocore.contract import InputError
 
 ANGSTROM_PER_NM = 10.0
-NM_PER_UNIT = {
-    "angstrom": 0.1,
-    "å": 0.1,
-    "nanometer": 1.0,
-    "nm": 1.0,
-    "micrometer": 1e3,
-    "um": 1e3,
-    "µm": 1e3,
-    "micron": 1e3,
-    "millimeter": 1e6,
-    "mm": 1e6,
-    "meter": 1e9,
-}
 BELIEVABLE_NM = (0.08, 20.0)
 """Voxel edges outside this range are a factor of 10 or 1000 wrong in every header seen."""
 SAME_EDGE_TOLERANCE = 0.02
@@ -32,6 +19,23 @@ READABLE = "MRC (.mrc, .rec, .map, also .gz), OME-Zarr (.zarr) and TIFF (.tif)"
 
 Loader = Callable[[], Any]
 """Reads the voxels of a file whose header has been read, lazily where the format allows."""
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a file says its voxels lie, x, y, z: their edges and the centre of the first, in nm.
+
+    Zeros stand for edges that it does not tell. ``start_voxels`` is the place of the first voxel where the
+    file counts it in voxels, so that it follows whatever edge is believed. ``notes`` are for the user, and
+    ``why`` is added to what is wrong with the voxel size, if anything is.
+    """
+
+    size_nm: Triple = (0.0, 0.0, 0.0)
+    origin_nm: Triple = (0.0, 0.0, 0.0)
+    start_voxels: Triple | None = None
+    notes: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,37 +43,42 @@ class VolumeHeader:
     """What a volume file says of itself, and what looks wrong with it.
 
     ``shape`` is z, y, x; ``voxel_size_nm`` is per axis x, y, z as read; ``origin_nm`` x, y, z.
-    ``problems`` are notes; ``size_problem`` says why the voxel size cannot be believed, or is "".
+    ``notes`` tell what was concluded. ``size_problem`` says why the voxel size cannot be taken as it is, or
+    is "", and ``remedy`` what to do then. ``anisotropic`` means edges that can be believed one by one and
+    differ. ``on_disk`` tells that voxels can be left there. ``start_voxels`` as in `Geometry`.
     """
 
     path: Path
     kind: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    voxel_size_nm: tuple[float, float, float]
-    origin_nm: tuple[float, float, float]
-    problems: tuple[str, ...]
+    voxel_size_nm: Triple
+    origin_nm: Triple
+    notes: tuple[str, ...]
     size_problem: str
+    anisotropic: bool = False
+    on_disk: bool = True
+    start_voxels: Triple | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the voxels in memory."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
+    @property
+    def remedy(self) -> str:
+        """What to do where the voxel size cannot be taken as it is."""
+        if self.anisotropic:
+            return "bring them to one edge with --resample"
+        return "give the true edge in nm with --voxel-size"
+
 
 def checked_header(
-    path: Path,
-    kind: str,
-    array: Any,
-    size_nm: tuple[float, ...],
-    origin_nm: tuple[float, ...],
-    notes: list[str],
-    why: str,
+    path: Path, kind: str, array: Any, geometry: Geometry, on_disk: bool = True
 ) -> VolumeHeader:
-    """The header of a file, checked. Raises InputError where it does not describe one volume.
+    """The header of a file, checked. ``array`` has the shape (z, y, x) and dtype of its voxels.
 
-    ``array`` has the file's shape and dtype, ``size_nm`` and ``origin_nm`` are x, y, z; ``why`` is added
-    to what is wrong with the voxel size, if anything is.
+    Raises InputError where they are not one volume.
     """
     if len(array.shape) != 3:
         raise InputError(
@@ -78,26 +87,43 @@ def checked_header(
         )
     if 0 in array.shape:
         raise InputError(f"{path}: holds no voxels (shape {tuple(array.shape)}); write or copy it again")
-    x, y, z = size_nm
-    ox, oy, oz = origin_nm
-    problem = _size_problem((x, y, z)) or ""
-    if problem and why:
-        problem += f", {why}"
+    problem, anisotropic = _size_problem(geometry)
     return VolumeHeader(
-        path, kind, tuple(array.shape), np.dtype(array.dtype), (x, y, z), (ox, oy, oz), tuple(notes), problem
+        path,
+        kind,
+        tuple(array.shape),
+        np.dtype(array.dtype),
+        geometry.size_nm,
+        geometry.origin_nm,
+        geometry.notes,
+        problem,
+        anisotropic,
+        on_disk,
+        geometry.start_voxels,
     )
 
 
-def _size_problem(size_nm: tuple[float, float, float]) -> str | None:
+def _size_problem(geometry: Geometry) -> tuple[str, bool]:
+    """Why the voxel size cannot be taken as it is ("" if it can), and whether only since its axes differ."""
+    size_nm = geometry.size_nm
+    low, high = min(size_nm), max(size_nm)
+    because = f", {geometry.why}" if geometry.why else ""
     angstrom = " × ".join(f"{edge * ANGSTROM_PER_NM:.6g}" for edge in size_nm)
     read = f"the header's voxel size reads {angstrom} Å (x, y, z)"
-    low, high = min(size_nm), max(size_nm)
-    if not np.isfinite(size_nm).all() or low <= 0:
-        return f"{read}: it was never set"
-    if high > low * (1 + SAME_EDGE_TOLERANCE):
-        return f"{read}: the axes disagree by a factor of {high / low:.3g}"
-    if abs(low * ANGSTROM_PER_NM - 1.0) < 1e-4:
-        return f"{read}: exactly 1 Å is what programs write that do not know it"
-    if not BELIEVABLE_NM[0] <= low <= BELIEVABLE_NM[1]:
-        return f"{read}: no tomogram has such voxels, a unit is wrong"
-    return None
+    if not any(size_nm):
+        return f"the voxel size was never set{because}", False
+    problem = _edge_problem(low) or _edge_problem(high)
+    if high > low * (1 + SAME_EDGE_TOLERANCE) and low > 0:
+        told = f"{read}: the axes disagree by a factor of {high / low:.3g}{because}"
+        return told, not problem and not geometry.why
+    return (f"{read}: {problem}{because}" if problem else ""), False
+
+
+def _edge_problem(edge_nm: float) -> str:
+    if not np.isfinite(edge_nm) or edge_nm <= 0:
+        return "it was never set"
+    if abs(edge_nm * ANGSTROM_PER_NM - 1.0) < 1e-4:
+        return "exactly 1 Å is what programs write that do not know it"
+    if not BELIEVABLE_NM[0] <= edge_nm <= BELIEVABLE_NM[1]:
+        return "no tomogram has such voxels, a unit is wrong"
+    return ""

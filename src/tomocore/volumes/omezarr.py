@@ -1,7 +1,12 @@
-"""OME-Zarr images, versions 0.4 and 0.5: one z, y, x volume a file, in any unit of length."""
+"""OME-Zarr images, versions 0.1 to 0.5: one z, y, x volume, its finest level, in any unit of length.
+
+A path may lead to an image, to labels inside an image (``image.zarr/labels/membrane``), to a folder of
+which one member is an image, to one level of an image, or to a plain Zarr array.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,66 +14,157 @@ import numpy as np
 import zarr
 
 from tomocore.contract import InputError
-from tomocore.volumes.header import NM_PER_UNIT, READABLE, Loader, VolumeHeader, checked_header
+from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
+from tomocore.volumes.lazy import ordered, zyx_places
+from tomocore.volumes.units import nm_per_unit, why_no_unit
 from tomocore.volumes.volume import Volume
+
+DEFAULT_AXES = "tczyx"  # of versions 0.1 and 0.2, which name none
+MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class _Level:
+    """An array with what is said of it; ``image`` is its entry in "multiscales", ``dataset`` that therein."""
+
+    array: Any
+    group: Any = None
+    image: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def open_zarr(path: Path) -> tuple[VolumeHeader, Loader]:
     """Header of an OME-Zarr image and what gives its finest level, still on disk."""
     try:
-        group = zarr.open_group(path, mode="r")
-        attributes: dict[str, Any] = dict(group.attrs)
-        image = attributes.get("ome", attributes)["multiscales"][0]  # 0.5, else 0.4
-        level = image["datasets"][0]
-        array = group[level["path"]]
-        assert isinstance(array, zarr.Array)
+        level = _level(path, zarr.open(path, mode="r"))
+        names, units = _axes(level)
+    except InputError:
+        raise
     except Exception as error:  # zarr raises whatever its stores raise
         raise InputError(
-            f"{path}: not an OME-Zarr image ({type(error).__name__}: {error}); {READABLE} can be read"
+            f"{path}: not an OME-Zarr image ({type(error).__name__}: {error}); "
+            "give the folder that holds its .zattrs or zarr.json"
         ) from error
-    axes = image["axes"][-3:]
-    leading = array.ndim - 3
-    if [axis["name"] for axis in axes] != ["z", "y", "x"] or any(n != 1 for n in array.shape[:leading]):
+    places = zyx_places(names, level.array.shape)
+    if places is None:
+        held = ", ".join(f"{n} {name}" for n, name in zip(level.array.shape, names, strict=False))
         raise InputError(
-            f"{path}: its axes are not one z, y, x volume; give one channel and time point a file"
+            f"{path}: its axes are not one z, y, x volume ({held}); give one channel and time point a file"
         )
-    unit = [NM_PER_UNIT.get(str(axis.get("unit", "")).lower(), 0.0) for axis in axes]
-    scale, shift = _zarr_transforms(level, image)
-    size = tuple(s * u for s, u in zip(scale[-3:], unit, strict=True))[::-1]
-    origin = tuple(s * u for s, u in zip(shift[-3:], unit, strict=True))[::-1]
-    why = "" if all(unit) else "because its axes have no unit of length"
-    view = _ZarrVolume(array)
-    return checked_header(path, "OME-Zarr", view, size, origin, [], why), lambda: view if leading else array
+    view = ordered(level.array, places)
+    return checked_header(path, "OME-Zarr", view, _geometry(path, level, places, units)), lambda: view
 
 
-def _zarr_transforms(level: dict[str, Any], image: dict[str, Any]) -> tuple[list[float], list[float]]:
-    scale, shift = [0.0] * 3, [0.0] * 3
-    for transform in level.get("coordinateTransformations", []):
-        if transform["type"] == "scale":
-            scale = [float(v) for v in transform["scale"][-3:]]
-        elif transform["type"] == "translation":
-            shift = [float(v) for v in transform["translation"][-3:]]
-    for transform in image.get("coordinateTransformations", []):
-        if transform["type"] == "scale":
-            scale = [a * float(b) for a, b in zip(scale, transform["scale"][-3:], strict=True)]
-    return scale, shift
+def _level(path: Path, node: Any) -> _Level:
+    """The finest level of the image in a Zarr array or group. InputError for several images or none."""
+    if isinstance(node, zarr.Array):
+        return _level_of_parent(path, node)
+    images = _multiscales(node)
+    if images:
+        dataset = images[0]["datasets"][0]
+        notes = (f"holds {len(images)} multiscale images; the first is taken",) if len(images) > 1 else ()
+        return _Level(node[dataset["path"]], node, images[0], dataset, notes)
+    inside = _members(node)
+    if not inside:
+        raise InputError(f"{path}: holds no OME-Zarr image; give the folder of its .zattrs or zarr.json")
+    name, member = next(iter(inside.items()))
+    if len(inside) > 1:
+        held = ", ".join(list(inside)[:MOST_NAMED]) + (", …" if len(inside) > MOST_NAMED else "")
+        raise InputError(f"{path}: holds {len(inside)} images ({held}); give one, for example {path / name}")
+    found = _level(path / name, member)
+    return replace(found, notes=(*found.notes, f"read from its {name}"))
 
 
-class _ZarrVolume:
-    """The last three axes of a Zarr array whose leading axes are single, still lazy."""
+def _members(group: Any) -> dict[str, Any]:
+    """Images, else folders of images, else arrays with three axes or more in a group, by name."""
+    members = dict(sorted(group.members()))
+    groups = {name: member for name, member in members.items() if isinstance(member, zarr.Group)}
+    images = {name: member for name, member in groups.items() if _multiscales(member)}
+    arrays = {name: member for name, member in members.items() if name not in groups and member.ndim >= 3}
+    outer = {name: member for name, member in groups.items() if _members(member)} if not images else {}
+    return images or arrays or outer
 
-    def __init__(self, array: zarr.Array[Any]) -> None:
-        self.array = array
-        self.shape = array.shape[-3:]
-        self.dtype = array.dtype
-        self.ndim = 3
 
-    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
-        inner = key if isinstance(key, tuple) else (key,)
-        return np.asarray(self.array[(0,) * (len(self.array.shape) - 3) + inner])
+def _multiscales(group: Any) -> list[dict[str, Any]]:
+    attributes = dict(group.attrs)
+    return list(attributes.get("ome", attributes).get("multiscales", []))  # 0.5, else before
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.asarray(self[...], dtype=dtype)
+
+def _level_of_parent(path: Path, array: Any) -> _Level:
+    """A level named outright, with what its image says of it; a plain array where no image holds it."""
+    try:
+        parent = zarr.open_group(path.parent, mode="r")
+        for image in _multiscales(parent):
+            for dataset in image["datasets"]:
+                if dataset["path"] == path.name:
+                    return _Level(array, parent, image, dataset)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return _Level(array)
+
+
+def _axes(level: _Level) -> tuple[list[str], list[Any]]:
+    """Names and units of the axes: named with units (0.4 on), as letters (0.3), or not at all (before)."""
+    axes = level.image.get("axes") or list(DEFAULT_AXES[-level.array.ndim :])
+    if all(isinstance(axis, str) for axis in axes):
+        return [str(axis) for axis in axes], [None] * len(axes)
+    return [str(axis["name"]) for axis in axes], [axis.get("unit") for axis in axes]
+
+
+def _geometry(path: Path, level: _Level, places: tuple[int, int, int], units: list[Any]) -> Geometry:
+    scale, shift = _scale_and_shift(path, level)
+    xyz = places[::-1]
+    unit = [nm_per_unit(units[place]) for place in xyz]
+    if scale is None:
+        what = "its metadata" if level.image else "a plain Zarr array, whose metadata"
+        return Geometry(notes=level.notes, why=f"because {what} give no scale")
+    if not all(unit):
+        why = why_no_unit(next(units[p] for p, nm in zip(xyz, unit, strict=True) if not nm), "its axes")
+        told = " × ".join(f"{scale[place]:.6g}" for place in xyz)
+        start = _triple(shift[place] / scale[place] if scale[place] else 0.0 for place in xyz)
+        return Geometry(
+            notes=level.notes, start_voxels=start, why=f"{why} (they are scaled by {told}, x, y, z)"
+        )
+    size = _triple(scale[place] * nm for place, nm in zip(xyz, unit, strict=True))
+    origin = _triple(shift[place] * nm for place, nm in zip(xyz, unit, strict=True))
+    return Geometry(size, origin, notes=level.notes)
+
+
+def _triple(values: Any) -> Triple:
+    x, y, z = values
+    return x, y, z
+
+
+def _scale_and_shift(path: Path, level: _Level) -> tuple[list[float] | None, list[float]]:
+    """Voxel edges and the place of the first voxel by axis: the level's transforms, then the image's.
+
+    A scale scales what came before, translations too. The scale is None where none is given.
+    """
+    dimensions = len(level.array.shape)
+    scale, shift, scaled = np.ones(dimensions), np.zeros(dimensions), False
+    for owner in (level.dataset, level.image):
+        for transform in owner.get("coordinateTransformations") or []:
+            kind = transform.get("type")
+            if kind == "scale":
+                factor, scaled = _values(level, transform, kind, dimensions), True
+                scale, shift = scale * factor, shift * factor
+            elif kind == "translation":
+                shift = shift + _values(level, transform, kind, dimensions)
+            elif kind != "identity":
+                raise InputError(
+                    f"{path}: its transform {kind!r} is none of scale, translation and identity, which this "
+                    "program reads; write the image with these"
+                )
+    return (scale.tolist() if scaled else None), shift.tolist()
+
+
+def _values(level: _Level, transform: dict[str, Any], kind: str, dimensions: int) -> Any:
+    """The numbers of a transform, from its list or from the array that its path names, for every axis."""
+    given = transform[kind] if kind in transform else level.group[transform["path"]][...]
+    values = np.asarray(given, dtype=np.float64)[-dimensions:]
+    missing = np.ones if kind == "scale" else np.zeros
+    return np.concatenate([missing(dimensions - len(values)), values])
 
 
 def write_zarr(path: Path, volume: Volume) -> None:

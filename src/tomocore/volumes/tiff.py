@@ -1,58 +1,143 @@
-"""TIFF stacks with OME or ImageJ metadata."""
+"""TIFF stacks with OME or ImageJ metadata; their header is read without their voxels."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
 
 from tomocore.contract import InputError
-from tomocore.volumes.header import NM_PER_UNIT, Loader, VolumeHeader, checked_header
+from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
+from tomocore.volumes.units import nm_per_unit, why_no_unit
 from tomocore.volumes.volume import Volume
 
 TIFF_ENDINGS = (".tif", ".tiff")
+WITHOUT_IMAGECODECS = (1, 8, 32773, 32946)
+"""Compression tags that tifffile reads by itself: none, deflate (two numbers) and packbits."""
+ISOTROPIC_NOTE = "gives no voxel size along z; taken as along x and y"
 
 
 def open_tiff(path: Path) -> tuple[VolumeHeader, Loader]:
-    """Header of a TIFF stack and what gives its voxels."""
+    """Header of a TIFF stack and what gives its voxels, a memory map where they are stored plainly."""
     try:
         with tifffile.TiffFile(path) as file:
-            array = file.asarray()
-            size, origin, why = _tiff_geometry(file)
+            series, notes = _one_stack(path, file)
+            place = [id(other) for other in file.series].index(id(series))
+            geometry = _geometry(file, notes)
+            plain = series.dataoffset is not None and series.keyframe.is_memmappable
+            _require_codec(path, series.keyframe)
+            head = np.lib.stride_tricks.as_strided(np.zeros(1, series.dtype), series.shape, [0] * 3)
     except InputError:
         raise
     except Exception as error:  # tifffile raises whatever its decoders raise
         raise InputError(f"{path}: cannot be read as TIFF ({error}); copy or write it again") from error
-    return checked_header(path, "TIFF", array, size, origin, [], why), lambda: array
+
+    def load() -> Any:
+        if plain:
+            order = file.byteorder + np.dtype(series.dtype).char
+            return np.memmap(path, order, "r", series.dataoffset, series.shape)
+        return _decoded(path, place)
+
+    return checked_header(path, "TIFF", head, geometry, on_disk=plain), load
 
 
-def _tiff_geometry(file: tifffile.TiffFile) -> tuple[tuple[float, ...], tuple[float, ...], str]:
-    """Voxel size and origin in nm (x, y, z) from OME-XML or ImageJ metadata."""
+def _decoded(path: Path, index: int) -> Any:
+    try:
+        with tifffile.TiffFile(path) as file:
+            return file.series[index].asarray()
+    except Exception as error:  # tifffile raises whatever its decoders raise
+        raise InputError(f"{path}: cannot be decoded ({error}); copy or write it again") from error
+
+
+def _one_stack(path: Path, file: tifffile.TiffFile) -> tuple[Any, list[str]]:
+    """The one series of planes in the file, and notes. Raises InputError for pictures and several stacks."""
+    stacks = [series for series in file.series if len(series.shape) == 3 and series.axes[-1] != "S"]
+    if len(stacks) == 1:
+        first = stacks[0].axes[0]
+        what = {"T": "time points", "C": "channels"}.get(first)
+        planes = stacks[0].shape[0]
+        return stacks[0], [f"its {planes} planes are {what} by its metadata; read as z"] if what else []
+    held = " and ".join(f"{_lengths(series)} ({series.axes})" for series in file.series[:4])
+    reason = "give one grey stack of z, y, x a file"
+    if not stacks and all(len(series.shape) == 2 for series in file.series):
+        reason = "give the planes as one stack"
+    raise InputError(f"{path}: not one stack of planes but {held}; {reason}")
+
+
+def _lengths(series: Any) -> str:
+    return " × ".join(str(n) for n in series.shape)
+
+
+def _require_codec(path: Path, page: Any) -> None:
+    if page.compression not in WITHOUT_IMAGECODECS and find_spec("imagecodecs") is None:
+        name = getattr(page.compression, "name", page.compression)
+        raise InputError(
+            f"{path}: its {name} compression needs a further package; pip install imagecodecs, "
+            "or save the file without compression"
+        )
+
+
+def _geometry(file: tifffile.TiffFile, notes: list[str]) -> Geometry:
+    """Voxel size and place in nm from OME-XML or ImageJ metadata, and why there is none."""
     if file.ome_metadata:
-        return *_ome_geometry(file.ome_metadata), ""
-    meta = file.imagej_metadata or {}
-    unit = NM_PER_UNIT.get(str(meta.get("unit", "")).replace("\\u00B5", "µ").lower(), 0.0)
+        return _ome_geometry(file.ome_metadata, notes)
+    if file.imagej_metadata is None:
+        display = ", its resolution is meant for printing" if _per_unit(file)[0] else ""
+        return Geometry(notes=tuple(notes), why=f"because it has neither OME nor ImageJ metadata{display}")
+    return _imagej_geometry(file, file.imagej_metadata, notes)
+
+
+def _imagej_geometry(file: tifffile.TiffFile, meta: dict[str, Any], notes: list[str]) -> Geometry:
+    unit = meta.get("unit")
+    nm = nm_per_unit(unit)
+    if not nm:
+        return Geometry(notes=tuple(notes), why=why_no_unit(unit, "its ImageJ metadata"))
+    x, y = (nm / per_unit if per_unit else 0.0 for per_unit in _per_unit(file))
+    return _with_depth((x, y, nm * abs(float(meta.get("spacing") or 0.0))), Geometry(notes=tuple(notes)))
+
+
+def _per_unit(file: tifffile.TiffFile) -> tuple[float, float]:
+    """Pixels per unit of length along x and y, or zeros."""
     tags = file.pages[0].tags  # type: ignore[union-attr]
-    per_unit = [tags[name].value if name in tags else (0, 1) for name in ("XResolution", "YResolution")]
-    x, y = (unit * below / above if above else 0.0 for above, below in per_unit)
-    why = "" if unit else "because it has neither OME nor ImageJ metadata with a unit of length"
-    return (x, y, unit * float(meta.get("spacing", 0.0))), (0.0, 0.0, 0.0), why
+    x, y = (tags[name].value if name in tags else (0, 1) for name in ("XResolution", "YResolution"))
+    return (x[0] / x[1] if x[1] else 0.0), (y[0] / y[1] if y[1] else 0.0)
 
 
-def _ome_geometry(xml: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _ome_geometry(xml: str, notes: list[str]) -> Geometry:
     pixels = next(e for e in ElementTree.fromstring(xml).iter() if e.tag.endswith("Pixels"))
     plane = next((e for e in pixels.iter() if e.tag.endswith("Plane")), None)
+    size = _ome_lengths(pixels, "PhysicalSize")
+    if not any(size):
+        units = [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "XYZ"]
+        unknown = next((unit for unit in units if not nm_per_unit(unit)), None)
+        why = "because its OME metadata give no physical size"
+        return Geometry(
+            notes=tuple(notes), why=why_no_unit(unknown, "its OME metadata") if unknown is not None else why
+        )
+    return _with_depth(size, Geometry(origin_nm=_ome_lengths(plane, "Position"), notes=tuple(notes)))
 
-    def length_nm(element: ElementTree.Element | None, name: str) -> float:
-        if element is None or name not in element.attrib:
-            return 0.0
-        unit = element.get(f"{name}Unit", "µm").lower()
-        return float(element.get(name, 0)) * NM_PER_UNIT.get(unit, 0.0)
 
-    size = tuple(length_nm(pixels, f"PhysicalSize{axis}") for axis in "XYZ")
-    return size, tuple(length_nm(plane, f"Position{axis}") for axis in "XYZ")
+def _ome_lengths(element: ElementTree.Element | None, name: str) -> Triple:
+    """Lengths ``{name}X`` to ``{name}Z`` in nm; in µm where no unit is given, as OME has it."""
+    if element is None:
+        return 0.0, 0.0, 0.0
+    x, y, z = (
+        float(element.get(f"{name}{axis}", 0)) * nm_per_unit(element.get(f"{name}{axis}Unit", "µm"))
+        for axis in "XYZ"
+    )
+    return x, y, z
+
+
+def _with_depth(size_nm: Triple, rest: Geometry) -> Geometry:
+    """The voxel size, with the depth of planes that is not given taken as their voxels' edge, and noted."""
+    x, y, z = size_nm
+    if z == 0 and x > 0 and y > 0:
+        return Geometry((x, y, (x + y) / 2), rest.origin_nm, notes=(*rest.notes, ISOTROPIC_NOTE))
+    return Geometry(size_nm, rest.origin_nm, notes=rest.notes)
 
 
 def write_tiff(path: Path, volume: Volume) -> None:

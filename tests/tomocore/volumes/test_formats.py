@@ -222,7 +222,7 @@ def test_ome_zarr_units_and_leading_axes(tmp_path, version):
 def test_plain_tiff_has_no_believable_voxel_size(tmp_path):
     import tifffile
 
-    tifffile.imwrite(tmp_path / "a.tif", np.ones((2, 3, 4), np.uint8))
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((2, 30, 40), np.uint8))
     with pytest.raises(InputError, match="never set"):
         read_volume(tmp_path / "a.tif")
 
