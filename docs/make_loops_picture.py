@@ -10,7 +10,8 @@ import numpy as np
 import pyvista as pv
 from matplotlib.figure import Figure
 
-from surfora.geometry.surface import SurfaceMesh, boundary_edges, component_count, read_mesh, to_polydata
+from surfora.geometry.files import read_mesh
+from surfora.geometry.surface import SurfaceMesh, boundary_edges, component_count, to_polydata
 from surfora.meshing.loops import boundary_loops
 
 PICTURE = Path(__file__).parent / "pictures" / "te1_loops.png"

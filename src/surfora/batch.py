@@ -197,7 +197,7 @@ def _all_distances(
     """The surfaces with their distance arrays, and the rows of distances.csv (both ways for a pair)."""
     unmatched = unmatched_pairs(surfaces, request.pairs or ())
     if unmatched:
-        known = sorted({str(surface.facts["label"] or surface.name) for surface in surfaces})
+        known = sorted({str(surface.facts.label or surface.name) for surface in surfaces})
         said = (
             f"--distances {' '.join(unmatched)}: no two such surfaces; there are {', '.join(known) or 'none'}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from surfora.geometry.surface import PointCloud, SurfaceMesh, read_notes, write_surface
+from surfora.geometry.facts import SurfaceFacts
+from surfora.geometry.files import read_facts, write_surface
+from surfora.geometry.surface import PointCloud, SurfaceMesh
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
 from surfora.leaflets.proxy import ProxySettings, poisson_proxy
 from surfora.leaflets.split import LeafletSettings, split_leaflets
@@ -84,12 +85,11 @@ def measure_membrane(
         _warn_of_other_settings(wanted, identity)
         return wanted
     mask = clean_mask(membrane.mask, membrane.voxel_size_nm, settings.clean)
-    facts = _facts(membrane, mask, record)
-    notes = {"identity": identity, "provenance": record.id, "source": str(membrane.source)}
+    facts = _facts(membrane, mask, record, identity)
     written = []
     for which, surface, more in _surfaces(membrane, mask, kind, settings, record, progress):
         path = _file(membrane, folder, which)
-        write_surface(path, surface, notes | {"facts": json.dumps(facts | {"kind": which} | more)})
+        write_surface(path, surface, replace(facts, kind=which, **more))
         written.append(path)
     return [path for path in wanted if path in written]
 
@@ -225,16 +225,17 @@ def _file(membrane: Membrane, folder: Path, which: str) -> Path:
     return folder / f"{membrane.name}.{which}.vtp"
 
 
-def _facts(membrane: Membrane, mask: Mask, record: RunRecord) -> dict[str, Any]:
-    return {
-        "name": membrane.name,
-        "label": membrane.label,
-        "roi": membrane.roi,
-        "source": str(membrane.source),
-        "thickness_nm": round(mask_thickness_nm(mask, membrane.voxel_size_nm), 3),
-        "voxel_size_nm": membrane.voxel_size_nm,
-        "provenance": record.id,
-    }
+def _facts(membrane: Membrane, mask: Mask, record: RunRecord, identity: str) -> SurfaceFacts:
+    return SurfaceFacts(
+        name=membrane.name,
+        label=membrane.label,
+        roi=membrane.roi,
+        source=str(membrane.source),
+        thickness_nm=round(mask_thickness_nm(mask, membrane.voxel_size_nm), 3),
+        voxel_size_nm=membrane.voxel_size_nm,
+        provenance=record.id,
+        identity=identity,
+    )
 
 
 def _identity(membrane: Membrane, settings: SurforaSettings) -> str:
@@ -252,7 +253,8 @@ def _identity(membrane: Membrane, settings: SurforaSettings) -> str:
 
 def _warn_of_other_settings(paths: list[Path], identity: str) -> None:
     for path in paths:
-        if read_notes(path).get("identity") != identity:
+        facts = read_facts(path)
+        if facts is None or facts.identity != identity:
             log.warning(
                 "%s: kept, but made with other settings or another mask; --overwrite makes it anew", path
             )

@@ -135,7 +135,7 @@ def medial(
     overwrite: Overwrite = False,
 ) -> None:
     """Points on the middle of a membrane, with normals whose side is not yet decided."""
-    from surfora.geometry.surface import write_surface
+    from surfora.geometry.files import write_surface
     from surfora.medial.points import MedialSettings, medial_points
 
     chosen = _section(MedialSettings, "medial", settings)
@@ -163,7 +163,7 @@ def isosurface(
     overwrite: Overwrite = False,
 ) -> None:
     """The boundary of a mask as a smooth mesh that neither thins it nor closes narrow gaps."""
-    from surfora.geometry.surface import read_mesh, write_surface
+    from surfora.geometry.files import read_mesh, write_surface
     from surfora.isosurface.boundary import IsosurfaceSettings
     from surfora.isosurface.boundary import isosurface as boundary
 
@@ -193,7 +193,7 @@ def orient(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn the normals of points to one side of their surface, consistently."""
-    from surfora.geometry.surface import read_points
+    from surfora.geometry.files import read_points
     from surfora.masks.membranes import KnownSide, parsed_lumen
     from surfora.orientation.orient import OrientSettings
     from surfora.pipeline import oriented_cloud
@@ -276,7 +276,7 @@ def split(
     overwrite: Overwrite = False,
 ) -> None:
     """Split an isosurface into its inner and outer leaflet, with the distance between them."""
-    from surfora.geometry.surface import read_mesh, write_surface
+    from surfora.geometry.files import read_mesh, write_surface
     from surfora.leaflets.proxy import ProxySettings, poisson_proxy
     from surfora.leaflets.split import LeafletSettings, split_leaflets
 
@@ -320,7 +320,7 @@ def distance(
     overwrite: Overwrite = False,
 ) -> None:
     """Distance from every point of a mesh to the nearest point of others, as arrays named after them."""
-    from surfora.geometry.surface import read_mesh
+    from surfora.geometry.files import read_mesh
     from surfora.measures.distance import DistanceSettings, distance_summary, surface_distance
     from tomocore.page import shown
 
@@ -445,7 +445,7 @@ def _point_stage(
     stage: Callable[[PointCloud], PointCloud | SurfaceMesh],
     hint: str = "",
 ) -> None:
-    from surfora.geometry.surface import read_points, write_surface
+    from surfora.geometry.files import read_points, write_surface
 
     write_unless_there(output, overwrite, lambda path: write_surface(path, stage(read_points(source))), hint)
 
@@ -457,7 +457,7 @@ def _mesh_stage(
     stage: Callable[[SurfaceMesh], SurfaceMesh],
     hint: str = "",
 ) -> None:
-    from surfora.geometry.surface import read_mesh, write_surface
+    from surfora.geometry.files import read_mesh, write_surface
 
     write_unless_there(output, overwrite, lambda path: write_surface(path, stage(read_mesh(source))), hint)
 

@@ -8,5 +8,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"surface": ["PointCloud", "SurfaceMesh", "read_mesh"]},
+    submod_attrs={"surface": ["PointCloud", "SurfaceMesh"], "files": ["read_mesh"]},
 )

@@ -1,10 +1,9 @@
-"""Point clouds and triangle meshes in nm, the quantities every stage derives from them, and their files."""
+"""Point clouds and triangle meshes in nm, and the quantities every stage derives from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,6 @@ import pyvista as pv
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-
-from tomocore.contract import InputError
-from tomocore.files import written_beside
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -154,81 +150,3 @@ def to_polydata(surface: PointCloud | SurfaceMesh) -> pv.PolyData:
         poly.point_data["Normals"] = surface.normals
         poly.point_data.active_normals_name = "Normals"
     return poly
-
-
-def from_polydata(poly: pv.PolyData) -> PointCloud | SurfaceMesh:
-    """A mesh where the polydata has triangles, else a point cloud."""
-    data = {name: np.asarray(poly.point_data[name]) for name in poly.point_data.keys()}  # noqa: SIM118
-    normals = data.pop("Normals", None)
-    if normals is not None:
-        normals = np.asarray(normals, dtype=np.float64)
-    points = np.asarray(poly.points, dtype=np.float64)
-    if poly.n_cells == 0 or poly.faces.size == 0:
-        return PointCloud(points, normals, data)
-    faces = np.asarray(poly.triangulate().regular_faces, dtype=np.int64)
-    return SurfaceMesh(points, faces, normals, data)
-
-
-def write_surface(
-    path: Path, surface: PointCloud | SurfaceMesh, notes: Mapping[str, str] | None = None
-) -> None:
-    """Write VTP (with all arrays), PLY, OBJ or STL by the name's ending, beside its name and renamed.
-
-    ``notes`` become field data of a VTP, next to the units and the sign convention. OBJ is in Å, as
-    ChimeraX and Blender users expect; PLY and STL are in nm.
-    """
-    poly = to_polydata(surface)
-    suffix = path.suffix.lower()
-    if suffix == ".obj":
-        poly.points = poly.points * 10.0
-    elif suffix == ".vtp":
-        for name, text in {"units": "nm", "sign_convention": SIGN_CONVENTION, **(notes or {})}.items():
-            poly.add_field_data([text], name)
-    elif suffix not in (".ply", ".stl"):
-        raise InputError(
-            f"{path}: surfaces are written as .vtp, .ply, .obj or .stl; choose one of these endings"
-        )
-    with written_beside(path) as beside:
-        poly.save(beside)
-
-
-def read_surface(path: Path) -> PointCloud | SurfaceMesh:
-    """Read a VTP, PLY, OBJ or STL in nm (OBJ: Å). Raises InputError where it cannot be used."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.suffix.lower() not in (".vtp", ".ply", ".obj", ".stl"):
-        raise InputError(f"{path}: not a surface file; .vtp, .ply, .obj and .stl can be read")
-    try:
-        poly = pv.read(path)
-    except Exception as error:  # VTK raises whatever its readers raise
-        raise InputError(f"{path}: cannot be read as a surface ({error}); write it again") from error
-    if not isinstance(poly, pv.PolyData) or poly.n_points == 0:
-        raise InputError(f"{path}: holds no points; the file is empty or cut short, write it again")
-    if not np.isfinite(poly.points).all():
-        raise InputError(f"{path}: has points that are not numbers (NaN or infinite); write it again")
-    if path.suffix.lower() == ".obj":
-        poly.points = poly.points / 10.0
-    return from_polydata(poly)
-
-
-def read_notes(path: Path) -> dict[str, str]:
-    """The texts in the field data of a VTP: units, sign convention and what `write_surface` was given."""
-    poly = pv.read(path)
-    fields: Any = poly.field_data if isinstance(poly, pv.PolyData) else {}
-    return {str(name): str(fields[name][0]) for name in fields if len(fields[name])}
-
-
-def read_mesh(path: Path) -> SurfaceMesh:
-    """Read a mesh; InputError where the file holds points without triangles."""
-    surface = read_surface(path)
-    if isinstance(surface, PointCloud):
-        raise InputError(f"{path}: holds points but no triangles; make a mesh first with `surfora mesh`")
-    return surface
-
-
-def read_points(path: Path) -> PointCloud:
-    """Read a point cloud, or the vertices of a mesh."""
-    surface = read_surface(path)
-    if isinstance(surface, SurfaceMesh):
-        return PointCloud(surface.vertices, surface.normals, surface.data)
-    return surface

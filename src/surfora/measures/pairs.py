@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from surfora.geometry.surface import SurfaceMesh, read_mesh, read_notes, write_surface
+from surfora.geometry.facts import SurfaceFacts
+from surfora.geometry.files import read_facts, read_mesh, write_surface
+from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.distance import DistanceSettings, distance_summary, surface_distance
 from surfora.reporting.tables import distance_evidence_columns
 from tomocore.contract import InputError
@@ -27,25 +28,25 @@ class MeasuredSurface:
 
     path: Path
     mesh: SurfaceMesh
-    facts: Mapping[str, Any]
+    facts: SurfaceFacts
 
     @property
     def name(self) -> str:
         """NAME of the file contract, without the kind of surface."""
-        return str(self.facts["name"])
+        return self.facts.name
 
     def answers_to(self, name: str) -> bool:
         """Whether a user's name for a surface means this one: its label or its whole NAME."""
-        return name in (self.facts["label"], self.name)
+        return name in (self.facts.label, self.name)
 
 
 def read_measured(path: Path) -> MeasuredSurface:
     """A finished surface from its VTP file. Raises InputError for one that `surfora run` did not write."""
     mesh = read_mesh(path)
-    facts = read_notes(path).get("facts")
+    facts = read_facts(path)
     if facts is None:
         raise InputError(f"{path}: was not written by `surfora run`; leave it out or run again")
-    return MeasuredSurface(path, mesh, json.loads(facts))
+    return MeasuredSurface(path, mesh, facts)
 
 
 def paired_surfaces(
@@ -56,7 +57,7 @@ def paired_surfaces(
     Without ``pairs``, all membranes that share an ROI are paired.
     """
     if pairs is None:
-        within_rois = [surface for surface in surfaces if surface.facts["roi"] is not None]
+        within_rois = [surface for surface in surfaces if surface.facts.roi is not None]
         return [(a, b) for a, b in permutations(within_rois, 2) if _together(a, b)]
     return [match for pair in pairs for match in _answering(surfaces, pair)]
 
@@ -70,19 +71,18 @@ def measured_distances(
     source: MeasuredSurface, target: MeasuredSurface, settings: DistanceSettings, record: RunRecord
 ) -> tuple[MeasuredSurface, dict[str, Any]]:
     """The source with its distance to the target as an array (also in its file), and the pair's row."""
-    with record.stage("distance", f"{source.name} {source.facts['kind']} to {target.name}"):
+    with record.stage("distance", f"{source.name} {source.facts.kind} to {target.name}"):
         distances = surface_distance(source.mesh, target.mesh, settings)
     mesh = source.mesh.with_data(**{f"distance_to_{target.name}_nm": distances.distance_nm})
-    notes = read_notes(source.path)
-    write_surface(source.path, mesh, notes)
+    write_surface(source.path, mesh, source.facts)
     names = {
         "name": source.name,
-        "kind": source.facts["kind"],
-        "label": source.facts["label"],
+        "kind": source.facts.kind,
+        "label": source.facts.label,
         "target": target.name,
-        "target_kind": target.facts["kind"],
-        "target_label": target.facts["label"],
-        "roi": source.facts["roi"],
+        "target_kind": target.facts.kind,
+        "target_label": target.facts.label,
+        "roi": source.facts.roi,
     }
     summary = distance_summary(source.mesh, distances, settings)
     evidence = distance_evidence_columns(mesh, distances.distance_nm, settings.contact_distance_nm)
@@ -101,6 +101,6 @@ def _answering(
 def _together(source: MeasuredSurface, target: MeasuredSurface) -> bool:
     """Two membranes of one ROI, of kinds that belong together; labels of one mask, or without labels."""
     a, b = source.facts, target.facts
-    same_mask = a["source"] == b["source"] or not (a["label"] or b["label"])
-    fitting = PARTNER_KIND.get(a["kind"]) == b["kind"] and a["roi"] == b["roi"]
+    same_mask = a.source == b.source or not (a.label or b.label)
+    fitting = PARTNER_KIND.get(a.kind) == b.kind and a.roi == b.roi
     return source.name != target.name and same_mask and fitting

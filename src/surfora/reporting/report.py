@@ -135,13 +135,13 @@ def _of_kind(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
 
 def _overview_sections(pictured: list[MeasuredSurface]) -> list[Section]:
     """All membranes of each mask where they lie to each other: of each, its middle or else its boundary."""
-    whole = [surface for surface in pictured if surface.facts["kind"] == "medial"]
-    whole = whole or [surface for surface in pictured if surface.facts["kind"] == "isosurface"]
+    whole = [surface for surface in pictured if surface.facts.kind == "medial"]
+    whole = whole or [surface for surface in pictured if surface.facts.kind == "isosurface"]
     figures = []
-    for source in dict.fromkeys(surface.facts["source"] for surface in whole):
+    for source in dict.fromkeys(surface.facts.source for surface in whole):
         own: dict[str, list[SurfaceMesh]] = {}
-        for surface in (one for one in whole if one.facts["source"] == source):
-            own.setdefault(surface.facts["label"] or surface.name, []).append(surface.mesh)
+        for surface in (one for one in whole if one.facts.source == source):
+            own.setdefault(surface.facts.label or surface.name, []).append(surface.mesh)
         if sum(map(len, own.values())) > 1:
             figures.append(
                 picture_of_figure(overview_figure(sorted(own.items())), Path(source).name, broad=True)
@@ -171,7 +171,7 @@ def _contact_sections(distances: pd.DataFrame) -> list[Section]:
 def curvature_pictures(surface: MeasuredSurface) -> list[Picture]:
     """A surface coloured by mean curvature, and the histogram of it over the area."""
     values = surface.mesh.data["mean_curvature_per_nm"]
-    title = f"{surface.name} {surface.facts['kind']}"
+    title = f"{surface.name} {surface.facts.kind}"
     caption = "Seen along z and from the side; grey: no value (border)."
     limits = symmetric_limits(values)
     return _value_pictures(
@@ -211,7 +211,7 @@ def _distance_sections(pictured: list[MeasuredSurface]) -> list[Section]:
         for array in [name for name in surface.mesh.data if name.startswith("distance_to_")]:
             target = array.removeprefix("distance_to_").removesuffix("_nm")
             values = surface.mesh.data[array]
-            title = f"{surface.name} {surface.facts['kind']} → {target}"
+            title = f"{surface.name} {surface.facts.kind} → {target}"
             caption = "Seen along z and from the side; close is bright."
             limits = low_limits(values)
             figures += _value_pictures(
@@ -224,7 +224,7 @@ def _thickness_sections(pictured: list[MeasuredSurface]) -> list[Section]:
     figures: list[Picture] = []
     for surface in pictured:
         values = surface.mesh.data.get("bilayer_thickness_nm", np.empty(0))
-        if surface.facts["kind"] == "outer" and np.isfinite(values).any():
+        if surface.facts.kind == "outer" and np.isfinite(values).any():
             limits = (float(np.nanquantile(values, 0.02)), float(np.nanquantile(values, 0.98)))
             caption = "Seen along z and from the side; grey: no value (beside a border)."
             figures += _value_pictures(
@@ -242,9 +242,9 @@ def _evidence_sections(
         return []
     figures = []
     for surface in pictured:
-        if surface.facts["kind"] in ("medial", "outer") and _lacks_evidence(surface.mesh):
+        if surface.facts.kind in ("medial", "outer") and _lacks_evidence(surface.mesh):
             figure = evidence_figure(surface.mesh, surface.mesh.data["evidence"])
-            title = f"{surface.name} {surface.facts['kind']}"
+            title = f"{surface.name} {surface.facts.kind}"
             figures.append(picture_of_figure(figure, title, "Seen along z and from the side.", broad=True))
     text = (
         "A tilt series leaves no trace of patches that face into its missing wedge (nearly along the beam): "

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.surface import (
     SurfaceMesh,
     boundary_edges,
@@ -82,12 +83,12 @@ COLUMN_MEANINGS = {
 """A sentence for every column of surfaces.csv and distances.csv."""
 
 
-def surface_row(mesh: SurfaceMesh, facts: Mapping[str, Any]) -> dict[str, Any]:
+def surface_row(mesh: SurfaceMesh, facts: SurfaceFacts) -> dict[str, Any]:
     """One row of surfaces.csv: what is known of a surface (``facts``) and what its mesh gives."""
     areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
     closed = mesh.is_closed
     row: dict[str, Any] = {
-        **facts,
+        **facts.row(),
         "area_nm2": float(face_areas_nm2(mesh.vertices, mesh.faces).sum()),
         "volume_nm3": abs(enclosed_volume_nm3(mesh.vertices, mesh.faces)) if closed else np.nan,
         "is_closed": closed,

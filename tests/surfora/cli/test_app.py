@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import pyvista as pv
 import shapes
 from command_line import refusal_of, run_command
 
-from surfora.geometry.surface import face_areas_nm2, read_mesh, read_notes, read_points
+from surfora.geometry.files import read_facts, read_mesh, read_points
+from surfora.geometry.surface import face_areas_nm2
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 
@@ -78,9 +80,9 @@ def test_arrays_units_and_sign_of_the_contract(finished):
     folder, _ = finished
     mesh = read_mesh(folder / "spheres_IN.medial.vtp")
     assert set(mesh.data) >= ARRAYS | {"distance_to_spheres_OUT_nm"}
-    notes = read_notes(folder / "spheres_IN.medial.vtp")
-    assert notes["units"] == "nm"
-    assert notes["provenance"] == json.loads((folder / "run.json").read_text())["id"]
+    path = folder / "spheres_IN.medial.vtp"
+    assert pv.read(path).field_data["units"][0] == "nm"
+    assert read_facts(path).provenance == json.loads((folder / "run.json").read_text())["id"]
     assert read_points(folder / "spheres_IN.medial.points.vtp").normals is not None
     assert np.median(mesh.data["mean_curvature_per_nm"]) == pytest.approx(1 / 14, rel=0.03)
     np.testing.assert_allclose(mesh.vertices.mean(axis=0), [100 + 30, -50 + 30, 20 + 30], atol=1.5)

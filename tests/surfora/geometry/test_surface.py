@@ -5,22 +5,15 @@ import pytest
 import pyvista as pv
 
 from surfora.geometry.surface import (
-    PointCloud,
     SurfaceMesh,
     boundary_edges,
     boundary_vertices,
     component_count,
     enclosed_volume_nm3,
     face_areas_nm2,
-    read_mesh,
-    read_notes,
-    read_points,
-    read_surface,
     vertex_areas_nm2,
     vertex_normals,
-    write_surface,
 )
-from tomocore.contract import InputError
 
 CUBE = np.add([[x, y, z] for x in (0, 2.0) for y in (0, 3.0) for z in (0, 5.0)], (7.0, -4.0, 11.0))
 
@@ -70,57 +63,3 @@ def test_dropping_faces_drops_their_vertices_and_data(square):
     mesh = square.with_data(height_nm=np.arange(4.0)).with_faces(square.faces[:1])
     np.testing.assert_array_equal(mesh.data["height_nm"], [0, 1, 2])
     np.testing.assert_array_equal(mesh.faces, [[0, 1, 2]])
-
-
-def test_a_vtp_keeps_everything(tmp_path, square):
-    normals = np.tile([0.0, 0.0, 1.0], (4, 1))
-    mesh = SurfaceMesh(square.vertices, square.faces, normals, {"height_nm": np.array([1, np.nan, 3, 4])})
-    path = tmp_path / "a.medial.vtp"
-    write_surface(path, mesh, {"provenance": "abc"})
-    back = read_mesh(path)
-    np.testing.assert_allclose(back.vertices, mesh.vertices)
-    np.testing.assert_array_equal(back.faces, mesh.faces)
-    np.testing.assert_allclose(back.normals, normals)
-    np.testing.assert_array_equal(back.data["height_nm"], mesh.data["height_nm"])
-    notes = read_notes(path)
-    assert notes["provenance"] == "abc"
-    assert notes["units"] == "nm"
-    assert "H > 0" in notes["sign_convention"]
-    assert [p.name for p in tmp_path.iterdir()] == ["a.medial.vtp"]
-
-
-@pytest.mark.parametrize("ending", ["ply", "stl", "obj"])
-def test_other_formats_give_the_same_place_in_nm(tmp_path, box, ending):
-    path = tmp_path / f"a.{ending}"
-    write_surface(path, box)
-    back = read_mesh(path)
-    np.testing.assert_allclose(back.vertices.min(axis=0), box.vertices.min(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(back.vertices.max(axis=0), box.vertices.max(axis=0), rtol=1e-5)
-
-
-def test_obj_is_in_angstrom(tmp_path, box):
-    write_surface(tmp_path / "a.obj", box)
-    assert pv.read(tmp_path / "a.obj").bounds.x_max == pytest.approx(80, rel=1e-5)
-
-
-def test_points_without_triangles(tmp_path):
-    cloud = PointCloud(CUBE, None, {"rim": np.arange(8) % 2 == 0})
-    write_surface(tmp_path / "a.vtp", cloud)
-    back = read_points(tmp_path / "a.vtp")
-    np.testing.assert_allclose(back.points, CUBE)
-    assert back.data["rim"].sum() == 4
-    with pytest.raises(InputError, match="no triangles"):
-        read_mesh(tmp_path / "a.vtp")
-
-
-def test_files_that_are_no_surface(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_surface(tmp_path / "a.vtp")
-    (tmp_path / "a.vtp").write_text("hello")
-    with pytest.raises(InputError, match=r"a\.vtp"):
-        read_surface(tmp_path / "a.vtp")
-    (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(InputError, match="not a surface file"):
-        read_surface(tmp_path / "a.txt")
-    with pytest.raises(InputError, match="choose one"):
-        write_surface(tmp_path / "a.xyz", PointCloud(CUBE))

@@ -1,0 +1,89 @@
+"""What a surface knows of itself, as it travels between stages and in the field data of its VTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tomocore.contract import InputError
+
+KINDS = ("medial.points", "medial", "isosurface", "proxy", "inner", "outer")
+"""What may stand between NAME and the ending of a file of `surfora run`; the longest that fits counts."""
+
+
+@dataclass(frozen=True)
+class SurfaceFacts:
+    """NAME and kind of a surface, the label and ROI it was cut by, its mask, and what decided its side.
+
+    ``identity`` is a hash of the voxels and settings that it was made from, ``provenance`` the id of the
+    run. Lengths in nm; NaN, None and empty text where something is not known.
+    """
+
+    name: str
+    kind: str = ""
+    label: str = ""
+    roi: int | None = None
+    source: str = ""
+    thickness_nm: float = float("nan")
+    voxel_size_nm: float = float("nan")
+    orientation_rule: str = ""
+    orientation_confidence: float = float("nan")
+    provenance: str = ""
+    identity: str = ""
+
+    def of(self, kind: str) -> SurfaceFacts:
+        """The same for another surface of the same membrane."""
+        return replace(self, kind=kind)
+
+    def row(self) -> dict[str, Any]:
+        """The columns of surfaces.csv that a surface brings along."""
+        row = asdict(self)
+        del row["identity"]
+        return row
+
+
+def surface_name(path: Path) -> str:
+    """NAME of a surface's file: without its ending and, as in ``NAME.medial.vtp``, its kind."""
+    stem = path.name.removesuffix(path.suffix)
+    kind = next((kind for kind in KINDS if stem.endswith(f".{kind}")), "")
+    return stem.removesuffix(f".{kind}") if kind else stem
+
+
+def facts_text(facts: SurfaceFacts) -> str:
+    """The facts as JSON in ASCII, which is all that the field data of VTK hold."""
+    return json.dumps(asdict(facts))
+
+
+def parsed_facts(text: str, path: Path) -> SurfaceFacts:
+    """The facts that `facts_text` wrote. What is missing takes its default, NAME that of the file ``path``.
+
+    Raises InputError where they are not such facts or one is of another type; it names the file.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: its field 'facts' is no JSON ({error}); run `surfora run` again"
+        ) from error
+    if not isinstance(found, Mapping):
+        raise InputError(f"{path}: its field 'facts' holds no names and values; run `surfora run` again")
+    known: dict[str, Any] = {"name": surface_name(path)}
+    for field in fields(SurfaceFacts):
+        if found.get(field.name) is not None:
+            known[field.name] = _checked(found[field.name], str(field.type), f"{path}: fact '{field.name}'")
+    return SurfaceFacts(**known)
+
+
+def _checked(value: Any, kind: str, where: str) -> Any:
+    """A value of JSON as the type of its field (``str``, ``float`` or ``int | None``)."""
+    if kind == "str" and isinstance(value, str):
+        return value
+    if kind != "str" and isinstance(value, int | float) and not isinstance(value, bool):
+        if kind == "float":
+            return float(value)
+        if value == int(value):
+            return int(value)
+    raise InputError(f"{where} is {value!r}, not of type {kind}; run `surfora run` again")
