@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,11 +68,18 @@ def _validated(kind: type[S], values: dict[str, Any], overrides: Mapping[str, An
 
 def _toml_values(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_decoded(path.read_bytes()))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such settings file; check the name given with -s") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML settings file ({error}); mend that line") from error
+
+
+def _decoded(raw: bytes) -> str:
+    """Text in UTF-8, or in UTF-16 as PowerShell writes it, without byte order mark, lines ending alike."""
+    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = raw.decode("utf-16" if utf16 else "utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _put(values: dict[str, Any], names: list[str], value: Any) -> None:

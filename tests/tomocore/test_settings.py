@@ -65,3 +65,13 @@ def test_a_missing_file(tmp_path):
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(ValueError):
         Outer().count = 5
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_settings_of_windows_programs_are_read(tmp_path, encoding, ending):
+    mark = "\ufeff" if encoding.endswith(("-le", "-be")) else ""
+    text = f'{mark}count = 7{ending}# Å{ending}[inner]{ending}rule = "Müller"{ending}'
+    (tmp_path / "s.toml").write_bytes(text.encode(encoding))
+    settings = load_settings(Outer, tmp_path / "s.toml")
+    assert (settings.count, settings.inner.rule) == (7, "Müller")

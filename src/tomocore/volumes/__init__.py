@@ -1,7 +1,8 @@
 """Volumes on regular grids, in and out of files.
 
-In: MRC, OME-Zarr and TIFF files as the field's programs write them. Out: `Volume` (voxels z, y, x with
-their edge and place in nm), and what looks wrong with a header. Read `formats` first, then `volume`.
+In: MRC, OME-Zarr, TIFF, HDF5 and Amira files as the field's programs write them. Out: `Volume` (voxels
+z, y, x with their edge and place in nm), and what looks wrong with a header. Read `formats` first, then
+`volume`.
 """
 
 import lazy_loader

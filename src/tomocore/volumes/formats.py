@@ -1,4 +1,4 @@
-"""Volumes in and out: MRC (also gzipped), OME-Zarr and TIFF.
+"""Volumes in and out: MRC (also packed), OME-Zarr and TIFF; HDF5 and Amira are read only.
 
 Headers lie often in this field, so every reader first collects what it read and what looks wrong with
 it (`inspect_volume`), and `read_volume` refuses a voxel size that cannot be believed unless the user
@@ -16,6 +16,8 @@ import numpy as np
 
 from tomocore.contract import InputError
 from tomocore.files import available_memory_bytes, written_beside
+from tomocore.volumes.amira import AMIRA_ENDINGS, open_amira
+from tomocore.volumes.hdf5 import hdf5_file, open_hdf5
 from tomocore.volumes.header import (
     ANGSTROM_PER_NM,
     BELIEVABLE_NM,
@@ -159,6 +161,8 @@ def _is_what(path: Path, what: str) -> bool:
 
 
 def _open(path: Path) -> tuple[VolumeHeader, Loader]:
+    if hdf5_file(path) is not None:
+        return open_hdf5(path)
     if not path.exists():
         raise InputError(f"{path}: no such file; check the path")
     bare = path.with_suffix("") if path.suffix.lower() in (".gz", ".bz2") else path
@@ -171,6 +175,8 @@ def _open(path: Path) -> tuple[VolumeHeader, Loader]:
         return open_tiff(path)
     if ending in MRC_ENDINGS:
         return open_mrc(path)
+    if ending in AMIRA_ENDINGS:
+        return open_amira(path)
     raise InputError(f"{path}: not a volume file by its name; {READABLE} can be read")
 
 
