@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from surfora.geometry.cut import cut_mesh
 from surfora.geometry.open3d_bridge import import_open3d
 from surfora.geometry.surface import (
     Floats,
@@ -103,7 +102,7 @@ def split_leaflets(
         heights[own], directions[own] = heights_over(isosurface.vertices[own], separator)
     heights = _tidied(isosurface, heights, settings)
     marked = isosurface.with_data(**{MEMBRANE: number, DIRECTION: directions, HEIGHT: heights})
-    cut, is_outer = cut_at_zero(marked, heights)
+    cut, is_outer = cut_mesh(marked, heights)
     inner = _without_rim(cut.with_faces(cut.faces[~is_outer]), -1.0, settings)
     outer = _without_rim(cut.with_faces(cut.faces[is_outer]), 1.0, settings)
     return Leaflets(_turned(_with_thickness(inner, outer, -1.0)), _with_thickness(outer, inner, 1.0))
@@ -123,7 +122,7 @@ def _without_rim(leaflet: SurfaceMesh, side: float, settings: LeafletSettings) -
     patch = _labels(edges[turned[edges].all(axis=1)], len(turned))
     at_boundary = np.unique(patch[boundary_vertices(leaflet.faces, len(turned)) & turned])
     trimmed = turned & np.isin(patch, at_boundary)
-    kept, beyond = cut_at_zero(leaflet, np.where(trimmed, sideways, -np.abs(sideways) - 1e-9))
+    kept, beyond = cut_mesh(leaflet, np.where(trimmed, sideways, -np.abs(sideways) - 1e-9))
     return _without_scraps(kept.with_faces(kept.faces[~beyond]), settings.smallest_piece_nm2)
 
 
@@ -167,52 +166,6 @@ def heights_over(points: Floats, separator: SurfaceMesh) -> tuple[Floats, Floats
     directions = np.einsum("nk,nkj->nj", weights, normals[corners])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True) + 1e-300
     return np.einsum("ij,ij->i", points - feet, directions), directions
-
-
-def cut_at_zero(mesh: SurfaceMesh, values: Floats) -> tuple[SurfaceMesh, NDArray[np.bool_]]:
-    """The mesh with a vertex where ``values`` (n,) pass zero on an edge, and which faces are not below zero.
-
-    A triangle across the line becomes three; positions, normals and real-valued arrays are interpolated.
-    """
-    above = values >= 0
-    count = above[mesh.faces].sum(axis=1)
-    crossed = (count == 1) | (count == 2)
-    faces = mesh.faces[crossed]
-    lone_above = count[crossed] == 1
-    lone = np.argmax(above[faces] == lone_above[:, None], axis=1)
-    rows = np.arange(len(faces))
-    a, b, c = (faces[rows, (lone + turn) % 3] for turn in range(3))
-    edges, place = np.unique(
-        np.sort(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]), axis=1),
-        axis=0,
-        return_inverse=True,
-    )
-    p, q = np.split(place.ravel() + len(mesh.vertices), 2)
-    tips = np.stack([a, p, q], axis=1)
-    stumps = np.concatenate([np.stack([p, b, c], axis=1), np.stack([p, c, q], axis=1)])
-    whole = mesh.faces[~crossed]
-    side = np.concatenate([count[~crossed] == 3, lone_above, ~lone_above, ~lone_above])
-    return _with_vertices_on(mesh, edges, values, np.concatenate([whole, tips, stumps])), side
-
-
-def _with_vertices_on(mesh: SurfaceMesh, edges: Ints, values: Floats, faces: Ints) -> SurfaceMesh:
-    """The mesh with vertices added where values pass zero on these edges, and with these faces."""
-    low, high = values[edges[:, 0]], values[edges[:, 1]]
-    share = low / (low - high)
-
-    def extended(array: NDArray[Any]) -> NDArray[Any]:
-        one, other = array[edges[:, 0]], array[edges[:, 1]]
-        if array.dtype.kind != "f":
-            return np.concatenate([array, one])
-        part = share.reshape(-1, *[1] * (array.ndim - 1))
-        return np.concatenate([array, (1 - part) * one + part * other])
-
-    normals = None
-    if mesh.normals is not None:
-        normals = extended(mesh.normals)
-        normals = normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-300)
-    data = {name: extended(array) for name, array in mesh.data.items()}
-    return SurfaceMesh(extended(mesh.vertices), faces, normals, data)
 
 
 def _membranes(medial: SurfaceMesh, proxy: SurfaceMesh | None) -> dict[int, SurfaceMesh]:

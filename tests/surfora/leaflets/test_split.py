@@ -14,7 +14,7 @@ from surfora.geometry.surface import (
 )
 from surfora.isosurface.boundary import isosurface
 from surfora.leaflets.proxy import membrane_numbers, poisson_proxy
-from surfora.leaflets.split import LeafletSettings, cut_at_zero, heights_over, split_leaflets
+from surfora.leaflets.split import LeafletSettings, heights_over, split_leaflets
 from tomocore.contract import InputError
 
 
@@ -169,36 +169,6 @@ def test_a_stray_patch_goes_to_the_leaflet_round_it():
     leaflets = split_leaflets(surface, SurfaceMesh(bulge, middle.faces, middle.normals))
     assert share_on_side(shape, leaflets.inner, -1, 1.0) >= 0.999
     assert share_on_side(shape, leaflets.outer, 1, 1.0) >= 0.999
-
-
-def test_cut_of_one_triangle_with_arrays():
-    mesh = SurfaceMesh(
-        np.array([[0.0, 0, 0], [2, 0, 0], [0, 2, 0]]),
-        np.array([[0, 1, 2]]),
-        np.tile([0.0, 0, 1], (3, 1)),
-        {"height": np.array([3.0, -1.0, -1.0]), "label": np.array([4, 5, 6])},
-    )
-    cut, above = cut_at_zero(mesh, mesh.data["height"])
-    assert above.tolist() == [True, False, False]
-    assert np.allclose(cut.vertices[3:], [[1.5, 0, 0], [0, 1.5, 0]])
-    assert np.allclose(cut.data["height"][3:], 0)
-    assert cut.data["label"][3:].tolist() == [4, 4]
-    assert face_areas_nm2(cut.vertices, cut.faces).tolist() == pytest.approx([1.125, 0.5, 0.375])
-    assert (vertex_normals(cut.vertices, cut.faces)[:, 2] > 0).all()
-
-
-def test_cut_keeps_a_mesh_whole_and_wound():
-    shape = shapes.torus(15.0, 6.0)
-    mesh = medial(shape)
-    cut, above = cut_at_zero(mesh, mesh.vertices[:, 0] - shape.centre_nm[0] - 0.37)
-    areas = face_areas_nm2(cut.vertices, cut.faces)
-    assert areas.sum() == pytest.approx(face_areas_nm2(mesh.vertices, mesh.faces).sum())
-    assert cut.is_closed
-    assert enclosed_volume_nm3(cut.vertices, cut.faces) == pytest.approx(
-        enclosed_volume_nm3(mesh.vertices, mesh.faces)
-    )
-    assert not set(cut.faces[above].ravel()) & set(np.flatnonzero(cut.vertices[:, 0] < -1e9))
-    assert 0.3 < areas[above].sum() / areas.sum() < 0.7
 
 
 def test_heights_are_signed_distances():
