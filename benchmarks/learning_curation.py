@@ -28,7 +28,7 @@ from tomorois.evaluation.matching import compare
 from tomorois.instances.find import InstanceSettings, find_instances
 from tomorois.phantoms.phantom import IGNORE, PhantomSettings, make_phantom
 from tomorois.training.data import TrainingTomogram
-from tomorois.training.loop import TrainSettings, with_membranes
+from tomorois.training.settings import TrainSettings, with_membranes
 
 SEED = 3
 WITH_LOOK_ALIKES = (10, 12, 13, 14, 15, 20, 26, 27)

@@ -48,9 +48,9 @@ from learning_tables import (
 )
 from learning_trainings import SECONDS, Case, learn
 
-from tomorois.network.msdnet.module import MSDNetConfig
+from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.training.augment import AugmentSettings
-from tomorois.training.validation import ValidationSettings
+from tomorois.training.settings import ValidationSettings
 
 CSV = Path(__file__).parents[1] / "docs" / "tomorois" / "learning_study.csv"
 ERRORS = "learning_errors.csv"  # beside the results

@@ -22,15 +22,18 @@ from tomocore.volumes.volume import Volume
 from tomorois.network.checkpoint import load_model
 from tomorois.network.intensity import prepare_tomogram, unbin_to_shape
 from tomorois.network.membrane_input import CHANNELS, input_channels, membrane_channels
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet
 from tomorois.phantoms.imaging import ImagingSettings, wedge_angle_deg
 from tomorois.phantoms.phantom import IGNORE, PhantomSettings, write_phantoms
-from tomorois.prediction.predict import PredictSettings, predict_confidence
+from tomorois.prediction.predict import predict_confidence
+from tomorois.prediction.settings import PredictSettings
 from tomorois.training.augment import apply_to_image, apply_to_labels, draw_augmentation
 from tomorois.training.data import TrainingTomogram, training_volume
-from tomorois.training.loop import LiveTraining, TrainSettings, with_membranes
+from tomorois.training.loop import LiveTraining
 from tomorois.training.loss import masked_loss
 from tomorois.training.patches import PatchSampler, TrainingVolume, patch_shape
+from tomorois.training.settings import TrainSettings, with_membranes
 from tomorois.training.train import split_held_out, train
 from tomorois.training.validation import CONFIDENCE_BINS, ConfidenceCounts, best_threshold
 

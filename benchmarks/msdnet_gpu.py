@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet
 
 SHORT, PUBLISHED = (1, 2, 4, 8), tuple(range(1, 11))
 CASES = (

@@ -34,8 +34,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
+from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.cpu import buffer_bytes
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, infer
+from tomorois.network.msdnet.module import MSDNet, infer
 from tomorois.network.msdnet.vector import INT64, LANES, Emitter
 
 SHORT, SHORTER, PUBLISHED = (1, 2, 4, 8), (1, 2, 4), tuple(range(1, 11))

@@ -32,15 +32,16 @@ from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.network.checkpoint import ModelRecord
 from tomorois.network.membrane_input import CHANNELS
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet
 from tomorois.prediction.predict import (
-    PredictSettings,
     network_ratio,
     network_shape,
     predict_to_file,
     prediction_memory_bytes,
     tile_boxes,
 )
+from tomorois.prediction.settings import PredictSettings
 
 GIB = 2**30
 LIMIT_GIB = 6

@@ -35,7 +35,7 @@ from tomorois.phantoms.from_labels import LabelPhantomSettings, phantom_from_lab
 from tomorois.phantoms.phantom import IGNORE, Phantom, PhantomSettings, make_phantom
 from tomorois.prediction.predict import predict_confidence
 from tomorois.training.data import TrainingTomogram
-from tomorois.training.loop import TrainSettings, with_membranes
+from tomorois.training.settings import TrainSettings, with_membranes
 from tomorois.training.train import train
 
 DEFAULT_LABELS = Path(__file__).parents[2] / "shared" / "data" / "te1_labels.mrc.gz"

@@ -24,8 +24,8 @@ from surfora.orientation.orient import OrientSettings
 from tomorois.cli.app import app as tomorois_app
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
-from tomorois.prediction.predict import PredictSettings
-from tomorois.training.loop import TrainSettings
+from tomorois.prediction.settings import PredictSettings
+from tomorois.training.settings import TrainSettings
 from tomosurf.cli.app import app as tomosurf_app
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,9 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.cpu import buffer_bytes
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, infer
+from tomorois.network.msdnet.module import MSDNet, infer
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 NETWORK = MSDNetConfig(layers=6, dilations=(1, 2, 4))

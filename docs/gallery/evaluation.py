@@ -20,9 +20,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
 from tomorois.evaluation.curves import interval_figure, orientation_figure, precision_recall_figure
-from tomorois.evaluation.evaluate import Evaluation, evaluate_files
+from tomorois.evaluation.evaluate import Evaluation
+from tomorois.evaluation.files import EvaluateRequest, evaluate_files
 from tomorois.instances.find import InstanceSettings
-from tomorois.pairing import model_threshold
+from tomorois.prediction.record import model_threshold
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SETTINGS = """\
@@ -49,7 +50,7 @@ def scored(folder: Path) -> tuple[Evaluation, float | None]:
     maps = sorted((folder / "maps").glob("*__confidence.mrc"))
     truth = sorted((folder / "unseen").glob("*__truth.npz"))
     whole = InstanceSettings(split="none")  # a bud has a neck by nature
-    return evaluate_files(maps, truth, instances=whole), model_threshold(maps[0])
+    return evaluate_files(EvaluateRequest(maps, truth), instances=whole), model_threshold(maps[0])
 
 
 def picture_of(figure: Figure) -> np.ndarray:

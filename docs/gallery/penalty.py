@@ -22,7 +22,7 @@ from tomocore.volumes.volume import Volume
 from tomorois.network.checkpoint import load_model
 from tomorois.prediction.predict import predict_confidence
 from tomorois.training.data import TrainingTomogram
-from tomorois.training.loop import TrainSettings
+from tomorois.training.settings import TrainSettings
 from tomorois.training.train import train
 
 PICTURES = Path(__file__).parents[1] / "pictures"

@@ -92,6 +92,13 @@ class Batch:
                 if name(item) not in self.skipped:
                     self.finish(name(item), line or "")
 
+    def make(self, target: Path, overwrite: bool, work: Callable[[Path], str | None]) -> None:
+        """Do the ``work`` that writes ``target``, or skip it where that exists; what fails is raised."""
+        if target.exists() and not overwrite:
+            self.skip(str(target), "it exists; pass --overwrite to replace it")
+        else:
+            self.finish(str(target), work(target) or "")
+
     def finish(self, name: str, line: str = "") -> None:
         """Keep and tell that an item is done."""
         self.done.append(name)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
+from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, read_rois, union_mask
-from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels, volume_stem
+from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels
 from tomorois.network.intensity import CLEAR_SKEWNESS, intensity_skewness
 
 SAMPLED_VOXELS = 4_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from pydantic import Field
 
 from surfora.pipeline import SurforaSettings
 from tomocore.contract import InputError
+from tomocore.names import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
-from tomocore.volumes.formats import inspect_volume, volume_files, volume_stem
+from tomocore.volumes.formats import inspect_volume
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
+from tomorois.prediction.settings import PredictSettings
 
 PROJECT_FILE = "project.toml"
 
@@ -35,6 +38,7 @@ class ProjectSettings(Settings):
     )
     output: str = Field("results", description="folder that everything is written to")
     voxel_size_nm: float | None = Field(None, gt=0, description="voxel edge (nm), whatever the headers say")
+    predict: PredictSettings = PredictSettings()
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     surfora: SurforaSettings = SurforaSettings()
@@ -102,12 +106,11 @@ def read_project(path: Path) -> Project:
     path = path / PROJECT_FILE if path.is_dir() else path
     settings = load_settings(ProjectSettings, path)
     folder = path.parent
-    tomograms = volume_files([folder / name for name in settings.tomograms])
-    plans = tuple(_plan(tomogram, folder, settings) for tomogram in tomograms)
-    stems = [plan.stem for plan in plans]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise InputError(f"{path}: several tomograms are called {', '.join(twice)}; give each its own name")
+    tomograms = tomogram_files([folder / name for name in settings.tomograms])
+    require_own_names(tomograms, volume_stem)
+    membranes = _matched_in(folder / settings.membranes, tomograms, "membranes", "membranes")
+    truth = _matched_in(folder / settings.truth, tomograms, "truth.npz", "truth") if settings.truth else None
+    plans = tuple(_plan(tomogram, folder, settings, membranes, truth) for tomogram in tomograms)
     return Project(folder, settings, plans)
 
 
@@ -129,14 +132,21 @@ def problems_of(project: Project) -> list[str]:
     return problems
 
 
-def _plan(tomogram: Path, folder: Path, settings: ProjectSettings) -> TomogramPlan:
+def _plan(
+    tomogram: Path,
+    folder: Path,
+    settings: ProjectSettings,
+    membranes: Mapping[Path, Path],
+    truth: Mapping[Path, Path] | None,
+) -> TomogramPlan:
     stem = volume_stem(tomogram)
     output = folder / settings.output
+    expected = folder / settings.membranes / f"{stem}__membranes.mrc"
     return TomogramPlan(
         stem=stem,
         tomogram=tomogram,
-        membranes=_membranes_of(stem, folder / settings.membranes),
-        truth=folder / settings.truth / f"{stem}__truth.npz" if settings.truth else None,
+        membranes=membranes.get(tomogram, expected),
+        truth=None if truth is None else truth.get(tomogram, folder / f"{settings.truth}/{stem}__truth.npz"),
         drawn=output / "drawn" / f"{stem}__membranes.mrc" if settings.membrane_model else None,
         confidence=output / "confidence" / f"{stem}__confidence.mrc",
         rois=output / "rois" / f"{stem}__rois.npz",
@@ -144,7 +154,10 @@ def _plan(tomogram: Path, folder: Path, settings: ProjectSettings) -> TomogramPl
     )
 
 
-def _membranes_of(stem: str, folder: Path) -> Path:
-    """The membrane volume of a tomogram in any format that is there, else the name it should have."""
-    found = sorted(folder.glob(f"{stem}__membranes.*"))
-    return found[0] if found else folder / f"{stem}__membranes.mrc"
+def _matched_in(folder: Path, tomograms: Sequence[Path], kind: str, what: str) -> dict[Path, Path]:
+    """The files of a folder by the tomogram they belong to; none where there is no such folder or file."""
+    try:
+        files = product_files([folder], kind, of_others="." not in kind) if folder.is_dir() else []
+    except InputError:
+        files = []
+    return matched(tomograms, files, what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from tomocore.page import Section, picture_of_figure, shown, table_of, write_pag
 from tomocore.provenance import read_record
 from tomocore.roiset import read_rois, union_mask
 from tomocore.volumes.formats import read_volume
-from tomorois.evaluation.evaluate import Evaluation, evaluate_files, write_evaluation
+from tomorois.evaluation.evaluate import Evaluation, write_evaluation
+from tomorois.evaluation.files import EvaluateRequest, evaluate_files
 from tomorois.evaluation.report import cautions, score_section
-from tomorois.training.data import marks_of_model
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.statistics import summary_over_tomograms
 
@@ -81,14 +80,12 @@ def evaluate_project(project: Project) -> Evaluation | None:
     plans = [plan for plan in project.plans if plan.truth and plan.truth.exists() and plan.rois.exists()]
     if not plans:
         return None
-    has_torch = importlib.util.find_spec("torch") is not None  # a report can be made without
-    return evaluate_files(
-        [plan.rois for plan in plans],
-        [plan.truth for plan in plans if plan.truth],
-        project.settings.evaluate,
-        project.settings.instances,
-        trained_on=marks_of_model(project.model) if has_torch and project.model.is_file() else None,
+    request = EvaluateRequest(
+        predicted=[plan.rois for plan in plans],
+        truth=[plan.truth for plan in plans if plan.truth],
+        model=project.model if project.model.is_file() else None,
     )
+    return evaluate_files(request, project.settings.evaluate, project.settings.instances)
 
 
 def _with_tomogram(table: pd.DataFrame, plan: TomogramPlan) -> pd.DataFrame:

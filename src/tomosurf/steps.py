@@ -2,69 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surfora.batch import RunRequest, run_masks
-from tomocore.contract import Batch, InputError, about
+from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, about
 from tomocore.files import remove_leftovers, require_writable_folder
 from tomocore.provenance import recorded_run
-from tomocore.roiset import read_rois, write_rois
-from tomocore.terminal.console import Terminal, out, progress_bar
-from tomocore.terminal.options import use_threads
-from tomocore.volumes.formats import read_volume
-from tomorois.instances.find import find_instances
+from tomocore.roiset import read_rois
+from tomorois.instances.files import find_instances_in_files
 from tomosurf.project import Project, TomogramPlan
 
 if TYPE_CHECKING:
-    from tomorois.network.checkpoint import ModelRecord
-    from tomorois.network.msdnet.module import MSDNet
-
-
-@dataclass(frozen=True)
-class _Model:
-    network: MSDNet
-    record: ModelRecord
-
-    @property
-    def sees_membranes(self) -> bool:
-        """Whether it takes membranes beside the tomogram."""
-        return self.network.config.input_channels > 1
+    from tomorois.prediction.files import Predictor
 
 
 @dataclass(frozen=True)
 class _Models:
     """What finds the ROIs, and what draws the membranes that it sees, if there is such a model."""
 
-    finder: _Model
-    drawer: _Model | None
+    finder: Predictor
+    drawer: Predictor | None
 
 
-def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Batch:
+def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watcher: Watcher = NOBODY) -> Batch:
     """Bring every tomogram of a project up to date; what was done and what failed, by tomogram.
 
-    Each step skips what is there already, so that an interrupted run goes on where it stopped. The
-    record of the run is written as run.json.
+    Each step is the function at the level of files that the tools' own commands call, and skips what is
+    there already, so that an interrupted run goes on where it stopped. The record of the run is written as
+    run.json.
     """
-    from tomorois.network.checkpoint import load_model
-
-    drawer = _Model(*load_model(project.membrane_model)) if project.membrane_model else None
-    models = _Models(_Model(*load_model(project.model)), drawer)
-    if drawer and not models.finder.sees_membranes:
-        raise InputError(
-            f"{project.model}: was trained without membranes; unset membrane_model in the project"
-        )
+    models = _read_models(project)
     remove_leftovers(require_writable_folder(project.output))
-    use_threads(jobs)
-    batch = Batch(Terminal())
+    batch = Batch(watcher)
 
     def one(plan: TomogramPlan) -> None:
-        out.print(f"{plan.stem}:", markup=False)
+        watcher.say(f"{plan.stem}:")
         with about(plan.stem):
-            _predict(plan, project, models, overwrite)
-            _find_rois(plan, project, models.finder, overwrite)
-            _measure(plan, project, jobs, overwrite)
+            _predict(plan, project, models, overwrite, watcher)
+            _find_rois(plan, project, overwrite, watcher)
+            _measure(plan, project, jobs, overwrite, watcher)
 
     with recorded_run("tomosurf run", project.settings) as record:
         for model in filter(None, (project.model, project.membrane_model)):
@@ -75,47 +55,71 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False) -> Bat
     return batch
 
 
-def _predict(plan: TomogramPlan, project: Project, models: _Models, overwrite: bool) -> None:
+def _read_models(project: Project) -> _Models:
+    from tomorois.prediction.files import read_predictor
+
+    drawer = read_predictor(project.membrane_model) if project.membrane_model else None
+    models = _Models(read_predictor(project.model), drawer)
+    if drawer and not models.finder.sees_membranes:
+        raise InputError(
+            f"{project.model}: was trained without membranes; unset membrane_model in the project"
+        )
+    return models
+
+
+def _predict(
+    plan: TomogramPlan, project: Project, models: _Models, overwrite: bool, watcher: Watcher
+) -> None:
     """The confidence map, and before it the membranes that its model sees, where another model draws them."""
     if plan.drawn and models.drawer:
-        _map(plan.drawn, plan, project, models.drawer, None, overwrite)
-    beside = (plan.drawn or plan.membranes) if models.finder.sees_membranes else None
-    _map(plan.confidence, plan, project, models.finder, beside, overwrite)
+        _map(plan.drawn, plan, project, models.drawer, (), overwrite, watcher)
+    beside = ((plan.drawn or plan.membranes),) if models.finder.sees_membranes else ()
+    _map(plan.confidence, plan, project, models.finder, beside, overwrite, watcher)
 
 
 def _map(
-    target: Path, plan: TomogramPlan, project: Project, model: _Model, beside: Path | None, overwrite: bool
+    target: Path,
+    plan: TomogramPlan,
+    project: Project,
+    model: Predictor,
+    beside: Sequence[Path],
+    overwrite: bool,
+    watcher: Watcher,
 ) -> None:
-    """Write what a model makes of the tomogram, with the membranes beside it if it sees such."""
-    from tomorois.prediction.predict import predict_to_file
+    """What a model makes of the tomogram, with the membranes beside it if it sees such."""
+    from tomorois.prediction.files import PredictRequest, predict_files
 
-    if target.exists() and not overwrite:
-        return
-    require_writable_folder(target.parent)
-    edge = project.settings.voxel_size_nm
-    volume = read_volume(plan.tomogram, edge, lazy=True)
-    membranes = read_volume(beside, edge, lazy=True) if beside else None
-    with progress_bar(target.parent.name) as progress:
-        predict_to_file(model.network, model.record, volume, target, progress=progress, membranes=membranes)
-
-
-def _find_rois(plan: TomogramPlan, project: Project, model: _Model, overwrite: bool) -> None:
-    if plan.rois.exists() and not overwrite:
-        return
-    settings = project.settings.instances.unless_set(model.record.threshold)
-    edge = project.settings.voxel_size_nm
-    membranes = read_volume(plan.membranes, edge) if settings.split == "contacts" else None
-    rois = find_instances(read_volume(plan.confidence, edge), settings, membranes)
-    require_writable_folder(plan.rois.parent)
-    write_rois(plan.rois.parent, plan.stem, rois, overwrite=True)
-    out.print(f"  {len(rois)} ROIs", markup=False)
+    request = PredictRequest(
+        tomograms=[plan.tomogram],
+        folder=target.parent,
+        membranes=beside,
+        what="membranes" if target == plan.drawn else "confidence",
+        voxel_size_nm=project.settings.voxel_size_nm,
+        overwrite=overwrite,
+    )
+    assert request.target(plan.tomogram) == target
+    _require_done(predict_files(model, request, project.settings.predict, _OneStep(watcher)))
 
 
-def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool) -> None:
+def _find_rois(plan: TomogramPlan, project: Project, overwrite: bool, watcher: Watcher) -> None:
+    _require_done(
+        find_instances_in_files(
+            [plan.confidence],
+            plan.rois.parent,
+            project.settings.instances,
+            membranes=[plan.membranes],
+            voxel_size_nm=project.settings.voxel_size_nm,
+            overwrite=overwrite,
+            watcher=_OneStep(watcher),
+        )
+    )
+
+
+def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool, watcher: Watcher) -> None:
     if plan.done()["surfaces"] and not overwrite:
         return
     if len(read_rois(plan.rois)) == 0:
-        out.print("  no ROI, so no surface is measured", markup=False)
+        watcher.say("  no ROI, so no surface is measured")
         return
     request = RunRequest(
         masks=(plan.membranes,),
@@ -129,3 +133,30 @@ def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool) -
     if inner.failed:
         first = next(iter(inner.failed.values()))
         raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")
+
+
+class _OneStep(Watcher):
+    """Tells what a step made, indented; what is kept or fails is told once, for the whole tomogram."""
+
+    def __init__(self, outer: Watcher) -> None:
+        self.outer = outer
+
+    def say(self, line: str) -> None:
+        """Pass on a line."""
+        self.outer.say(f"  {line}")
+
+    def done(self, name: str, line: str) -> None:
+        """Pass on what came of the step."""
+        self.outer.say(f"  {line}")
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """Pass on the step's progress."""
+        with self.outer.progress(title) as progress:
+            yield progress
+
+
+def _require_done(batch: Batch) -> None:
+    """InputError with the line of what failed, so that the tomogram's later steps do not run."""
+    if batch.failed:
+        raise InputError(next(iter(batch.failed.values())))

@@ -89,7 +89,8 @@ def test_report_on_rois_counts_overlap(tmp_path):
 def test_report_on_a_model(tmp_path):
     pytest.importorskip("torch")
     from tomorois.network.checkpoint import ModelRecord, save_model
-    from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+    from tomorois.network.msdnet.config import MSDNetConfig
+    from tomorois.network.msdnet.module import MSDNet
 
     path = tmp_path / "m.safetensors"
     training = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from cyclopts import App, Parameter
 
 from tomocore.contract import InputError
+from tomocore.names import product_files
 from tomocore.settings import Settings, load_section, load_settings, settings_template
 from tomocore.terminal.console import leave, out, progress_bar, status_of
 from tomocore.terminal.options import (
@@ -22,7 +23,7 @@ from tomocore.terminal.options import (
     next_hint,
     write_unless_there,
 )
-from tomocore.volumes.formats import read_volume, volume_files, write_volume
+from tomocore.volumes.formats import read_volume, write_volume
 
 if TYPE_CHECKING:
     from surfora.geometry.surface import PointCloud, SurfaceMesh
@@ -86,7 +87,7 @@ def run(
     from surfora.pipeline import SurforaSettings
 
     request = RunRequest(
-        masks=tuple(volume_files(masks, "membranes")),
+        masks=tuple(product_files(masks, "membranes", of_others=True)),
         folder=output,
         labels=parsed_labels(labels) if labels else None,
         rois=tuple(rois or ()),

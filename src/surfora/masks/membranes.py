@@ -15,9 +15,10 @@ from scipy.ndimage import find_objects
 
 from surfora.geometry.surface import SurfaceMesh
 from tomocore.contract import InputError
+from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, read_rois
 from tomocore.settings import Settings
-from tomocore.volumes.formats import read_volume, volume_stem
+from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume, world_to_index
 
 log = logging.getLogger(__name__)

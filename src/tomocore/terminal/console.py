@@ -27,6 +27,10 @@ class _ConsoleHandler(logging.Handler):
         err.print(f"[yellow]{level}[/yellow] {escape(' '.join(record.getMessage().split()))}", markup=True)
 
 
+NOTED = ("tomocore.names", "tomorois.prediction.predict")
+"""Loggers whose notes are worth a line too: which files were left out, what memory a run will take."""
+
+
 def log_to_console(verbose: bool = False) -> None:
     """Send warnings (and, if verbose, notes) of all four packages to standard error, a line each."""
     handler = _ConsoleHandler()
@@ -36,6 +40,8 @@ def log_to_console(verbose: bool = False) -> None:
         logger.handlers = [handler]
         logger.setLevel(logging.INFO if verbose else logging.WARNING)
         logger.propagate = False
+    for name in NOTED:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 @contextmanager

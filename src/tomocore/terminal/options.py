@@ -22,6 +22,14 @@ SettingsFile = Annotated[
 VoxelSize = Annotated[
     float | None, Parameter(name="--voxel-size", help="voxel edge in nm, whatever the files' headers say")
 ]
+Resample = Annotated[
+    bool,
+    Parameter(
+        name="--resample",
+        negative="",
+        help="bring volumes of unequal voxel edges to one edge first, the smallest",
+    ),
+]
 Overwrite = Annotated[
     bool,
     Parameter(name="--overwrite", negative="", help="replace results that exist instead of skipping them"),

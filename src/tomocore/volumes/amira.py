@@ -19,7 +19,6 @@ from tomocore.contract import InputError
 from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
 from tomocore.volumes.units import nm_per_unit, why_no_unit
 
-AMIRA_ENDINGS = (".am",)
 MOST_HEADER_BYTES = 2**22
 KINDS = {
     "byte": "u1",

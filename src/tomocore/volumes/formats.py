@@ -8,7 +8,6 @@ gives one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,20 @@ import numpy as np
 
 from tomocore.contract import InputError
 from tomocore.files import available_memory_bytes, written_beside
-from tomocore.volumes.amira import AMIRA_ENDINGS, open_amira
+from tomocore.names import AMIRA_ENDINGS, MRC_ENDINGS, PACKED_ENDINGS, READABLE, TIFF_ENDINGS
+from tomocore.volumes.amira import open_amira
 from tomocore.volumes.hdf5 import hdf5_file, open_hdf5
 from tomocore.volumes.header import (
     ANGSTROM_PER_NM,
     BELIEVABLE_NM,
-    READABLE,
     SAME_EDGE_TOLERANCE,
     Loader,
     VolumeHeader,
 )
-from tomocore.volumes.mrc import MRC_ENDINGS, open_mrc, write_mrc, write_mrc_gz
+from tomocore.volumes.mrc import open_mrc, write_mrc, write_mrc_gz
 from tomocore.volumes.omezarr import open_zarr, write_zarr
 from tomocore.volumes.resampling import RESAMPLING_BYTES, resampled
-from tomocore.volumes.tiff import TIFF_ENDINGS, open_tiff, write_tiff
+from tomocore.volumes.tiff import open_tiff, write_tiff
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -122,50 +121,12 @@ def storable(data: np.ndarray[Any, Any], path: Path) -> np.ndarray[Any, Any]:
     return data.astype(np.float32) if data.dtype.kind == "f" else data
 
 
-def volume_stem(path: Path) -> str:
-    """The name of a volume file without its folder and endings (``.mrc``, ``.mrc.gz``, ``.ome.zarr`` ...)."""
-    name = path.name
-    for ending in (".gz", ".zarr", ".ome", *MRC_ENDINGS, *TIFF_ENDINGS):
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-    return name
-
-
-def volume_files(paths: Sequence[Path], what: str = "") -> list[Path]:
-    """The volume files among ``paths``, each folder replaced by its ``<stem>__<what>`` volumes.
-
-    ``what`` = "" means tomograms: volumes without ``__`` in their stem. Files named outright are
-    kept whatever they are called. Raises InputError for a folder without any such volume.
-    """
-    files: list[Path] = []
-    for path in paths:
-        if not path.is_dir() or path.suffix.lower() == ".zarr":
-            files.append(path)
-            continue
-        inside = [file for file in sorted(path.iterdir()) if _is_volume_name(file) and _is_what(file, what)]
-        if not inside:
-            wanted = f"<name>__{what}.mrc files" if what else f"tomograms: {READABLE}"
-            raise InputError(f"{path}: this folder holds no {wanted}; name the files themselves")
-        files += inside
-    return files
-
-
-def _is_volume_name(path: Path) -> bool:
-    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    return not path.name.startswith(".") and bare.suffix.lower() in (*MRC_ENDINGS, *TIFF_ENDINGS, ".zarr")
-
-
-def _is_what(path: Path, what: str) -> bool:
-    stem = volume_stem(path)
-    return stem.endswith(f"__{what}") if what else "__" not in stem
-
-
 def _open(path: Path) -> tuple[VolumeHeader, Loader]:
     if hdf5_file(path) is not None:
         return open_hdf5(path)
     if not path.exists():
         raise InputError(f"{path}: no such file; check the path")
-    bare = path.with_suffix("") if path.suffix.lower() in (".gz", ".bz2") else path
+    bare = path.with_suffix("") if path.suffix.lower() in PACKED_ENDINGS else path
     ending = bare.suffix.lower()
     if path.is_dir() or ending == ".zarr":
         return open_zarr(path)

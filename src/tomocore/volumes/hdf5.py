@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from tomocore.contract import InputError
+from tomocore.names import HDF5_ENDINGS
 from tomocore.volumes.header import ANGSTROM_PER_NM, Geometry, Loader, VolumeHeader, checked_header
 from tomocore.volumes.lazy import ordered, zyx_places
 
-HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 MOST_NAMED = 8
 NM_PER_UM = 1e3
 

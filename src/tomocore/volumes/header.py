@@ -15,9 +15,6 @@ ANGSTROM_PER_NM = 10.0
 BELIEVABLE_NM = (0.08, 20.0)
 """Voxel edges outside this range are a factor of 10 or 1000 wrong in every header seen."""
 SAME_EDGE_TOLERANCE = 0.02
-READABLE = (
-    "MRC (.mrc, .rec, .map, also .gz and .bz2), OME-Zarr (.zarr), TIFF (.tif), HDF5 (.h5) and Amira (.am)"
-)
 
 Loader = Callable[[], Any]
 """Reads the voxels of a file whose header has been read, lazily where the format allows."""

@@ -27,7 +27,6 @@ from tomocore.volumes.mrc_header import (
 )
 from tomocore.volumes.volume import Volume
 
-MRC_ENDINGS = (".mrc", ".rec", ".map", ".st", ".ali", ".mrcs")
 HEADER_BYTES = 1024
 CHUNK_BYTES = 2**24
 KINDS: dict[int, Any] = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}

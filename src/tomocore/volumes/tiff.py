@@ -15,7 +15,6 @@ from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, chec
 from tomocore.volumes.units import nm_per_unit, why_no_unit
 from tomocore.volumes.volume import Volume
 
-TIFF_ENDINGS = (".tif", ".tiff")
 WITHOUT_IMAGECODECS = (1, 8, 32773, 32946)
 """Compression tags that tifffile reads by itself: none, deflate (two numbers) and packbits."""
 ISOTROPIC_NOTE = "gives no voxel size along z; taken as along x and y"

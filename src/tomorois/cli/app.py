@@ -1,20 +1,15 @@
-"""The `tomorois` command: parse, call one library function, write its result."""
+"""The `tomorois` command: parse, call one function at the level of files, say what it returned."""
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from tomocore.contract import Batch, InputError, about
-from tomocore.files import require_writable_folder, writable_folder, written_beside
-from tomocore.page import shown
-from tomocore.provenance import file_hash
-from tomocore.roiset import read_rois, write_rois
-from tomocore.terminal.console import Terminal, leave, out, progress_bar, status_of
+from tomocore.contract import Batch
+from tomocore.names import READABLE, product_files, tomogram_files
+from tomocore.terminal.console import Terminal, leave, out, status_of
 from tomocore.terminal.options import (
     Jobs,
     Output,
@@ -25,28 +20,11 @@ from tomocore.terminal.options import (
     next_hint,
     use_threads,
 )
-from tomocore.volumes.formats import (
-    READABLE,
-    read_volume,
-    volume_files,
-    volume_stem,
-    write_volume,
-)
-from tomorois.cli.options import SECTIONS, require_torch, section, several, template_of
+from tomorois.cli.options import SECTIONS, membrane_files, require_torch, section, several, template_of
 from tomorois.cli.training import learning_curve, phantom, rank, train
-from tomorois.pairing import (
-    made_by,
-    membrane_files,
-    membranes_of,
-    model_threshold,
-    roi_files,
-    tomogram_stem,
-)
 
 if TYPE_CHECKING:
     from tomorois.instances.find import InstanceSettings
-
-log = logging.getLogger(__name__)
 
 app = App(
     name="tomorois",
@@ -90,51 +68,20 @@ def predict(
     streamed to disk; tomograms that have theirs are skipped.
     """
     require_torch()
-    from tomorois.network.checkpoint import load_model
-    from tomorois.prediction.predict import PredictSettings, predict_to_file, require_orientations
+    from tomorois.prediction.files import PredictRequest, predict_files
+    from tomorois.prediction.settings import PredictSettings
 
-    chosen = section(PredictSettings, "predict", settings)
-    if uncertainty:
-        require_orientations(chosen)
-    network, record = load_model(model)
     use_threads(cores(jobs))
-    paths = volume_files(tomograms)
-    sides = membranes_of(paths, membrane_files(membranes or []))
-    facts = {"model": model.name, "model_sha256": file_hash(model), "threshold": record.threshold}
-    batch = Batch(Terminal())
-    logging.getLogger("tomorois.prediction.predict").setLevel(
-        logging.INFO
-    )  # it says what memory a run will take
-
-    def one(path: Path) -> None:
-        target, spread = (
-            output / f"{volume_stem(path)}__{what}.{file_type}" for what in ("confidence", "uncertainty")
-        )
-        if target.exists() and (spread.exists() or not uncertainty) and not overwrite:
-            other = made_by(target).get("model_sha256", facts["model_sha256"]) != facts["model_sha256"]
-            of_what = "exists, made by another model" if other else "exists"
-            batch.skip(str(path), f"{target} {of_what}; pass --overwrite to replace it")
-            return
-        if sides and path not in sides:
-            raise InputError(f"{path}: no file of --membranes is named after it; give one, or leave it out")
-        volume = read_volume(path, voxel_size, lazy=True)
-        beside = read_volume(sides[path], voxel_size, lazy=True) if path in sides else None
-        with about(path.name), progress_bar(path.name) as progress:
-            predict_to_file(
-                network,
-                record,
-                volume,
-                target,
-                chosen,
-                progress,
-                membranes=beside,
-                uncertainty_path=spread if uncertainty else None,
-            )
-        _write_json(target.with_suffix(".json"), {**facts, "tomogram": path.name, **chosen.model_dump()})
-        out.print(f"wrote {target}", markup=False)
-
-    with writable_folder(output):
-        batch.each(paths, one)
+    request = PredictRequest(
+        tomograms=tomogram_files(tomograms),
+        folder=output,
+        membranes=membrane_files(membranes),
+        uncertainty=uncertainty,
+        file_type=file_type,
+        voxel_size_nm=voxel_size,
+        overwrite=overwrite,
+    )
+    batch = predict_files(model, request, section(PredictSettings, "predict", settings), Terminal())
     next_hint(f"tomorois instances {output} -o rois" if batch.has_results else "")
     return status_of(batch)
 
@@ -160,27 +107,17 @@ def instances(
     overwrite: Overwrite = False,
 ) -> int:
     """ROIs from confidence maps: `<stem>__rois.mrc` (labels), .csv (table) and .npz (overlaps kept)."""
-    from tomorois.instances.find import find_instances
+    from tomorois.instances.files import find_instances_in_files
 
-    maps = volume_files(confidence, "confidence")
-    partners = membranes_of(maps, volume_files(membranes or [], "membranes"))
-    asked = _instance_settings(settings, threshold, split, membranes)
-    batch = Batch(Terminal())
-
-    def one(path: Path) -> None:
-        stem = tomogram_stem(path)
-        if (output / f"{stem}__rois.npz").exists() and not overwrite:
-            batch.skip(str(path), f"{output}/{stem}__rois.npz exists; pass --overwrite to replace it")
-            return
-        chosen = asked.unless_set(model_threshold(path))
-        sides = read_volume(partners[path], voxel_size) if path in partners else None
-        with about(path.name), progress_bar(path.name) as progress:
-            rois = find_instances(read_volume(path, voxel_size), chosen, sides, progress)
-        write_rois(output, stem, rois, overwrite=True)
-        out.print(f"{stem}: {len(rois)} ROIs at threshold {shown(chosen.least_confidence)}", markup=False)
-
-    with writable_folder(output):
-        batch.each(maps, one)
+    batch = find_instances_in_files(
+        product_files(confidence, "confidence"),
+        output,
+        _instance_settings(settings, threshold, split),
+        membranes=membrane_files(membranes),
+        voxel_size_nm=voxel_size,
+        overwrite=overwrite,
+        watcher=Terminal(),
+    )
     follows = "tomorois restrict MEMBRANES --rois ROIS -o OUT, or surfora run MEMBRANES --rois ROIS -o DIR"
     next_hint(follows if batch.has_results else "")
     return status_of(batch)
@@ -197,20 +134,17 @@ def restrict(
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> int:
     """The membrane within (grown) ROIs, labelled by ROI."""
-    from tomorois.instances.restrict import RestrictSettings, restrict_mask
+    from tomorois.instances.files import restrict_file
+    from tomorois.instances.restrict import RestrictSettings
 
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists already; pass --overwrite to replace it")
     chosen = section(RestrictSettings, "restrict", settings, dilation_nm=dilation)
-    volume = read_volume(mask, voxel_size)
-    with progress_bar("restrict") as progress:
-        cut = restrict_mask(volume, read_rois(rois, voxel_size), chosen.dilation_nm, progress)
-    require_writable_folder(output.parent)
-    write_volume(output, cut)
-    out.print(f"wrote {output}", markup=False)
+    batch = restrict_file(
+        mask, rois, output, chosen, voxel_size_nm=voxel_size, overwrite=overwrite, watcher=Terminal()
+    )
     next_hint(f"surfora run {mask} --rois {rois} -o DIR")
+    return status_of(batch)
 
 
 @app.command(sort_key=9)
@@ -233,37 +167,32 @@ def evaluate(
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> int:
     """Score predicted ROIs against true ones: matches, rates with intervals, Dice and IoU.
 
     Writes the scores as JSON and a report with figures beside it.
     """
-    from tomorois.evaluation.evaluate import evaluate_files, write_evaluation
-    from tomorois.evaluation.report import cautions, score_lines, write_score_report
+    from tomorois.evaluation.files import EvaluateRequest, evaluate_to_file
     from tomorois.evaluation.scores import EvaluateSettings
 
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists already; pass --overwrite to replace it")
-    require_writable_folder(output.parent)
-    with progress_bar("evaluate") as progress:
-        evaluation = evaluate_files(
-            roi_files(predicted, "__rois.npz", "confidence"),
-            roi_files(truth, "__truth.npz", "labels"),
-            section(EvaluateSettings, "evaluate", settings),
-            _instance_settings(settings, threshold, split, membranes),
-            membrane_files(membranes or []),
-            voxel_size,
-            _trained_on(model),
-            progress,
-        )
-    write_evaluation(output, evaluation)
-    report = output.with_suffix(".html")
-    write_score_report(report, evaluation)
-    for caution in cautions(evaluation):
-        log.warning(caution)
-    for line in score_lines(evaluation):
-        out.print(line, markup=False)
-    out.print(f"wrote {output} and {report}", markup=False)
+    if model is not None:
+        require_torch()
+    request = EvaluateRequest(
+        predicted=product_files(predicted, "rois.npz", "confidence"),
+        truth=product_files(truth, "truth.npz", "labels"),
+        membranes=membrane_files(membranes),
+        model=model,
+        voxel_size_nm=voxel_size,
+    )
+    batch = evaluate_to_file(
+        request,
+        output,
+        section(EvaluateSettings, "evaluate", settings),
+        _instance_settings(settings, threshold, split),
+        overwrite=overwrite,
+        watcher=Terminal(),
+    )
+    return status_of(batch)
 
 
 @app.command(sort_key=10)
@@ -272,11 +201,7 @@ def info(files: Annotated[list[Path], Parameter(help="volumes, ROI files or mode
     from tomorois.info import inspect_file, report_lines
 
     batch = Batch(Terminal())
-
-    def one(path: Path) -> None:
-        out.print("\n".join(report_lines(inspect_file(path))), markup=False)
-
-    batch.each(files, one)
+    batch.each(files, lambda path: "\n".join(report_lines(inspect_file(path))))
     return 1 if batch.failed else 0
 
 
@@ -291,22 +216,16 @@ def crop(
     voxel_size: VoxelSize = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> int:
     """Cut ROI subvolumes with a margin for any other segmentation program; `paste` puts masks back."""
-    from tomorois.instances.crops import CropSettings, write_crops
+    from tomorois.instances.crops import CropSettings
+    from tomorois.instances.files import crop_file
 
     chosen = section(CropSettings, "crop", settings, margin_nm=margin)
-    require_writable_folder(output)
-    regions = read_rois(rois, voxel_size)
-    paths = write_crops(
-        output,
-        volume_stem(volume),
-        read_volume(volume, voxel_size, lazy=True),
-        regions,
-        chosen.margin_nm,
-        overwrite,
+    batch = crop_file(
+        volume, rois, output, chosen, voxel_size_nm=voxel_size, overwrite=overwrite, watcher=Terminal()
     )
-    out.print(f"wrote {len(paths) - 1} subvolumes and {paths[-1]}", markup=False)
+    return status_of(batch)
 
 
 @app.command(sort_key=12)
@@ -319,47 +238,28 @@ def paste(
     output: Output,
     voxel_size: VoxelSize = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> int:
     """Put masks of ROI subvolumes back at their places in the tomogram."""
-    from tomorois.instances.crops import paste_masks, read_crops
+    from tomorois.instances.files import paste_files
 
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists already; pass --overwrite to replace it")
-    whole = read_volume(like, voxel_size, lazy=True)
-    write_volume(output, paste_masks(read_crops(masks, crops, whole), whole))
-    out.print(f"wrote {output}", markup=False)
+    batch = paste_files(
+        masks, crops, like, output, voxel_size_nm=voxel_size, overwrite=overwrite, watcher=Terminal()
+    )
+    return status_of(batch)
 
 
 @app.command(sort_key=13)
 def settings() -> None:
     """Print a settings file with every default, its meaning and its range, for -s."""
     for name in SECTIONS:
-        print(template_of(name))
+        out.print(template_of(name), markup=False)
 
 
-def _instance_settings(
-    path: Path | None, threshold: float | None, split: str | None, membranes: list[Path] | None
-) -> InstanceSettings:
-    """Those of the file and the command line; membranes mean contacts where no other split is asked for."""
+def _instance_settings(path: Path | None, threshold: float | None, split: str | None) -> InstanceSettings:
+    """Those of the file, with what the command line overrules."""
     from tomorois.instances.find import InstanceSettings
 
-    how = split or ("contacts" if membranes else None)
-    return section(InstanceSettings, "instances", path, threshold=threshold, split=how)
-
-
-def _trained_on(model: Path | None) -> list[str] | None:
-    """Names and hashes of the files that a model was trained on, or None where no model is given."""
-    if model is None:
-        return None
-    require_torch()
-    from tomorois.training.data import marks_of_model
-
-    return marks_of_model(model)
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with written_beside(path) as beside:
-        beside.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
+    return section(InstanceSettings, "instances", path, threshold=threshold, split=split)
 
 
 def main() -> None:

@@ -10,22 +10,22 @@ from typing import Any, TypeVar
 from cyclopts import Parameter
 
 from tomocore.contract import InputError
+from tomocore.names import product_files
 from tomocore.settings import Settings, load_section, settings_template
 
 SECTIONS = {
     "phantom": "tomorois.phantoms.phantom:PhantomSettings",
     "phantom_from_labels": "tomorois.phantoms.from_labels:LabelPhantomSettings",
-    "train": "tomorois.training.loop:TrainSettings",
-    "learning_curve": "tomorois.guidance.learning_curve:LearningCurveSettings",
-    "predict": "tomorois.prediction.predict:PredictSettings",
+    "train": "tomorois.training.settings:TrainSettings",
+    "learning_curve": "tomorois.guidance.settings:LearningCurveSettings",
+    "predict": "tomorois.prediction.settings:PredictSettings",
     "instances": "tomorois.instances.find:InstanceSettings",
     "restrict": "tomorois.instances.restrict:RestrictSettings",
     "crop": "tomorois.instances.crops:CropSettings",
     "evaluate": "tomorois.evaluation.scores:EvaluateSettings",
-    "rank": "tomorois.guidance.ranking:RankSettings",
+    "rank": "tomorois.guidance.settings:RankSettings",
 }
-"""The sections in order and their types, loaded when asked for: some need PyTorch."""
-NEED_TORCH = ("train", "learning_curve", "predict")
+"""The sections in order and their types, loaded when asked for."""
 
 S = TypeVar("S", bound=Settings)
 
@@ -35,6 +35,11 @@ def several(help_text: str, **more: Any) -> Parameter:
     return Parameter(consume_multiple=True, negative="", help=help_text, **more)
 
 
+def membrane_files(paths: list[Path] | None) -> list[Path]:
+    """The membranes named, of each folder its masks, else the maps that a model drew, else other volumes."""
+    return product_files(paths or (), "membranes", "confidence", of_others=True)
+
+
 def section(kind: type[S], name: str, path: Path | None, **overrides: Any) -> S:
     """The settings of one section, from a file or the defaults, with what the command line overrules."""
     return load_section(kind, name, tuple(SECTIONS), path, **overrides)
@@ -42,8 +47,6 @@ def section(kind: type[S], name: str, path: Path | None, **overrides: Any) -> S:
 
 def template_of(name: str) -> str:
     """One section of a settings file with every default, its meaning and its range."""
-    if name in NEED_TORCH:
-        require_torch()
     module, kind = SECTIONS[name].split(":")
     return settings_template(getattr(importlib.import_module(module), kind), name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import written_beside
-from tomocore.provenance import file_hash
-from tomocore.roiset import RoiSet, read_rois
-from tomocore.volumes.formats import read_volume
+from tomocore.roiset import RoiSet
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.curves import curve_row, ranked_curve
 from tomorois.evaluation.matching import Comparison, compare
@@ -29,10 +27,8 @@ from tomorois.evaluation.scores import (
     scores_with_intervals,
     sums_of,
 )
-from tomorois.instances.find import InstanceSettings, find_instances, instances_and_remarks
-from tomorois.instances.membrane_pairs import Membranes, membrane_instances
-from tomorois.pairing import model_threshold, tomogram_stem
-from tomorois.training.data import HASH_LETTERS
+from tomorois.instances.find import InstanceSettings, instances_and_remarks
+from tomorois.instances.membrane_pairs import Membranes
 
 log = logging.getLogger(__name__)
 
@@ -76,119 +72,78 @@ class Evaluation:
 
 
 def evaluate(
-    tomograms: Sequence[ScoredTomogram],
+    tomograms: Iterable[ScoredTomogram],
     settings: EvaluateSettings = EvaluateSettings(),
     instances: InstanceSettings = InstanceSettings(),
     trained_on: Collection[str] | None = None,
     progress: Progress = no_progress,
+    count: int | None = None,
 ) -> Evaluation:
     """The scores of predicted ROIs over tomograms, by `tomorois.evaluation.scores.RULES`.
 
-    ``instances`` are the settings with which confidence maps become ROIs along the curve. ``trained_on``
-    are names or hashes of a model's training tomograms, as `tomorois.training.data.training_marks` says
-    them (None: not known); those met here are named in the result. Raises InputError where there is
-    nothing to score.
+    ``tomograms`` may be made one by one (``count`` of them): none is held after it is scored. ``instances``
+    are the settings with which confidence maps become ROIs along the curve. ``trained_on`` are names or
+    hashes of a model's training tomograms, as `tomorois.training.data.training_marks` says them (None: not
+    known); those met here are named in the result. Raises InputError where there is nothing to score.
     """
-    if not tomograms:
-        raise InputError("nothing to evaluate; give predicted and true ROIs of at least one tomogram")
-    if not any(len(item.truth) for item in tomograms):
-        raise InputError("none of the tomograms has a true ROI; recall and Dice need at least one")
-    comparisons = [
-        compare(item.predicted, item.truth, settings.match, item.name, item.ignored) for item in tomograms
-    ]
-    seen = None if trained_on is None else _trained_on(tomograms, trained_on)
+    comparisons: list[Comparison] = []
+    at_thresholds: list[NDArray[np.float64] | None] = []
+    seen: list[str] = []
+    total = count if count is not None else len(tomograms) if isinstance(tomograms, Sequence) else 0
+    for item in tomograms:
+        progress(len(comparisons), total)
+        comparisons.append(compare(item.predicted, item.truth, settings.match, item.name, item.ignored))
+        at_thresholds.append(_sums_at_thresholds(item, settings, instances))
+        seen += [item.name] if {item.name, *item.marks} & set(trained_on or ()) else []
+        del item  # before the next one is made
+    _require_truth(comparisons)
+    progress(len(comparisons), total)
     sums = np.array([sums_of(comparison) for comparison in comparisons])
-    if all(item.confidence is not None for item in tomograms):
-        curve = threshold_curve(tomograms, settings, instances, progress)
-    else:
-        curve = ranked_curve(comparisons, settings.match.min_iou)
+    known = None if trained_on is None else seen
     return Evaluation(
         scores=scores_with_intervals(sums, settings),
         counts=_counts(comparisons, sums),
         per_roi=_per_roi(comparisons),
-        tomograms=[_row(c, row, seen) for c, row in zip(comparisons, sums, strict=True)],
-        curve=curve,
+        tomograms=[_row(c, row, known) for c, row in zip(comparisons, sums, strict=True)],
+        curve=_curve(comparisons, at_thresholds, settings),
         orientation=recall_by_tilt(comparisons, settings),
-        trained_on=seen,
+        trained_on=known,
         settings=settings,
     )
 
 
-def threshold_curve(
-    tomograms: Sequence[ScoredTomogram],
-    settings: EvaluateSettings,
-    instances: InstanceSettings,
-    progress: Progress = no_progress,
-) -> list[dict[str, float]]:
-    """Counts and scores of the ROIs found in the confidence maps at each threshold."""
-    sums = np.zeros((len(settings.thresholds), len(SUMS)))
-    for row, threshold in enumerate(settings.thresholds):
+def _require_truth(comparisons: Sequence[Comparison]) -> None:
+    if not comparisons:
+        raise InputError("nothing to evaluate; give predicted and true ROIs of at least one tomogram")
+    if not any(len(comparison.truth_ids) for comparison in comparisons):
+        raise InputError("none of the tomograms has a true ROI; recall and Dice need at least one")
+
+
+def _sums_at_thresholds(
+    item: ScoredTomogram, settings: EvaluateSettings, instances: InstanceSettings
+) -> NDArray[np.float64] | None:
+    """Counts (thresholds, SUMS) of the ROIs found in a map at each threshold; None without a map."""
+    if item.confidence is None:
+        return None
+    rows = []
+    for threshold in settings.thresholds:
         at_threshold = instances.model_copy(update={"threshold": threshold})
-        for item in tomograms:
-            assert item.confidence is not None
-            rois, _ = instances_and_remarks(item.confidence, at_threshold, item.membranes)
-            sums[row] += sums_of(compare(rois, item.truth, settings.match, item.name, item.ignored))
-        progress(row + 1, len(settings.thresholds))
-    return [curve_row(t, row) for t, row in zip(settings.thresholds, sums, strict=True)]
+        rois, _ = instances_and_remarks(item.confidence, at_threshold, item.membranes)
+        rows.append(sums_of(compare(rois, item.truth, settings.match, item.name, item.ignored)))
+    return np.array(rows).reshape(-1, len(SUMS))
 
 
-def evaluate_files(
-    predicted: Sequence[Path],
-    truth: Sequence[Path],
-    settings: EvaluateSettings = EvaluateSettings(),
-    instances: InstanceSettings = InstanceSettings(),
-    membranes: Sequence[Path] = (),
-    voxel_size_nm: float | None = None,
-    trained_on: Collection[str] | None = None,
-    progress: Progress = no_progress,
-) -> Evaluation:
-    """The scores of files: ROIs (``.npz``, label volumes) or confidence maps against true ROIs.
-
-    Files of one tomogram are found by the part of their names before "__" (or, where no name fits, by
-    order, with a warning). Confidence maps become ROIs by ``instances``, at the threshold of the model
-    that made the map unless another is set.
-    """
-    pairs = paired_files(predicted, truth, "true ROI")
-    unscored = set(truth) - {partner for _, partner in pairs}
-    if unscored:
-        log.warning("not scored, for want of a prediction: %s", ", ".join(sorted(p.name for p in unscored)))
-    sides = dict(paired_files(predicted, membranes, "membrane")) if membranes else {}
-    tomograms = [
-        _read_tomogram(
-            path,
-            partner,
-            sides.get(path),
-            settings,
-            instances.unless_set(model_threshold(path)),
-            voxel_size_nm,
-        )
-        for path, partner in pairs
-    ]
-    return evaluate(tomograms, settings, instances, trained_on, progress)
-
-
-def paired_files(first: Sequence[Path], second: Sequence[Path], what: str) -> list[tuple[Path, Path]]:
-    """Each of the first files with the second one of the same tomogram; second files may be left over.
-
-    Where no name fits any other, files are paired by order, with a warning. Raises InputError where some
-    have no partner, or two are of one tomogram.
-    """
-    names = [tomogram_stem(path) for path in first]
-    partners = {tomogram_stem(path): path for path in second}
-    missing = [name for name in names if name not in partners]
-    if len(missing) == len(names) == len(second):
-        pairs = list(zip(first, second, strict=True))
-        told = ", ".join(f"{a.name} with {b.name}" for a, b in pairs)
-        log.warning("files are paired by their order, since their names differ: %s", told)
-        return pairs
-    if missing:
-        raise InputError(f"no {what} file of {', '.join(missing)}; give one of each tomogram, named after it")
-    for files in (first, second):
-        stems = [tomogram_stem(path) for path in files]
-        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-        if twice:
-            raise InputError(f"several files of {', '.join(twice)}; name one of each tomogram")
-    return [(path, partners[name]) for path, name in zip(first, names, strict=True)]
+def _curve(
+    comparisons: Sequence[Comparison],
+    at_thresholds: Sequence[NDArray[np.float64] | None],
+    settings: EvaluateSettings,
+) -> list[dict[str, float]]:
+    """Scores at each threshold where every tomogram has a map, else along the ROIs' mean confidences."""
+    known = [sums for sums in at_thresholds if sums is not None]
+    if len(known) < len(comparisons):
+        return ranked_curve(comparisons, settings.match.min_iou)
+    summed = np.sum(known, axis=0)
+    return [curve_row(t, row) for t, row in zip(settings.thresholds, summed, strict=True)]
 
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
@@ -213,44 +168,6 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
         }
     )
     return plain
-
-
-def _read_tomogram(
-    path: Path,
-    truth_path: Path,
-    membrane_path: Path | None,
-    settings: EvaluateSettings,
-    instances: InstanceSettings,
-    voxel_size_nm: float | None,
-) -> ScoredTomogram:
-    ignore = () if settings.ignore_value is None else (settings.ignore_value,)
-    truth = read_rois(truth_path, voxel_size_nm, ignore)
-    membranes = None
-    if membrane_path:
-        membranes = membrane_instances(read_volume(membrane_path, voxel_size_nm), instances.contacts)
-    confidence = _read_confidence(path, voxel_size_nm)
-    predicted = (
-        find_instances(confidence, instances, membranes) if confidence else read_rois(path, voxel_size_nm)
-    )
-    ignored = None
-    if ignore and truth_path.suffix.lower() != ".npz":
-        labels = read_volume(truth_path, voxel_size_nm)
-        ignored = labels.with_data(np.asarray(labels.data) == settings.ignore_value)
-    marks = (file_hash(truth_path)[:HASH_LETTERS],)
-    return ScoredTomogram(tomogram_stem(path), predicted, truth, confidence, membranes, ignored, marks)
-
-
-def _read_confidence(path: Path, voxel_size_nm: float | None) -> Volume | None:
-    """The confidence map in a file, or None where it holds ROIs (whole numbers, or an archive)."""
-    if path.suffix.lower() == ".npz":
-        return None
-    volume = read_volume(path, voxel_size_nm)
-    is_map = volume.data.dtype.kind == "f" and volume.data.max() <= 1
-    return volume if is_map else None
-
-
-def _trained_on(tomograms: Sequence[ScoredTomogram], marks: Collection[str]) -> list[str]:
-    return [item.name for item in tomograms if {item.name, *item.marks} & set(marks)]
 
 
 def _counts(comparisons: Sequence[Comparison], sums: NDArray[np.float64]) -> dict[str, int]:

@@ -10,36 +10,25 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from pydantic import Field
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import written_beside
+from tomocore.names import product_files, tomogram_stem
 from tomocore.roiset import RoiSet, read_rois, rois_from_labels
-from tomocore.settings import Settings
 from tomorois.annotation.targets import AnnotationSettings, roi_components, training_targets
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
 from tomorois.evaluation.scores import EvaluateSettings
+from tomorois.guidance.settings import LearningCurveSettings
 from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.membrane_pairs import Membranes, membrane_instances
 from tomorois.network.checkpoint import load_model
-from tomorois.pairing import roi_files, tomogram_stem
 from tomorois.prediction.predict import predict_confidence
 from tomorois.training.data import TrainingTomogram
-from tomorois.training.loop import TrainSettings
+from tomorois.training.settings import TrainSettings
 from tomorois.training.train import train
 
 SMALL_GAIN = 0.02  # of Dice for twice the annotation, below which it is not worth it
 SCORES = {"dice_pooled": "Dice", "false_positive_rate": "false positives", "false_negative_rate": "missed"}
-
-
-class LearningCurveSettings(Settings):
-    """How many ROIs to train on, and how often."""
-
-    rois: tuple[int, ...] | None = Field(
-        None, description="Numbers of annotated ROIs to train on; unset: a quarter, half and all there are."
-    )
-    repeats: int = Field(
-        1, ge=1, le=50, description="Trainings for each number, on other ROIs and from another seed."
-    )
 
 
 @dataclass(frozen=True)
@@ -126,7 +115,7 @@ def with_truth(
     samples: Sequence[TrainingTomogram], truth: Sequence[Path], annotation: AnnotationSettings
 ) -> list[UnseenTomogram]:
     """The samples with their true ROIs: of the file of their name, else each connected label an ROI."""
-    by_name = {tomogram_stem(path): path for path in roi_files(list(truth), "__truth.npz")}
+    by_name = {tomogram_stem(path): path for path in product_files(truth, "truth.npz")}
     unseen = []
     for sample in samples:
         if sample.name in by_name:
@@ -208,12 +197,20 @@ def score_model(
     for item in unseen:
         name, tomogram = item.sample.name, item.sample.tomogram
         confidence = predict_confidence(model, record, tomogram, membranes=item.sample.membranes)
+        membranes = _membrane_instances(item.sample, at_threshold)
         counted = training_targets(item.sample.labels, annotation, name).counted
-        found = find_instances(confidence, at_threshold)
+        found = find_instances(confidence, at_threshold, membranes)
         scored.append(
-            ScoredTomogram(name, found, item.truth, confidence, ignored=tomogram.with_data(~counted))
+            ScoredTomogram(name, found, item.truth, confidence, membranes, tomogram.with_data(~counted))
         )
     return evaluate(scored, EvaluateSettings(thresholds=(record.threshold,)), at_threshold)
+
+
+def _membrane_instances(sample: TrainingTomogram, settings: InstanceSettings) -> Membranes | None:
+    """The membranes beside a tomogram as instances, where its ROIs are told apart by them."""
+    if sample.membranes is None or settings.chosen_split(True) != "contacts":
+        return None
+    return membrane_instances(sample.membranes, settings.contacts)
 
 
 def _point(

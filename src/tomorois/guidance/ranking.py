@@ -9,7 +9,7 @@ deviation over mirrored copies (0.54).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,15 @@ from typing import Any
 import cc3d
 import numpy as np
 import pandas as pd
-from pydantic import Field
 from scipy.ndimage import find_objects
 
-from tomocore.contract import InputError, Progress, no_progress
+from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.roiset import Bools, Box, RoiSet, read_rois, union_mask
-from tomocore.settings import Settings
-from tomocore.volumes.formats import read_volume
+from tomocore.roiset import Bools, Box, RoiSet, union_mask
 from tomocore.volumes.volume import Volume
+from tomorois.guidance.settings import RankSettings
 from tomorois.instances.restrict import require_same_grid
-from tomorois.pairing import model_threshold, tomogram_stem
-from tomorois.prediction.doubt import POSSIBLE, Floats, entropy_bits, expected_dice, shifted_confidence
+from tomorois.prediction.doubt import Floats, entropy_bits, expected_dice, shifted_confidence
 
 RULE = (
     "places by the mean entropy of their voxels in bits (1 at the threshold, 0 without doubt), tomograms by "
@@ -61,29 +58,6 @@ TOMOGRAM_COLUMNS = (
     "possible_nm3",
     "confidence_max",
 )
-
-
-class RankSettings(Settings):
-    """What counts as a place worth a look, and as near the threshold."""
-
-    possible: float = Field(
-        POSSIBLE,
-        gt=0,
-        lt=0.5,
-        description="Shifted confidence (0.5 is the threshold) from which a voxel might belong to an ROI.",
-    )
-    near: tuple[float, float] = Field(
-        (0.25, 0.75), description="Shifted confidences between which a voxel counts as near the threshold."
-    )
-    below: float = Field(
-        0.25,
-        gt=0,
-        lt=0.5,
-        description="Shifted confidence that a place below the threshold must reach to be listed.",
-    )
-    min_volume_nm3: float = Field(
-        2000.0, ge=0, description="Places below the threshold are listed from this volume in nm³."
-    )
 
 
 @dataclass(frozen=True)
@@ -119,37 +93,6 @@ def rank(
         _ordered(rows, TOMOGRAM_COLUMNS, "expected_dice", rising=True),
         _ordered(places, PLACE_COLUMNS, "entropy_bits", rising=False),
     )
-
-
-def maps_to_rank(
-    maps: Sequence[Path],
-    rois: Sequence[Path] = (),
-    threshold: float | None = None,
-    voxel_size_nm: float | None = None,
-    progress: Progress = no_progress,
-) -> Iterator[RankedTomogram]:
-    """The files of each tomogram, one at a time: its map, its ROIs by name, its uncertainty beside the map.
-
-    ``threshold`` is the model's own, from what `predict` wrote beside the map, where not given; else 0.5.
-    Raises InputError for ROI files that belong to none of the maps.
-    """
-    by_name = {tomogram_stem(path): path for path in rois}
-    foreign = set(by_name) - {tomogram_stem(path) for path in maps}
-    if foreign:
-        raise InputError(f"ROIs of {', '.join(sorted(foreign))}: no confidence map of that name is given")
-    for done, path in enumerate(maps):
-        progress(done, len(maps))
-        name = tomogram_stem(path)
-        limit = threshold if threshold is not None else model_threshold(path)
-        spread = path.with_name(path.name.replace("__confidence", "__uncertainty"))
-        yield RankedTomogram(
-            name,
-            read_volume(path, voxel_size_nm),
-            0.5 if limit is None else limit,
-            read_rois(by_name[name], voxel_size_nm) if name in by_name else None,
-            read_volume(spread, voxel_size_nm) if spread != path and spread.exists() else None,
-        )
-    progress(len(maps), len(maps))
 
 
 def write_ranking(path: Path, tomograms: pd.DataFrame, places: pd.DataFrame) -> list[Path]:

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from tomocore.contract import InputError
 from tomocore.files import written_beside
+from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, box_with_margin
 from tomocore.settings import Settings
-from tomocore.volumes.formats import read_volume, volume_stem, write_volume
+from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.instances.restrict import require_same_grid
 
@@ -52,17 +53,17 @@ def paste_masks(crops: Sequence[tuple[int, Volume]], like: Volume) -> Volume:
     return like.with_data(whole)
 
 
-def write_crops(
-    folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm: float, overwrite: bool = False
-) -> list[Path]:
+def crops_table(folder: Path, stem: str) -> Path:
+    """Where `write_crops` writes the places of the crops of a volume."""
+    return folder / f"{stem}{TABLE_ENDING}"
+
+
+def write_crops(folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm: float) -> list[Path]:
     """The paths of ``<stem>__roi007.mrc``, one an ROI, and of ``<stem>__crops.csv`` with their places.
 
-    The table serves `read_crops` where an outside tool loses the origin from the header. Raises
-    InputError where it exists and ``overwrite`` is not set.
+    The table serves `read_crops` where an outside tool loses the origin from the header.
     """
-    table = folder / f"{stem}{TABLE_ENDING}"
-    if table.exists() and not overwrite:
-        raise InputError(f"{table}: exists already; pass --overwrite to replace it and its subvolumes")
+    table = crops_table(folder, stem)
     rows, paths = [], []
     for roi_id, crop in crop_rois(volume, rois, margin_nm):
         path = folder / f"{stem}__roi{roi_id:03d}.mrc"

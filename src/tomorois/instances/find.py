@@ -34,6 +34,9 @@ Piece = tuple[Box, Bools]
 """An ROI on its way: a box of the tomogram and the voxels within it."""
 
 
+Split = Literal["watershed", "contacts", "none"]
+
+
 class InstanceSettings(Settings):
     """How a confidence map becomes ROIs."""
 
@@ -41,7 +44,7 @@ class InstanceSettings(Settings):
         None,
         gt=0,
         lt=1,
-        description="Voxels of at least this confidence (0 to 1) are kept; unset: the model's own, or 0.5.",
+        description="Voxels of at least this confidence (0 to 1) are kept; unset: the model's own.",
     )
     min_peak: float = Field(
         0.0, ge=0, le=1, description="ROIs whose highest confidence (0 to 1) is below this are dropped."
@@ -65,9 +68,10 @@ class InstanceSettings(Settings):
         5000.0, ge=0, description="Holes closed on all sides are filled up to this volume in nm³; 0: none."
     )
     min_volume_nm3: float = Field(2000.0, ge=0, description="ROIs below this volume in nm³ are dropped.")
-    split: Literal["watershed", "contacts", "none"] = Field(
-        "watershed",
-        description="How fused places are told apart: by necks in their shape, by membrane pairs, or not.",
+    split: Split | None = Field(
+        None,
+        description="How fused places are told apart: by necks in their shape, by membrane pairs, or not; "
+        "unset: contacts where membranes are given, else watershed.",
     )
     neck: float = Field(
         0.7,
@@ -82,14 +86,12 @@ class InstanceSettings(Settings):
 
     @property
     def least_confidence(self) -> float:
-        """The threshold in force."""
+        """The threshold in force: 0.5 for a bare array, of which no model is known."""
         return 0.5 if self.threshold is None else self.threshold
 
-    def unless_set(self, threshold: float | None) -> InstanceSettings:
-        """The settings with a model's threshold, where there is one and they name none themselves."""
-        return (
-            self if threshold is None or self.threshold else self.model_copy(update={"threshold": threshold})
-        )
+    def chosen_split(self, has_membranes: bool) -> Split:
+        """How fused places are told apart; membranes mean contacts where nothing else is asked for."""
+        return self.split or ("contacts" if has_membranes else "watershed")
 
 
 def find_instances(
@@ -100,10 +102,11 @@ def find_instances(
 ) -> RoiSet:
     """The ROIs of one confidence map (0 to 1), the most confident first, numbered from 1.
 
-    ``membranes`` (a mask or labels on the same grid) are needed for ``split = "contacts"``, where ROIs may
-    overlap; what their pairs refer to is `tomorois.instances.membrane_pairs.membrane_instances` of them.
-    Where nothing is left, the cause is logged as a warning. Raises InputError for a map that is not a
-    confidence, or membranes that are missing or of another shape.
+    Where ``membranes`` (a mask or labels on the same grid) are given, ROIs are contacts of two of them and
+    may overlap, unless ``settings.split`` says otherwise; what their pairs refer to is
+    `tomorois.instances.membrane_pairs.membrane_instances` of them. Where nothing is left, the cause is
+    logged as a warning. Raises InputError for a map that is not a confidence, or membranes that are missing
+    or of another shape.
     """
     rois, remarks = instances_and_remarks(confidence, settings, membranes, progress)
     for remark in remarks:
@@ -118,6 +121,7 @@ def instances_and_remarks(
     progress: Progress = no_progress,
 ) -> tuple[RoiSet, list[str]]:
     """What `find_instances` returns, and what it warns of: why nothing was found, what was left out."""
+    settings = settings.model_copy(update={"split": settings.chosen_split(membranes is not None)})
     _refuse_unusable(confidence, settings, membranes)
     mask, corner = _confident_mask(confidence, settings)
     progress(1, 3)
@@ -160,7 +164,10 @@ def split_mask(mask: Bools, voxel_size_nm: float, settings: InstanceSettings) ->
     pieces: list[Piece] = []
     for label, box in enumerate(find_objects(places), start=1):
         place = places[box] == label
-        if settings.split == "watershed" and voxels[label] * voxel_size_nm**3 >= settings.min_volume_nm3:
+        if (
+            settings.chosen_split(False) == "watershed"
+            and voxels[label] * voxel_size_nm**3 >= settings.min_volume_nm3
+        ):
             parts = split_at_necks(place, voxel_size_nm, settings)
             pieces += [(box, parts == part) for part in range(1, int(parts.max()) + 1)]
         else:

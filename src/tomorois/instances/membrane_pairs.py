@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import cc3d
 import edt
@@ -15,6 +15,7 @@ from pydantic import Field
 from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 
+from tomocore.contract import InputError
 from tomocore.roiset import Bools, Box
 from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
@@ -23,6 +24,9 @@ from tomorois.instances.fused import FusedSettings, separate_fused
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
+
+
+MEMBRANE_FROM = 0.5  # of maps from 0 to 1, as a network draws them
 
 
 class ContactSettings(Settings):
@@ -108,8 +112,11 @@ def contact_pairs(
 
 
 def membrane_instances(membranes: Volume, settings: ContactSettings = ContactSettings()) -> Membranes:
-    """The single membranes in a mask or in labels; pieces of a class are named "1", "2" or "class.piece"."""
-    labels = np.maximum(np.asarray(membranes.data), 0).astype(np.int32)
+    """The single membranes in a mask, in labels or in a map from 0 to 1 (from MEMBRANE_FROM on).
+
+    Pieces of a class are named "1", "2" or "class.piece". Raises InputError for values of another kind.
+    """
+    labels = _whole_labels(np.asarray(membranes.data))
     values = np.unique(labels)
     values = values[values > 0]
     if settings.labels == "instances" or (settings.labels == "auto" and len(values) > 1):
@@ -125,6 +132,18 @@ def membrane_instances(membranes: Volume, settings: ContactSettings = ContactSet
         single += np.where(pieces > 0, pieces + shifted, 0).astype(np.int32)
         names |= {shifted + k: str(k) if len(values) == 1 else f"{value}.{k}" for k in numbers}
     return Membranes(membranes.with_data(single), names)
+
+
+def _whole_labels(data: NDArray[Any]) -> NDArray[np.int32]:
+    """Labels (0 for what is below) of whole numbers, or 1 where a map from 0 to 1 says membrane."""
+    if data.dtype.kind != "f" or (data == np.rint(data)).all():
+        return np.maximum(data, 0).astype(np.int32)
+    if not np.isfinite(data).all() or data.min() < 0 or data.max() > 1:
+        raise InputError(
+            f"the membranes are neither labels nor a map from 0 to 1 (values {data.min():.3g} to "
+            f"{data.max():.3g}); give a segmentation or a confidence map"
+        )
+    return (data >= MEMBRANE_FROM).astype(np.int32)
 
 
 def _sights(

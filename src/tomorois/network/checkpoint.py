@@ -16,7 +16,8 @@ from tomocore.files import written_beside
 from tomocore.settings import Settings
 from tomorois.network.intensity import IntensitySettings
 from tomorois.network.membrane_input import MembraneSettings
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet
 
 MODEL_FORMAT = "tomorois-msdnet"
 STATE_FORMAT = "tomorois-training-state"

@@ -6,6 +6,7 @@ Tomogram i of a seed is the same however many are made.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ from tomorois.phantoms.truth import (
 
 Kind = Literal["contacts", "invaginations"]
 DRAWERS = {"contacts": draw_contacts, "invaginations": draw_invaginations}
+
+log = logging.getLogger(__name__)
 
 MARGIN_NM = 24.0
 """Specimen beyond the tomogram's faces, so that what lies outside blurs in as it would."""
@@ -150,6 +153,11 @@ def imaged(
     return Volume(normalised(image[inner, inner, inner]), grid.voxel_size_nm, grid.origin_nm)
 
 
+def phantom_paths(folder: Path, kind: Kind, count: int, seed: int) -> list[Path]:
+    """Where the tomograms of a kind and seed are written."""
+    return [folder / f"{kind}_s{seed}_{index:03d}.mrc" for index in range(count)]
+
+
 def write_phantoms(
     folder: Path,
     kind: Kind,
@@ -165,15 +173,24 @@ def write_phantoms(
     Each is ``<stem>.mrc`` with ``<stem>__membranes.mrc``, ``<stem>__labels.mrc``, ``<stem>__truth.npz``
     (overlaps kept) and ``<stem>__truth.csv``; ``phantoms.json`` says how they were made. Tomograms that
     are there already are skipped unless ``overwrite``; ``jobs`` processes share the work. Raises
-    InputError where the folder holds phantoms of this kind and seed made with other settings.
+    InputError where new ones would be mixed with phantoms of this kind and seed made with other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{kind}_s{seed}"
-    if not overwrite:
-        _refuse_mixture(folder, name, settings)
-    stems = [f"{name}_{index:03d}" for index in range(count)]
-    _write_record(folder, name, kind, seed, settings, stems)
+    paths = phantom_paths(folder, kind, count, seed)
+    stems = [path.stem for path in paths]
     missing = [index for index, stem in enumerate(stems) if overwrite or not _complete(folder, stem)]
+    others = not overwrite and _made_otherwise(folder, name, settings)
+    if not missing:
+        if others:
+            log.warning("%s: phantoms '%s' are kept, but were made with other settings", folder, name)
+        return paths
+    if others:
+        raise InputError(
+            f"{folder}: holds phantoms '{name}' made with other settings; pass --overwrite, "
+            "or choose another folder or seed"
+        )
+    _write_record(folder, name, kind, seed, settings, stems)
     tasks = [(folder, stems[index], kind, seed, settings, index) for index in missing]
     progress(count - len(tasks), count)
     if jobs > 1 and len(tasks) > 1:
@@ -182,7 +199,7 @@ def write_phantoms(
         for done, task in enumerate(tasks, start=count - len(tasks) + 1):
             _write_one(*task)
             progress(done, count)
-    return [folder / f"{stem}.mrc" for stem in stems]
+    return paths
 
 
 def write_phantom(folder: Path, stem: str, phantom: Phantom) -> None:
@@ -252,14 +269,10 @@ def _record(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not readable ({error}); remove it or choose another folder") from error
 
 
-def _refuse_mixture(folder: Path, name: str, settings: PhantomSettings) -> None:
-    """InputError where phantoms of this name were made with other settings."""
+def _made_otherwise(folder: Path, name: str, settings: PhantomSettings) -> bool:
+    """Whether phantoms of this name were made with other settings."""
     made = _record(folder).get(name)
-    if made is not None and made.get("settings") != settings.model_dump(mode="json"):
-        raise InputError(
-            f"{folder}: holds phantoms '{name}' made with other settings; pass --overwrite, "
-            "or choose another folder or seed"
-        )
+    return made is not None and made.get("settings") != settings.model_dump(mode="json")
 
 
 def _write_record(

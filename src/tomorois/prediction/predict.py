@@ -14,16 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import mrcfile
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import available_memory_bytes, written_beside
-from tomocore.settings import Settings
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.mrc import stamp_mrc_geometry
 from tomocore.volumes.omezarr import new_zarr
@@ -39,6 +37,7 @@ from tomorois.network.intensity import (
 from tomorois.network.membrane_input import input_channels, membrane_channels
 from tomorois.network.msdnet.cpu import buffer_bytes
 from tomorois.network.msdnet.module import MSDNet, infer
+from tomorois.prediction.settings import PredictSettings
 
 log = logging.getLogger(__name__)
 
@@ -56,28 +55,6 @@ LIBRARY_BYTES = 2**26  # that readers and writers keep for themselves
 MOST_TILES = 32  # along an axis
 MIRRORINGS = ((), (1, 2), (1,), (2,), (0,), (0, 1, 2), (0, 1), (0, 2))
 """Axes z, y, x that are mirrored; the first two are a turn about z. None turns the missing wedge."""
-
-
-class PredictSettings(Settings):
-    """How a network is run on a tomogram."""
-
-    max_memory_gib: float = Field(
-        default=6.0,
-        gt=0,
-        description="Most memory to use, in GiB; less where less is free. Decides the tiles.",
-    )
-    polarity: Literal["as trained", "dark", "bright"] = Field(
-        default="as trained",
-        description="How membranes look in these tomograms: as in training, dark or bright.",
-    )
-    halo_voxels: int | None = Field(
-        default=None,
-        ge=0,
-        description="Overlap of tiles in network voxels; unset: exact, as far as the network sees.",
-    )
-    orientations: Literal[1, 2, 4, 8] = Field(
-        default=4, description="Mirrored copies whose confidences are averaged: 1, 2, 4 or 8."
-    )
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
+from tomocore.names import matched, volume_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, union_mask
-from tomocore.volumes.formats import read_volume, volume_stem
+from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.targets import (
     AnnotationSettings,
@@ -75,15 +76,15 @@ def read_training_tomograms(
     teaches by that alone: its other voxels are ``ignore_value``. Membranes become further input channels,
     and then every tomogram needs them. Raises InputError where files cannot be matched.
     """
-    label_of = matched_files(tomograms, labels, "label")
-    penalty_of = matched_files(tomograms, penalties, "penalty")
+    label_of = matched(tomograms, labels, "label")
+    penalty_of = matched(tomograms, penalties, "penalty")
     missing = [path.name for path in tomograms if path not in label_of and path not in penalty_of]
     if missing:
         raise InputError(
             f"no labels for {', '.join(missing)}; give each tomogram a label volume, or its rejected ROIs "
             "with --penalty"
         )
-    membranes_of = matched_files(tomograms, membranes, "membrane")
+    membranes_of = matched(tomograms, membranes, "membrane")
     bare = [path.name for path in tomograms if membranes and path not in membranes_of]
     if bare:
         raise InputError(f"no membranes for {', '.join(bare)}; give them for each tomogram, or for none")
@@ -106,40 +107,6 @@ def read_training_tomograms(
         files = {what: f"{p.name} {file_hash(p)[:HASH_LETTERS]}" for what, p in used.items() if p}
         samples.append(TrainingTomogram(volume_stem(path), tomogram, labelled.data, rejected, beside, files))
     return samples
-
-
-def matched_files(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dict[Path, Path]:
-    """Which of the other files belongs to which tomogram: by name where every one has one, else by order.
-
-    Raises InputError where two claim one tomogram, or names fail and the counts differ.
-    """
-    by_name: dict[Path, Path] = {}
-    for other in others:
-        owners = [path for path in tomograms if _belongs(volume_stem(other), volume_stem(path))]
-        owner = max(owners, key=lambda path: len(volume_stem(path)), default=None)
-        if owner is None:
-            break
-        if owner in by_name:
-            raise InputError(
-                f"{by_name[owner].name} and {other.name} both seem to be the {what} file of {owner.name}; "
-                "give one for each tomogram"
-            )
-        by_name[owner] = other
-    if len(by_name) == len(others):
-        return by_name
-    if len(others) != len(tomograms):
-        raise InputError(
-            f"{len(others)} {what} files for {len(tomograms)} tomograms, and their names do not tell which "
-            "belongs to which; give one each, in the same order"
-        )
-    pairs = ", ".join(f"{a.name} with {b.name}" for a, b in zip(tomograms, others, strict=True))
-    log.warning("%s files are matched to tomograms by their order, since names differ: %s", what, pairs)
-    return dict(zip(tomograms, others, strict=True))
-
-
-def _belongs(stem: str, tomogram_stem: str) -> bool:
-    rest = stem.removeprefix(tomogram_stem)
-    return stem.startswith(tomogram_stem) and not rest[:1].isalnum()
 
 
 def _read_rejected(path: Path, tomogram: Volume) -> NDArray[np.bool_]:

@@ -9,26 +9,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from tomocore.contract import Progress
-from tomocore.settings import Settings
-from tomorois.annotation.targets import AnnotationSettings
 from tomorois.network.checkpoint import checkpoint_beside, save_training_state
-from tomorois.network.intensity import IntensitySettings
-from tomorois.network.membrane_input import CHANNELS, MembraneSettings
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
-from tomorois.training.augment import AugmentSettings, apply_to_image, apply_to_labels, draw_augmentation
+from tomorois.network.msdnet.module import MSDNet
+from tomorois.training.augment import apply_to_image, apply_to_labels, draw_augmentation
 from tomorois.training.loss import Adam, clipped, flat, masked_loss, put_flat
 from tomorois.training.patches import PatchSampler, TrainingVolume, patch_shape
+from tomorois.training.settings import TrainSettings
 from tomorois.training.validation import (
     ConfidenceCounts,
-    ValidationSettings,
     best_threshold,
     count_confidences,
     dice_at,
@@ -54,73 +49,6 @@ LOG_COLUMNS = (
 )
 """Of the log; the last two are mean confidences in annotated and in rejected regions trained on, if any."""
 LOWEST_RATE = 0.01  # of the highest learning rate, reached at the end
-
-
-class PenaltySettings(Settings):
-    """What becomes of regions that a user rejected: background that weighs more and is seen on purpose."""
-
-    weight: float = Field(
-        4.0, ge=1, le=100, description="weight of a rejected voxel against other background"
-    )
-    fraction: float = Field(0.15, ge=0, le=0.5, description="share of patches centred on rejected regions")
-
-
-class TrainSettings(Settings):
-    """How a network is trained."""
-
-    # What these defaults rest on, and what others reach from the same work: docs/tomorois/learning.md.
-    bin_factor: int = Field(3, ge=1, le=16, description="voxels per edge averaged into one before training")
-    patch_voxels: int = Field(
-        32, ge=8, le=512, description="edge of the patches, in binned voxels; multiples of 16 compute fastest"
-    )
-    batch: int = Field(1, ge=1, le=64, description="patches per step")
-    steps: int | None = Field(
-        None, ge=1, description="steps of training; unset: as many as fit into the minutes"
-    )
-    minutes: float = Field(
-        3.0, gt=0, description="minutes of training, validation included, where no steps are set"
-    )
-    learning_rate: float = Field(
-        1e-2, gt=0, le=1, description="highest learning rate (Adam), reached after warm-up"
-    )
-    fine_tune_rate: float = Field(
-        0.2, gt=0, le=1, description="factor on the learning rate when a model is trained further"
-    )
-    warmup_steps: int = Field(20, ge=0, description="steps over which the learning rate rises from zero")
-    gradient_clip: float = Field(1.0, gt=0, description="longest gradient (Euclidean norm) that is followed")
-    class_weight: float = Field(
-        2.0, gt=0, le=100, description="weight of an ROI voxel against a background voxel"
-    )
-    dice_weight: float = Field(
-        0.0, ge=0, le=10, description="weight of the soft Dice loss beside cross-entropy"
-    )
-    average_decay: float = Field(
-        0.998,
-        ge=0,
-        lt=1,
-        description="decay per step of the running average of the weights, which is what is kept",
-    )
-    roi_fraction: float = Field(0.5, ge=0, le=1, description="share of patches centred on ROIs")
-    checkpoint_seconds: float = Field(
-        30.0, ge=0, description="seconds between checkpoints, from which --resume goes on"
-    )
-    seed: int = Field(0, ge=0, description="number that all random choices follow from")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where to compute; auto takes a GPU if there is one"
-    )
-    network: MSDNetConfig = Field(default=MSDNetConfig(), description="The network.")
-    intensity: IntensitySettings = Field(default=IntensitySettings(), description="Grey values.")
-    membranes: MembraneSettings = Field(default=MembraneSettings(), description="Membranes beside them.")
-    annotation: AnnotationSettings = Field(default=AnnotationSettings(), description="Labels.")
-    augmentation: AugmentSettings = Field(default=AugmentSettings(), description="Variation of the patches.")
-    validation: ValidationSettings = Field(default=ValidationSettings(), description="Validation.")
-    penalty: PenaltySettings = Field(default=PenaltySettings(), description="Rejected regions.")
-
-
-def with_membranes(settings: TrainSettings) -> TrainSettings:
-    """The settings for a network that sees membranes beside the tomogram."""
-    network = settings.network.model_copy(update={"input_channels": 1 + CHANNELS})
-    return settings.model_copy(update={"network": network})
 
 
 @dataclass(frozen=True)

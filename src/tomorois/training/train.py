@@ -34,10 +34,10 @@ from tomorois.training.loop import (
     Observer,
     Training,
     TrainingState,
-    TrainSettings,
 )
 from tomorois.training.loss import put_flat
 from tomorois.training.patches import TrainingVolume
+from tomorois.training.settings import TrainSettings
 from tomorois.training.validation import dice_at, held_out_count
 
 log = logging.getLogger(__name__)

@@ -9,36 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from tomocore.settings import Settings
 from tomorois.network.msdnet.module import MSDNet, infer
 from tomorois.training.patches import TrainingVolume
+from tomorois.training.settings import ValidationSettings
 
 Box = tuple[slice, slice, slice]
 CONFIDENCE_BINS = 200
 MOST_WATCHED = 12  # regions of a kind whose confidence is followed through a training
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.05, 0.95
-
-
-class ValidationSettings(Settings):
-    """How the training is watched on tomograms that it does not learn from."""
-
-    held_out_fraction: float = Field(
-        0.12,
-        ge=0,
-        lt=1,
-        description="share of the tomograms (one at least, of three or more) held out where none is named",
-    )
-    checks: int = Field(10, ge=1, description="validations over the whole training, evenly spaced")
-    patience: int = Field(
-        0, ge=0, description="stop after so many validations without a better Dice (0: never stop early)"
-    )
-    most_voxels: int = Field(
-        12_000_000, ge=10_000, description="most voxels (after binning) that one validation looks at"
-    )
-    block_voxels: int = Field(96, ge=16, description="edge of the blocks it looks at, in binned voxels")
-    block_halo_voxels: int = Field(16, ge=0, description="context around each block, in binned voxels")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from tomocore.contract import InputError
-from tomocore.terminal.console import leave, out, status_of
+from tomocore.terminal.console import Terminal, leave, out, status_of
 from tomocore.terminal.options import Jobs, Overwrite, cores, next_hint
 
 app = App(
@@ -52,7 +52,7 @@ def run(project: ProjectPath, /, *, jobs: Jobs = None, overwrite: Overwrite = Fa
     from tomosurf.steps import run_project
 
     planned = read_project(project)
-    batch = run_project(planned, cores(jobs), overwrite)
+    batch = run_project(planned, cores(jobs), overwrite, Terminal())
     out.print(f"report: {write_project_report(planned)}", markup=False)
     return status_of(batch)
 

@@ -10,13 +10,7 @@ import zarr
 
 from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.volumes.formats import (
-    inspect_volume,
-    read_volume,
-    volume_files,
-    volume_stem,
-    write_volume,
-)
+from tomocore.volumes.formats import inspect_volume, read_volume, write_volume
 from tomocore.volumes.volume import Volume
 
 MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
@@ -259,14 +253,3 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail()
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"
-
-
-def test_stems_and_folders(tmp_path):
-    assert volume_stem(tmp_path / "te1_labels.mrc.gz") == "te1_labels"
-    assert volume_stem(tmp_path / "a.ome.zarr") == "a"
-    for name in ("b.mrc", "a.mrc", "a__confidence.mrc", "notes.txt", ".1-c.mrc"):
-        (tmp_path / name).touch()
-    assert [p.name for p in volume_files([tmp_path])] == ["a.mrc", "b.mrc"]
-    assert [p.name for p in volume_files([tmp_path], "confidence")] == ["a__confidence.mrc"]
-    with pytest.raises(InputError, match="holds no"):
-        volume_files([tmp_path], "rois")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,10 +19,9 @@ from tomorois.evaluation.evaluate import (
     ScoredTomogram,
     as_dict,
     evaluate,
-    evaluate_files,
-    paired_files,
     write_evaluation,
 )
+from tomorois.evaluation.files import EvaluateRequest, evaluate_files, evaluate_to_file
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.training.data import training_marks
@@ -122,14 +123,17 @@ def test_tomograms_trained_on_are_named(two_tomograms):
         assert [row["trained_on"] for row in result.tomograms] == [True, False]
 
 
-def test_labels_trained_on_are_known_whatever_their_name(tmp_path):
+def test_labels_trained_on_are_known_whatever_their_name(tmp_path, monkeypatch):
     write_volume(tmp_path / "new__labels.mrc", labels_from_rois(boxes((2, 2, 2), (2, 2, 20))))
     write_rois_archive(tmp_path / "new__rois.npz", boxes((2, 2, 2)))
     given = [tmp_path / "new__rois.npz"], [tmp_path / "new__labels.mrc"]
     told = f"old__labels.mrc {file_hash(given[1][0])[:12]}"
-    marks = training_marks({"tomograms": [{"name": "old", "held_out": True, "labels": told}]})
-    assert evaluate_files(*given, trained_on=marks).trained_on == ["new"]
-    assert evaluate_files(*given, trained_on=["old"]).trained_on == []
+    assert evaluate_files(EvaluateRequest(*given)).trained_on is None
+    for labels, seen in ((told, ["new"]), (told[:-1] + "x", [])):
+        marks = training_marks({"tomograms": [{"name": "old", "held_out": True, "labels": labels}]})
+        monkeypatch.setattr("tomorois.evaluation.files.marks_of_model", lambda _, known=marks: known)
+        request = EvaluateRequest(*given, model=tmp_path / "model.safetensors")
+        assert evaluate_files(request).trained_on == seen
 
 
 def test_nothing_to_score_is_refused():
@@ -167,45 +171,65 @@ def test_files_give_what_arrays_give(tmp_path):
     write_volume(tmp_path / "t0__labels.mrc", Volume(labels, EDGE_NM))
     predicted = [tmp_path / "t0__rois.npz", tmp_path / "t1__confidence.mrc"]
     true = [tmp_path / "t1__truth.npz", tmp_path / "t0__labels.mrc"]
-    result = evaluate_files(predicted, true, instances=INSTANCES)
+    at_half = INSTANCES.model_copy(update={"threshold": 0.5})
+    result = evaluate_files(EvaluateRequest(predicted, true), instances=at_half)
     assert {name: result.counts[name] for name in ("tp", "fp", "fn")} == {"tp": 2, "fp": 1, "fn": 1}
     assert [row["name"] for row in result.tomograms] == ["t0", "t1"]
     every_label = EvaluateSettings(ignore_value=None)
-    assert evaluate_files(predicted, true, every_label, INSTANCES).counts["fn"] == 2  # 255 taken for an ROI
+    again = evaluate_files(EvaluateRequest(predicted, true), every_label, at_half)
+    assert again.counts["fn"] == 2  # 255 taken for an ROI
 
 
 def test_a_map_is_cut_at_its_models_threshold_unless_one_is_given(tmp_path):
     write_volume(tmp_path / "t__confidence.mrc", confidence_map({(2, 2, 2): 0.95, (18, 18, 2): 0.85}))
     write_rois_archive(tmp_path / "t__truth.npz", boxes((2, 2, 2)))
-    given = [tmp_path / "t__confidence.mrc"], [tmp_path / "t__truth.npz"]
-    assert evaluate_files(*given, instances=INSTANCES).counts["predicted"] == 2
+    given = EvaluateRequest([tmp_path / "t__confidence.mrc"], [tmp_path / "t__truth.npz"])
+    with pytest.raises(InputError, match=r"threshold of the model that made it is not known.*--threshold"):
+        evaluate_files(given, instances=INSTANCES)
     (tmp_path / "t__confidence.json").write_text('{"threshold": 0.9}')
-    assert evaluate_files(*given, instances=INSTANCES).counts["predicted"] == 1
+    assert evaluate_files(given, instances=INSTANCES).counts["predicted"] == 1
     at_half = INSTANCES.model_copy(update={"threshold": 0.5})
-    assert evaluate_files(*given, instances=at_half).counts["predicted"] == 2
+    assert evaluate_files(given, instances=at_half).counts["predicted"] == 2
 
 
-def test_files_pair_by_name_else_by_order_with_a_warning(tmp_path, caplog):
-    first = [tmp_path / "a__rois.npz", tmp_path / "b__rois.npz"]
-    second = [tmp_path / "b__t.npz", tmp_path / "a__t.npz", tmp_path / "c__t.npz"]
-    assert paired_files(first, second, "true ROI") == [(first[0], second[1]), (first[1], second[0])]
-    assert not caplog.records
-    other = [tmp_path / "x.npz", tmp_path / "y.npz"]
-    assert paired_files(first, other, "true ROI") == list(zip(first, other, strict=True))
-    assert "by their order" in caplog.text
-    for few in (other[:1], second[:1]):
-        with pytest.raises(InputError, match=r"no true ROI file of a"):
-            paired_files(first, few, "true ROI")
-    with pytest.raises(InputError, match="several files of a; name one"):
-        paired_files([*first, tmp_path / "a__confidence.mrc"], second, "true ROI")
-
-
-def test_truth_without_a_prediction_is_named(tmp_path, caplog):
+def test_each_prediction_needs_its_truth_and_truth_without_one_is_told(tmp_path, caplog):
     for name in ("a__rois", "a__truth", "b__truth"):
         write_rois_archive(tmp_path / f"{name}.npz", boxes((2, 2, 2)))
     truth = [tmp_path / "a__truth.npz", tmp_path / "b__truth.npz"]
-    assert evaluate_files([tmp_path / "a__rois.npz"], truth).counts["truth"] == 1
-    assert "not scored, for want of a prediction: b__truth.npz" in caplog.text
+    assert evaluate_files(EvaluateRequest([tmp_path / "a__rois.npz"], truth)).counts["truth"] == 1
+    assert "of none of the tomograms, not used: b__truth.npz" in caplog.text
+    with pytest.raises(InputError, match=r"no true ROI file of c__rois\.npz"):
+        evaluate_files(EvaluateRequest([tmp_path / "a__rois.npz", tmp_path / "c__rois.npz"], truth))
+    with pytest.raises(InputError, match="would be written under one name, a"):
+        evaluate_files(EvaluateRequest([tmp_path / "a__rois.npz", tmp_path / "a__confidence.mrc"], truth))
+
+
+def test_one_tomogram_is_held_at_a_time(two_tomograms):
+    alive = []
+
+    def one_by_one():
+        for item in two_tomograms:
+            copy = replace(item)
+            alive.append(weakref.ref(copy))
+            assert sum(ref() is not None for ref in alive) == 1
+            yield copy
+            del copy
+
+    assert as_dict(evaluate(one_by_one(), count=2)) == as_dict(evaluate(two_tomograms))
+
+
+def test_scores_that_exist_are_kept(tmp_path):
+    write_rois_archive(tmp_path / "a__rois.npz", boxes((2, 2, 2)))
+    write_rois_archive(tmp_path / "a__truth.npz", boxes((2, 2, 2)))
+    request = EvaluateRequest([tmp_path / "a__rois.npz"], [tmp_path / "a__truth.npz"])
+    target = tmp_path / "scores" / "metrics.json"
+    assert evaluate_to_file(request, target).done == [str(target)]
+    assert target.with_suffix(".html").exists()
+    target.write_text("mine")
+    assert list(evaluate_to_file(request, target).skipped) == [str(target)]
+    assert target.read_text() == "mine"
+    evaluate_to_file(request, target, overwrite=True)
+    assert json.loads(target.read_text())["counts"]["tp"] == 1
 
 
 def test_figures_show_the_numbers(two_tomograms, tmp_path):

@@ -12,7 +12,6 @@ from tomocore.volumes.volume import Volume
 from tomorois.annotation.targets import training_targets
 from tomorois.guidance.learning_curve import (
     CurvePoint,
-    LearningCurveSettings,
     UnseenTomogram,
     learning_curve,
     learning_curve_figure,
@@ -23,9 +22,10 @@ from tomorois.guidance.learning_curve import (
     with_roi_count,
     with_truth,
 )
+from tomorois.guidance.settings import LearningCurveSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.training.data import training_volume
-from tomorois.training.loop import TrainSettings
+from tomorois.training.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
 

@@ -10,14 +10,13 @@ from tomocore.contract import InputError
 from tomocore.roiset import rois_from_masks, write_rois_archive
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
+from tomorois.guidance.files import rank_files
 from tomorois.guidance.ranking import (
     PLACE_COLUMNS,
     RankedTomogram,
-    RankSettings,
-    maps_to_rank,
     rank,
-    write_ranking,
 )
+from tomorois.guidance.settings import RankSettings
 from tomorois.prediction.doubt import entropy_bits, expected_dice, expected_dice_of_map, shifted_confidence
 
 SHAPE = (12, 30, 40)
@@ -139,13 +138,17 @@ def test_files_are_found_by_name_with_their_model_threshold_and_uncertainty(tmp_
     rois = rois_from_masks([(2, 2, 2)], [np.ones((5, 5, 5), bool)], SHAPE, EDGE_NM, ORIGIN_NM)
     write_rois_archive(tmp_path / "a__rois.npz", rois)
     maps = sorted(tmp_path.glob("*__confidence.mrc"))
-    items = list(maps_to_rank(maps, [tmp_path / "a__rois.npz"]))
-    assert [(item.name, item.threshold) for item in items] == [("a", 0.5), ("b", 0.3)]
-    assert items[0].spread is None
-    assert len(items[0].rois) == 1
-    paths = write_ranking(tmp_path / "ranking.csv", *rank(items, SETTINGS))
-    places, tomograms = (pd.read_csv(path) for path in paths)
+    target = tmp_path / "ranking.csv"
+    with pytest.raises(InputError, match=r"a__confidence\.mrc: the threshold of the model"):
+        rank_files(maps, target, SETTINGS)
+    (tmp_path / "a__confidence.json").write_text(json.dumps({"threshold": 0.5}))
+    batch, ranking = rank_files(maps, target, SETTINGS, rois=[tmp_path / "a__rois.npz"])
+    assert batch.done == [str(target)]
+    places, tomograms = (pd.read_csv(path) for path in ranking.files)
     assert places["tomogram"].tolist() == tomograms["tomogram"].tolist() == ["b", "a"]
     assert places.loc[0, "spread"] == pytest.approx(0.125)
-    with pytest.raises(InputError, match="ROIs of a: no confidence map"):
-        list(maps_to_rank(maps[1:], [tmp_path / "a__rois.npz"]))
+    assert tomograms["rois"].tolist() == [1, 1]
+    again, nothing = rank_files(maps, target, SETTINGS)
+    assert list(again.skipped) == [str(target)]
+    assert nothing is None
+    assert rank_files(maps, target, SETTINGS, threshold=0.9, overwrite=True)[1].tomograms["rois"].sum() == 0

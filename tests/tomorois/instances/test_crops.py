@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tomocore.contract import InputError
-from tomocore.roiset import rois_from_masks
+from tomocore.roiset import rois_from_masks, write_rois_archive
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
-from tomorois.instances.crops import crop_rois, paste_masks, read_crops, write_crops
+from tomorois.instances.crops import CropSettings, crop_rois, paste_masks, read_crops, write_crops
+from tomorois.instances.files import crop_file
 
 SHAPE = (18, 26, 34)
 ORIGIN = (10.0, -20.0, 3.0)
@@ -49,9 +50,12 @@ def test_masks_come_back_to_their_places_the_highest_where_they_overlap(tomogram
 def test_files_of_an_outside_tool_that_lost_the_header_come_back(tomogram, rois, tmp_path):
     *paths, table = write_crops(tmp_path, "tomo", tomogram, rois, 6.0)
     assert [p.name for p in paths] == ["tomo__roi003.mrc", "tomo__roi012.mrc"]
-    with pytest.raises(InputError, match="--overwrite"):
-        write_crops(tmp_path, "tomo", tomogram, rois, 20.0)
-    assert write_crops(tmp_path, "tomo", tomogram, rois, 6.0, overwrite=True) == [*paths, table]
+    before = table.read_bytes()
+    write_volume(tmp_path / "tomo.mrc", tomogram)
+    write_rois_archive(tmp_path / "tomo__rois.npz", rois)
+    given = tmp_path / "tomo.mrc", tmp_path / "tomo__rois.npz", tmp_path, CropSettings(margin_nm=20.0)
+    assert list(crop_file(*given).skipped) == [str(table)]
+    assert table.read_bytes() == before
     masks = []
     for path in paths:
         mask = tmp_path / f"{path.stem}_segmented.mrc"

@@ -21,8 +21,10 @@ from tomorois.network.checkpoint import (
     save_training_state,
 )
 from tomorois.network.intensity import IntensitySettings
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
-from tomorois.training.loop import LiveTraining, TrainSettings
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet
+from tomorois.training.loop import LiveTraining
+from tomorois.training.settings import TrainSettings
 from tomorois.training.train import train
 
 RECORD = ModelRecord(

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tomorois.network.msdnet import cpu, kernels
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, infer
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet, infer
 
 # layers, dilations, input channels, shape, batch, padding, planes of a slab
 CASES = {

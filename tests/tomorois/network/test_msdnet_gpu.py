@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, engine_for, gpu_kernels_work
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet, engine_for, gpu_kernels_work
 
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="triton is not installed (it is for Linux on x86-64)"

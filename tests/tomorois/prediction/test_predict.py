@@ -13,9 +13,9 @@ from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.network.checkpoint import ModelRecord
 from tomorois.network.intensity import IntensitySettings
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, infer
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet, infer
 from tomorois.prediction.predict import (
-    PredictSettings,
     network_ratio,
     predict_confidence,
     predict_on_network_grid,
@@ -24,6 +24,7 @@ from tomorois.prediction.predict import (
     prediction_memory_bytes,
     tile_boxes,
 )
+from tomorois.prediction.settings import PredictSettings
 
 SHAPE = (18, 40, 37)
 

@@ -8,6 +8,7 @@ import pytest
 from blobs import blob_tomogram
 
 from tomocore.contract import InputError
+from tomocore.names import matched
 from tomocore.roiset import rois_from_labels, write_rois_archive
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
@@ -16,7 +17,6 @@ from tomorois.network.intensity import IntensitySettings
 from tomorois.training.data import (
     common_voxel_size_nm,
     content_hash,
-    matched_files,
     read_training_tomograms,
     rejected_mask,
     require_rois,
@@ -38,7 +38,7 @@ def paths(*names):
 def test_labels_find_their_tomograms_by_name_whatever_the_order():
     tomograms = paths("a/t_1.mrc", "a/t_10.mrc", "a/t_1_b.mrc")
     labels = paths("l/t_10__labels.mrc", "l/t_1_b.mrc.gz", "l/t_1-labels.mrc")
-    found = matched_files(tomograms, labels, "label")
+    found = matched(tomograms, labels, "label")
     assert [found[tomogram].name for tomogram in tomograms] == [
         "t_1-labels.mrc",
         "t_10__labels.mrc",
@@ -47,16 +47,16 @@ def test_labels_find_their_tomograms_by_name_whatever_the_order():
 
 
 def test_other_names_are_matched_by_order_and_that_is_said(caplog):
-    found = matched_files(paths("x.mrc", "y.mrc"), paths("1.mrc", "2.mrc"), "label")
+    found = matched(paths("x.mrc", "y.mrc"), paths("1.mrc", "2.mrc"), "label")
     assert [found[p].name for p in paths("x.mrc", "y.mrc")] == ["1.mrc", "2.mrc"]
     assert "x.mrc with 1.mrc" in caplog.text
 
 
 def test_labels_that_cannot_be_matched_are_refused():
     with pytest.raises(InputError, match="1 label files for 2 tomograms"):
-        matched_files(paths("x.mrc", "y.mrc"), paths("1.mrc"), "label")
+        matched(paths("x.mrc", "y.mrc"), paths("1.mrc"), "label")
     with pytest.raises(InputError, match=r"x_a.mrc and x_b.mrc.*x.mrc"):
-        matched_files(paths("x.mrc", "y.mrc"), paths("x_a.mrc", "x_b.mrc"), "label")
+        matched(paths("x.mrc", "y.mrc"), paths("x_a.mrc", "x_b.mrc"), "label")
 
 
 def test_samples_are_read_with_their_penalties_and_hashes(tmp_path):

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
-from tomorois.training.loop import Training, TrainSettings
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet
+from tomorois.training.loop import Training
 from tomorois.training.patches import TrainingVolume, group_voxels
+from tomorois.training.settings import TrainSettings
 from tomorois.training.validation import best_threshold, dice_at
 
 

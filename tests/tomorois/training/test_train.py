@@ -16,12 +16,13 @@ from blobs import blob_tomogram, distance_to
 
 from tomocore.contract import InputError
 from tomorois.network.checkpoint import load_model, load_training_state
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig, infer
-from tomorois.training.loop import Training, TrainingClock, TrainSettings
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet, infer
+from tomorois.training.loop import Training, TrainingClock
 from tomorois.training.loss import masked_loss
 from tomorois.training.patches import TrainingVolume, group_voxels
+from tomorois.training.settings import TrainSettings, ValidationSettings
 from tomorois.training.train import train
-from tomorois.training.validation import ValidationSettings
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,7 @@ import os, signal, sys
 from pathlib import Path
 from blobs import blob_tomogram
 from tomorois.training.train import train
-from tomorois.training.loop import TrainSettings
+from tomorois.training.settings import TrainSettings
 
 def kill(live):
     if live.step == 5:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from tomorois.network.msdnet.module import MSDNet, MSDNetConfig
+from tomorois.network.msdnet.config import MSDNetConfig
+from tomorois.network.msdnet.module import MSDNet
 from tomorois.training.patches import TrainingVolume, group_voxels
+from tomorois.training.settings import ValidationSettings
 from tomorois.training.validation import (
     ConfidenceCounts,
-    ValidationSettings,
     best_threshold,
     confidence_in,
     count_confidences,

@@ -1,0 +1,287 @@
+"""Which file belongs to which tomogram: one rule for every command, window and project.
+
+A tomogram ``<stem>.mrc`` has products ``<stem>__<what>.*``, where ``what`` is one of `PRODUCTS`; the stem
+may hold dots and double underscores. Files of other programs belong to the tomogram whose stem their names
+begin with.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tomocore.contract import InputError
+
+log = logging.getLogger(__name__)
+
+MRC_ENDINGS = (".mrc", ".rec", ".map", ".st", ".ali", ".preali", ".mrcs")
+TIFF_ENDINGS = (".tif", ".tiff")
+ZARR_ENDING = ".zarr"
+HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
+AMIRA_ENDINGS = (".am",)
+PACKED_ENDINGS = (".gz", ".bz2")
+TILT_SERIES_ENDINGS = (".st", ".ali", ".preali", ".mrcs")
+"""Endings of MRC files that hold tilt series or other stacks of images, and so no tomogram."""
+VOLUME_ENDINGS = (*MRC_ENDINGS, *TIFF_ENDINGS, *HDF5_ENDINGS, *AMIRA_ENDINGS, ZARR_ENDING)
+READABLE = (
+    "MRC (.mrc, .rec, .map, also .gz and .bz2), OME-Zarr (.zarr), TIFF (.tif), HDF5 (.h5) and Amira (.am)"
+)
+
+PRODUCTS = (
+    "membranes",
+    "labels",
+    "truth",
+    "confidence",
+    "uncertainty",
+    "rois",
+    "rejected",
+    "restricted",
+    "components",
+    "crops",
+    "tomograms",
+)
+_PRODUCT = re.compile(rf"__({'|'.join(PRODUCTS)}|roi\d+)$")
+# What programs add to the name of a tilt series: Warp its voxel size in Å, IMOD and AreTomo _rec.
+_VOXEL_SIZE = re.compile(r"_\d+(\.\d+)?apx", re.IGNORECASE)
+_ADDED = re.compile(r"(_\d+(\.\d+)?apx)?(_(full_)?rec)?$", re.IGNORECASE)
+_ZARR_MARKS = (".zattrs", ".zgroup", ".zarray", "zarr.json")
+MOST_NAMED = 5
+
+
+def volume_stem(path: Path) -> str:
+    """The name of a file without its folder and endings (``.mrc``, ``.mrc.gz``, ``.ome.zarr``, ``.npz``).
+
+    What lies within a file or an image is named after both: ``a_er`` is ``a.h5/er``, or ``a.zarr/labels/er``.
+    """
+    holder = next((p for p in path.parents if p.suffix.lower() in (ZARR_ENDING, *HDF5_ENDINGS)), None)
+    if holder is not None:
+        within = [part for part in path.relative_to(holder).parts if part != "labels"]
+        return "_".join([volume_stem(holder), *within])
+    name = path.name
+    for ending in (*PACKED_ENDINGS, ZARR_ENDING, ".ome", ".npz", *VOLUME_ENDINGS):
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            name = name[: -len(ending)]
+    return unicodedata.normalize("NFC", name)
+
+
+def tomogram_stem(path: Path) -> str:
+    """``grid1__ts_01`` of ``grid1__ts_01__confidence.mrc``, ``grid1__ts_01__rois.npz`` or of the tomogram."""
+    return _PRODUCT.sub("", volume_stem(path))
+
+
+def product_of(path: Path) -> str:
+    """``confidence`` of ``ts_01__confidence.mrc``; empty for a tomogram and for files of other programs."""
+    found = _PRODUCT.search(volume_stem(path))
+    return found[1] if found else ""
+
+
+def is_tilt_series_name(path: Path) -> bool:
+    """Whether a file is a tilt series, or another stack of images, by its ending."""
+    return _unpacked(path).suffix.lower() in TILT_SERIES_ENDINGS
+
+
+def is_zarr_folder(path: Path) -> bool:
+    """Whether a folder holds a Zarr group or array, whatever it is called."""
+    return path.is_dir() and (
+        path.suffix.lower() == ZARR_ENDING or any((path / mark).exists() for mark in _ZARR_MARKS)
+    )
+
+
+def tomogram_files(paths: Iterable[Path]) -> list[Path]:
+    """The tomograms among ``paths``, of folders those in them, of patterns (``*.rec``) those that fit.
+
+    In a folder, products of tomograms and tilt series are left out, and told. Files named outright are kept
+    whatever they are called. Raises InputError for a folder without tomograms.
+    """
+    files: list[Path] = []
+    for path in _expanded(paths):
+        if not _is_plain_folder(path):
+            if is_tilt_series_name(path):
+                log.warning("%s: a tilt series by its ending, not a tomogram", path)
+            files.append(path)
+            continue
+        volumes = _volumes_in(path)
+        stacks = [file for file in volumes if is_tilt_series_name(file)]
+        products = [file for file in volumes if product_of(file) and file not in stacks]
+        if stacks:
+            log.warning("%s: left out, tilt series by their endings: %s", path, _some(stacks))
+        if products:
+            log.info("%s: left out, no tomograms by their names: %s", path, _some(products))
+        inside = [file for file in volumes if file not in stacks and file not in products]
+        if not inside:
+            raise InputError(f"{path}: this folder holds no tomograms: {READABLE}; name the files themselves")
+        files += inside
+    return _each_once(files)
+
+
+def product_files(paths: Iterable[Path], *whats: str, of_others: bool = False) -> list[Path]:
+    """The files among ``paths``; of each folder, those of the first kind in ``whats`` that it has.
+
+    A kind is a product ("membranes": any volume of it) or the end of a name ("rois.npz"). With ``of_others``
+    a folder without any of them gives its volumes that are no product at all, as other programs name them.
+    Raises InputError for a folder that holds none.
+    """
+    files: list[Path] = []
+    for path in _expanded(paths):
+        files += _products_in(path, whats, of_others) if _is_plain_folder(path) else [path]
+    return _each_once(files)
+
+
+def matched(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dict[Path, Path]:
+    """Which of the other files belongs to which tomogram (or product of one), by their names.
+
+    First by the same stem, then by the same stem without what Warp and IMOD add to it (``_10.00Apx``,
+    ``_rec``), then by a name that begins with the tomogram's stem, the longest winning. Where no name fits
+    any tomogram, files are paired by order, with a warning. Files that no tomogram claims are told. Raises
+    InputError where two claim one tomogram, or where neither names nor numbers fit.
+    """
+    pairs: dict[Path, Path] = {}
+    rest = list(others)
+    for owner_of in _RULES:
+        claims = [(owner_of(other, [t for t in tomograms if t not in pairs]), other) for other in rest]
+        _require_single_claims(claims, what)
+        pairs |= {owner: other for owner, other in claims if owner is not None}
+        rest = [other for owner, other in claims if owner is None]
+    if pairs or not others or not tomograms:
+        if rest and tomograms:
+            log.warning("%s files of none of the tomograms, not used: %s", what, _some(rest))
+        return pairs
+    if len(others) != len(tomograms):
+        raise InputError(
+            f"{len(others)} {what} files for {len(tomograms)} tomograms, and no name tells which belongs to "
+            f"which ({others[0].name}, {tomograms[0].name}); name them after the tomograms, or give one each"
+        )
+    told = ", ".join(f"{a.name} with {b.name}" for a, b in zip(tomograms, others, strict=True))
+    log.warning("%s files are matched by their order, since no name fits: %s", what, told)
+    return dict(zip(tomograms, others, strict=True))
+
+
+def require_match(tomograms: Sequence[Path], pairs: dict[Path, Path], what: str) -> None:
+    """InputError that names the tomograms without a file."""
+    bare = [path for path in tomograms if path not in pairs]
+    if bare:
+        raise InputError(
+            f"no {what} file of {_some(bare)}; give one named after each tomogram, or leave these out"
+        )
+
+
+def require_own_names(paths: Sequence[Path], name_of: Callable[[Path], str] = tomogram_stem) -> None:
+    """InputError where two inputs would be written under one name (upper and lower case count as one)."""
+    by_name: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        by_name[name_of(path).casefold()].append(path)
+    for same in by_name.values():
+        if len(same) > 1:
+            told = " and ".join(str(path) for path in same[:3])
+            raise InputError(
+                f"{told} would be written under one name, {name_of(same[0])}; rename one, "
+                "or run them one after the other into folders of their own"
+            )
+
+
+def _expanded(paths: Iterable[Path]) -> list[Path]:
+    """The paths, patterns replaced by what they fit: not every shell does that."""
+    found: list[Path] = []
+    for path in paths:
+        if path.exists() or not glob.has_magic(str(path)):
+            found.append(path)
+            continue
+        fitting = sorted(Path(name) for name in glob.glob(str(path)))
+        if not fitting:
+            raise InputError(f"{path}: no file fits this pattern; check it")
+        found += fitting
+    return found
+
+
+def _each_once(files: Sequence[Path]) -> list[Path]:
+    seen: dict[Path, Path] = {}
+    for path in files:
+        seen.setdefault(path.resolve(), path)
+    return list(seen.values())
+
+
+def _is_plain_folder(path: Path) -> bool:
+    return path.is_dir() and not is_zarr_folder(path)
+
+
+def _volumes_in(folder: Path) -> list[Path]:
+    """What a folder holds of volumes, by name; hidden files are none."""
+    named = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    return [path for path in named if _is_volume_name(path) or is_zarr_folder(path)]
+
+
+def _is_volume_name(path: Path) -> bool:
+    return _unpacked(path).suffix.lower() in VOLUME_ENDINGS
+
+
+def _unpacked(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix.lower() in PACKED_ENDINGS else path
+
+
+def _products_in(folder: Path, whats: Sequence[str], of_others: bool) -> list[Path]:
+    volumes = _volumes_in(folder)
+    for what in whats:
+        if "." in what:
+            inside = sorted(p for p in folder.glob(f"*__{what}") if not p.name.startswith("."))
+        else:
+            inside = [path for path in volumes if product_of(path) == what]
+        if inside:
+            return inside
+    plain = [path for path in volumes if not product_of(path) and not is_tilt_series_name(path)]
+    if of_others and plain:
+        return plain
+    wanted = " or ".join(f"<name>__{what}" + ("" if "." in what else ".mrc") for what in whats)
+    raise InputError(f"{folder}: this folder holds no {wanted} files; name the files themselves")
+
+
+def _same_stem(other: Path, tomograms: Sequence[Path]) -> Path | None:
+    return next((t for t in tomograms if tomogram_stem(t) == tomogram_stem(other)), None)
+
+
+def _same_bare_stem(other: Path, tomograms: Sequence[Path]) -> Path | None:
+    bare = _ADDED.sub("", tomogram_stem(other))
+    fitting = [t for t in tomograms if _ADDED.sub("", tomogram_stem(t)) == bare]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _begins_with_stem(other: Path, tomograms: Sequence[Path]) -> Path | None:
+    """By the beginning of the name; a number behind it (``ts_1_2`` of ``ts_1``) means another tomogram."""
+    if product_of(other):
+        return None  # its stem is known, and it is none of these
+    name = volume_stem(other)
+
+    def fits(stem: str) -> bool:
+        rest = _VOXEL_SIZE.sub("", name.removeprefix(stem), count=1)
+        return name.startswith(stem) and not re.match(r"[^\W_]|[_.\-]\d+([_.\-]|$)", rest)
+
+    stems = {t: (tomogram_stem(t), _ADDED.sub("", tomogram_stem(t))) for t in tomograms}
+    lengths = {t: max((len(s) for s in both if s and fits(s)), default=0) for t, both in stems.items()}
+    longest = max(lengths.values(), default=0)
+    fitting = [t for t in tomograms if longest and lengths[t] == longest]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+_RULES = (_same_stem, _same_bare_stem, _begins_with_stem)
+
+
+def _require_single_claims(claims: Sequence[tuple[Path | None, Path]], what: str) -> None:
+    claimed: dict[Path, Path] = {}
+    for owner, other in claims:
+        if owner is None:
+            continue
+        if owner in claimed:
+            raise InputError(
+                f"{claimed[owner]} and {other} both seem to be the {what} file of {owner.name}; give one"
+            )
+        claimed[owner] = other
+
+
+def _some(paths: Sequence[Path]) -> str:
+    """The names of a few files, and how many more there are."""
+    told = ", ".join(path.name for path in paths[:MOST_NAMED])
+    return told + (f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else "")

@@ -1,0 +1,142 @@
+"""`evaluate` at the level of files: predicted and true ROIs in, scores as JSON and a report out."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tomocore.contract import NOBODY, Batch, Progress, Watcher, no_progress
+from tomocore.files import require_writable_folder
+from tomocore.names import matched, require_match, require_own_names, tomogram_stem
+from tomocore.provenance import file_hash
+from tomocore.roiset import read_rois
+from tomocore.volumes.formats import read_volume
+from tomocore.volumes.volume import Volume
+from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate, write_evaluation
+from tomorois.evaluation.report import cautions, score_lines, write_score_report
+from tomorois.evaluation.scores import EvaluateSettings
+from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.membrane_pairs import membrane_instances
+from tomorois.prediction.record import threshold_in_force
+from tomorois.training.data import HASH_LETTERS, marks_of_model
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What is scored against what: ROIs or confidence maps against true ROIs, of the same tomograms.
+
+    ``membranes`` serve maps whose ROIs are contacts; of ``model`` the tomograms that it learned from are
+    told.
+    """
+
+    predicted: Sequence[Path]
+    truth: Sequence[Path]
+    membranes: Sequence[Path] = ()
+    model: Path | None = None
+    voxel_size_nm: float | None = None
+
+
+def evaluate_to_file(
+    request: EvaluateRequest,
+    target: Path,
+    settings: EvaluateSettings = EvaluateSettings(),
+    instances: InstanceSettings = InstanceSettings(),
+    *,
+    overwrite: bool = False,
+    watcher: Watcher = NOBODY,
+) -> Batch:
+    """Score the files of ``request``; write ``target`` (JSON) and its report (.html) unless it is there."""
+    batch = Batch(watcher)
+
+    def one(path: Path) -> str:
+        require_writable_folder(path.parent)
+        with watcher.progress("evaluate") as progress:
+            evaluation = evaluate_files(request, settings, instances, progress)
+        report = path.with_suffix(".html")
+        write_score_report(report, evaluation)
+        write_evaluation(path, evaluation)
+        for caution in cautions(evaluation):
+            log.warning(caution)
+        for line in score_lines(evaluation):
+            watcher.say(line)
+        return f"wrote {path} and {report}"
+
+    batch.make(target, overwrite, one)
+    return batch
+
+
+def evaluate_files(
+    request: EvaluateRequest,
+    settings: EvaluateSettings = EvaluateSettings(),
+    instances: InstanceSettings = InstanceSettings(),
+    progress: Progress = no_progress,
+) -> Evaluation:
+    """The scores of files: ROIs (``.npz``, label volumes) or confidence maps against true ROIs.
+
+    Files of one tomogram are found by `tomocore.names.matched` and read one tomogram at a time. Confidence
+    maps become ROIs by ``instances``, at the threshold of the model that made the map unless another is set.
+    Raises InputError for predictions without a true file, and for maps whose threshold nobody knows.
+    """
+    for files in (request.predicted, request.truth):
+        require_own_names(files)
+    truth = matched(request.predicted, request.truth, "true ROI")
+    require_match(request.predicted, truth, "true ROI")
+    membranes = matched(request.predicted, request.membranes, "membrane")
+    seen = marks_of(request.model)
+
+    def tomograms() -> Iterator[ScoredTomogram]:
+        for path in request.predicted:
+            sides = membranes.get(path)
+            yield _read_tomogram(path, truth[path], sides, settings, instances, request.voxel_size_nm)
+
+    return evaluate(tomograms(), settings, instances, seen, progress, len(request.predicted))
+
+
+def marks_of(model: Path | None) -> Collection[str] | None:
+    """Names and hashes of the files that a model learned from; None where that cannot be known here."""
+    has_torch = importlib.util.find_spec("torch") is not None  # without it a report can still be made
+    return marks_of_model(model) if model is not None and has_torch else None
+
+
+def _read_tomogram(
+    path: Path,
+    truth_path: Path,
+    membrane_path: Path | None,
+    settings: EvaluateSettings,
+    instances: InstanceSettings,
+    voxel_size_nm: float | None,
+) -> ScoredTomogram:
+    ignore = () if settings.ignore_value is None else (settings.ignore_value,)
+    truth = read_rois(truth_path, voxel_size_nm, ignore)
+    membranes = None
+    if membrane_path:
+        membranes = membrane_instances(read_volume(membrane_path, voxel_size_nm), instances.contacts)
+    confidence = _read_confidence(path, voxel_size_nm)
+    if confidence:
+        threshold = threshold_in_force(path, instances.threshold)
+        chosen = instances.model_copy(update={"threshold": threshold})
+        predicted = find_instances(confidence, chosen, membranes)
+    else:
+        predicted = read_rois(path, voxel_size_nm)
+    ignored = None
+    if ignore and truth_path.suffix.lower() != ".npz":
+        labels = read_volume(truth_path, voxel_size_nm)
+        ignored = labels.with_data(np.asarray(labels.data) == settings.ignore_value)
+    marks = (file_hash(truth_path)[:HASH_LETTERS],)
+    return ScoredTomogram(tomogram_stem(path), predicted, truth, confidence, membranes, ignored, marks)
+
+
+def _read_confidence(path: Path, voxel_size_nm: float | None) -> Volume | None:
+    """The confidence map in a file, or None where it holds ROIs (whole numbers, or an archive)."""
+    if path.suffix.lower() == ".npz":
+        return None
+    volume = read_volume(path, voxel_size_nm)
+    is_map = volume.data.dtype.kind == "f" and volume.data.max() <= 1
+    return volume if is_map else None

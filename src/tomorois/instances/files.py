@@ -1,0 +1,139 @@
+"""`instances`, `restrict`, `crop` and `paste` at the level of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
+from tomocore.files import require_writable_folder, writable_folder
+from tomocore.names import matched, require_own_names, tomogram_stem, volume_stem
+from tomocore.page import shown
+from tomocore.roiset import read_rois, write_rois
+from tomocore.volumes.formats import read_volume, write_volume
+from tomorois.instances.crops import CropSettings, crops_table, paste_masks, read_crops, write_crops
+from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.restrict import RestrictSettings, restrict_mask
+from tomorois.prediction.record import threshold_in_force
+
+
+def rois_path(folder: Path, stem: str) -> Path:
+    """Where the ROIs of a tomogram are written with their overlaps; labels and table lie beside."""
+    return folder / f"{stem}__rois.npz"
+
+
+def find_instances_in_files(
+    maps: Sequence[Path],
+    folder: Path,
+    settings: InstanceSettings = InstanceSettings(),
+    *,
+    membranes: Sequence[Path] = (),
+    voxel_size_nm: float | None = None,
+    overwrite: bool = False,
+    watcher: Watcher = NOBODY,
+) -> Batch:
+    """Write the ROIs of confidence ``maps`` into ``folder``; what was done, skipped and failed.
+
+    ``<stem>__rois.mrc`` (labels), ``.csv`` (table) and ``.npz`` (overlaps kept). The threshold is that of
+    ``settings``, else of the model that made the map; a map of neither fails. Where ``membranes`` are
+    given, ROIs are contacts unless ``settings.split`` says otherwise. Raises InputError where two maps are
+    of one tomogram.
+    """
+    require_own_names(maps)
+    partners = matched(maps, membranes, "membrane")
+    batch = Batch(watcher)
+
+    def one(path: Path) -> str | None:
+        stem = tomogram_stem(path)
+        there = rois_path(folder, stem)
+        if there.exists() and not overwrite:
+            batch.skip(str(path), f"{there} exists; pass --overwrite to replace it")
+            return None
+        if membranes and path not in partners:
+            raise InputError(f"{path}: no file of --membranes is named after it; give one, or leave it out")
+        threshold = threshold_in_force(path, settings.threshold)
+        sides = read_volume(partners[path], voxel_size_nm) if path in partners else None
+        confidence = read_volume(path, voxel_size_nm)
+        with about(path.name), watcher.progress(path.name) as progress:
+            chosen = settings.model_copy(update={"threshold": threshold})
+            rois = find_instances(confidence, chosen, sides, progress)
+        write_rois(folder, stem, rois, overwrite=True)
+        return f"{stem}: {len(rois)} ROIs at threshold {shown(threshold)}"
+
+    with writable_folder(folder):
+        batch.each(maps, one)
+    return batch
+
+
+def restrict_file(
+    mask: Path,
+    rois: Path,
+    target: Path,
+    settings: RestrictSettings = RestrictSettings(),
+    *,
+    voxel_size_nm: float | None = None,
+    overwrite: bool = False,
+    watcher: Watcher = NOBODY,
+) -> Batch:
+    """Write the membrane ``mask`` within the (grown) ``rois`` of its tomogram, labelled by ROI."""
+    batch = Batch(watcher)
+
+    def one(path: Path) -> str:
+        volume = read_volume(mask, voxel_size_nm)
+        regions = read_rois(rois, voxel_size_nm)
+        with about(mask.name), watcher.progress("restrict") as progress:
+            cut = restrict_mask(volume, regions, settings.dilation_nm, progress)
+        require_writable_folder(path.parent)
+        write_volume(path, cut)
+        return f"wrote {path}"
+
+    batch.make(target, overwrite, one)
+    return batch
+
+
+def crop_file(
+    volume: Path,
+    rois: Path,
+    folder: Path,
+    settings: CropSettings = CropSettings(),
+    *,
+    voxel_size_nm: float | None = None,
+    overwrite: bool = False,
+    watcher: Watcher = NOBODY,
+) -> Batch:
+    """Write a subvolume of ``volume`` for each of its ``rois`` into ``folder``, and a table of places."""
+    batch = Batch(watcher)
+    stem = volume_stem(volume)
+
+    def one(table: Path) -> str:
+        regions, whole = read_rois(rois, voxel_size_nm), read_volume(volume, voxel_size_nm, lazy=True)
+        require_writable_folder(folder)
+        paths = write_crops(folder, stem, whole, regions, settings.margin_nm)
+        return f"wrote {len(paths) - 1} subvolumes and {table}"
+
+    batch.make(crops_table(folder, stem), overwrite, one)
+    return batch
+
+
+def paste_files(
+    masks: Sequence[Path],
+    crops: Path,
+    like: Path,
+    target: Path,
+    *,
+    voxel_size_nm: float | None = None,
+    overwrite: bool = False,
+    watcher: Watcher = NOBODY,
+) -> Batch:
+    """Write the ``masks`` of subvolumes, placed by the table ``crops``, on the grid of ``like``."""
+    batch = Batch(watcher)
+
+    def one(path: Path) -> str:
+        whole = read_volume(like, voxel_size_nm, lazy=True)
+        pasted = paste_masks(read_crops(masks, crops, whole), whole)
+        require_writable_folder(path.parent)
+        write_volume(path, pasted)
+        return f"wrote {path}"
+
+    batch.make(target, overwrite, one)
+    return batch

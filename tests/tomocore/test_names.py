@@ -1,0 +1,166 @@
+"""One rule tells which file belongs to which tomogram, and nothing is left out without a line."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from tomocore.contract import InputError
+from tomocore.names import (
+    matched,
+    product_files,
+    product_of,
+    require_match,
+    require_own_names,
+    tomogram_files,
+    tomogram_stem,
+    volume_stem,
+)
+
+
+def touched(folder, *names):
+    folder.mkdir(exist_ok=True, parents=True)
+    for name in names:
+        (folder / name).touch()
+    return [folder / name for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "product"),
+    [
+        ("t_01__confidence.mrc", "t_01", "confidence"),
+        ("t_01__rois.npz", "t_01", "rois"),
+        ("t_01__membranes.mrc.gz", "t_01", "membranes"),
+        ("t_01__membranes.ome.zarr", "t_01", "membranes"),
+        ("t_01.mrc", "t_01", ""),
+        ("t_01.MRC", "t_01", ""),
+        ("grid1__ts_001.mrc", "grid1__ts_001", ""),
+        ("grid1__ts_001__labels.tif", "grid1__ts_001", "labels"),
+        ("ts_01_13.48Apx.mrc", "ts_01_13.48Apx", ""),
+        ("ts_01_13.48Apx__roi007.mrc", "ts_01_13.48Apx", "roi007"),
+        ("Zürich α.rec", "Zürich α", ""),
+        ("a.b.c.st", "a.b.c", ""),
+        ("cell.h5", "cell", ""),
+        ("cell.h5/er", "cell_er", ""),
+        ("image.ome.zarr/labels/membrane", "image_membrane", ""),
+        ("ts.mrc.bz2", "ts", ""),
+        ("labels.am", "labels", ""),
+    ],
+)
+def test_stem_and_product_of_a_name(name, stem, product):
+    assert tomogram_stem(Path("x.y") / name) == stem
+    assert product_of(Path(name)) == product
+
+
+def test_composed_and_decomposed_letters_are_one_name():
+    assert volume_stem(Path("Mu\u0308ller.mrc")) == volume_stem(Path("M\u00fcller.mrc"))
+
+
+def test_a_folder_gives_its_tomograms_and_tells_what_it_leaves_out(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    wanted = touched(tmp_path, "grid1__ts_001.mrc", "ts1.rec", "ts_002.mrc")
+    touched(tmp_path, "ts1.ali", "ts1.st", "ts_002__labels.mrc", ".hidden.mrc", "ts1.rawtlt")
+    assert tomogram_files([tmp_path]) == wanted
+    told = {record.levelno: record.getMessage() for record in caplog.records}
+    assert "ts1.ali, ts1.st" in told[logging.WARNING]
+    assert "tilt series" in told[logging.WARNING]
+    assert told[logging.INFO].endswith("ts_002__labels.mrc")
+
+
+def test_a_zarr_folder_is_a_volume_whatever_it_is_called(tmp_path):
+    (tmp_path / "image" / "labels" / "membrane").mkdir(parents=True)
+    touched(tmp_path / "image", ".zgroup")
+    touched(tmp_path / "image" / "labels" / "membrane", "zarr.json")
+    assert tomogram_files([tmp_path]) == [tmp_path / "image"]
+    inner = tmp_path / "image" / "labels" / "membrane"
+    assert product_files([inner], "membranes") == [inner]
+
+
+def test_files_named_outright_are_kept_and_tilt_series_are_told(tmp_path, caplog):
+    files = touched(tmp_path, "a__labels.mrc", "a.st")
+    assert tomogram_files(files) == files
+    assert "a.st: a tilt series" in caplog.text
+
+
+def test_patterns_are_expanded_where_the_shell_did_not(tmp_path):
+    files = touched(tmp_path, "a.rec", "b.rec", "c[1].rec")
+    assert tomogram_files([tmp_path / "*.rec"]) == files
+    assert tomogram_files([files[2], tmp_path / "c*.rec"]) == files[2:]
+    with pytest.raises(InputError, match="no file fits"):
+        tomogram_files([tmp_path / "*.mrc"])
+
+
+def test_a_folder_without_tomograms_is_refused(tmp_path):
+    touched(tmp_path, "a__labels.mrc")
+    with pytest.raises(InputError, match="holds no tomograms"):
+        tomogram_files([tmp_path])
+
+
+def test_products_of_a_folder_are_the_first_kind_it_has(tmp_path):
+    given = touched(tmp_path / "given", "a__membranes.mrc", "a__confidence.mrc", "a.mrc")
+    drawn = touched(tmp_path / "drawn", "b__confidence.mrc", "b__confidence.json")
+    both = [tmp_path / "given", tmp_path / "drawn"]
+    assert product_files(both, "membranes", "confidence") == [given[0], drawn[0]]
+    archives = touched(tmp_path / "rois", "b__rois.npz", "a__rois.npz", "a__rois.mrc")
+    assert product_files([tmp_path / "rois"], "rois.npz", "confidence") == archives[1::-1]
+    foreign = touched(tmp_path / "foreign", "a_segmented.mrc", "a__labels.mrc", "a.st")
+    assert product_files([tmp_path / "foreign"], "membranes", of_others=True) == foreign[:1]
+    with pytest.raises(InputError, match=r"holds no <name>__membranes\.mrc files"):
+        product_files([tmp_path / "foreign"], "membranes")
+
+
+def names_of(pairs):
+    return {a.name: b.name for a, b in pairs.items()}
+
+
+@pytest.mark.parametrize(
+    ("tomograms", "others", "pairs"),
+    [
+        (["a.mrc", "b.mrc"], ["b__labels.mrc", "a__labels.mrc"], [1, 0]),
+        (["grid1__t.mrc", "t.mrc"], ["t__rois.npz", "grid1__t__rois.npz"], [1, 0]),
+        (["ts_1.mrc", "ts_1_2.mrc"], ["ts_1_2__labels.mrc", "ts_1__labels.mrc"], [1, 0]),
+        (["ts_1.mrc", "ts_10.mrc"], ["ts_10_segmented.mrc", "ts_1_segmented.mrc"], [1, 0]),
+        (["ts_01_10.00Apx.mrc"], ["ts_01__membranes.mrc"], [0]),
+        (["ts_01_10.00Apx.mrc"], ["ts_01_20.00Apx__membranes.mrc"], [0]),
+        (["ts_01_rec.mrc"], ["ts_01_10.00Apx_rec__membranes.mrc"], [0]),
+        (["ts_01.mrc"], ["ts_01_10.00Apx_MemBrain_seg_v10_alpha.ckpt_segmented.mrc"], [0]),
+        (["ts_01_10.00Apx.mrc"], ["ts_01_10.00Apx_MemBrain_seg_v10_alpha.ckpt_segmented.mrc"], [0]),
+        (["Müller.mrc", "α β.mrc"], ["α β_seg.tif", "Mu\u0308ller_seg.tif"], [1, 0]),
+    ],
+)
+def test_files_find_their_tomogram_by_name(tomograms, others, pairs, caplog):
+    ours, theirs = [Path(n) for n in tomograms], [Path("x") / n for n in others]
+    assert matched(ours, theirs, "label") == {a: theirs[b] for a, b in zip(ours, pairs, strict=True)}
+    assert not caplog.records
+
+
+def test_a_number_behind_the_stem_means_another_tomogram(caplog):
+    pairs = matched([Path("ts_1.mrc"), Path("a.mrc")], [Path("ts_1_2_seg.mrc"), Path("a_seg.mrc")], "mask")
+    assert names_of(pairs) == {"a.mrc": "a_seg.mrc"}
+    assert "of none of the tomograms, not used: ts_1_2_seg.mrc" in caplog.text
+    with pytest.raises(InputError, match=r"no mask file of ts_1\.mrc"):
+        require_match([Path("ts_1.mrc"), Path("a.mrc")], pairs, "mask")
+
+
+def test_two_files_of_one_tomogram_are_refused():
+    with pytest.raises(InputError, match=r"both seem to be the label file of a\.mrc"):
+        matched([Path("a.mrc")], [Path("x/a__labels.mrc"), Path("y/a__labels.tif")], "label")
+
+
+def test_files_are_paired_by_order_only_where_no_name_fits(caplog):
+    tomograms = [Path("a.mrc"), Path("b.mrc")]
+    assert names_of(matched(tomograms, [Path("x.mrc"), Path("y.mrc")], "label")) == {
+        "a.mrc": "x.mrc",
+        "b.mrc": "y.mrc",
+    }
+    assert "matched by their order" in caplog.text
+    with pytest.raises(InputError, match="1 label files for 2 tomograms"):
+        matched(tomograms, [Path("x.mrc")], "label")
+
+
+def test_two_inputs_of_one_name_are_refused():
+    require_own_names([Path("a/t.mrc"), Path("a/s.mrc")])
+    for second in ("b/t.mrc", "a/t.rec", "a/T.mrc", "a/t__membranes.mrc"):
+        with pytest.raises(InputError, match=r"a/t\.mrc and .* would be written under one name, t"):
+            require_own_names([Path("a/t.mrc"), Path(second)])
+    require_own_names([Path("a/t.mrc"), Path("b/t__x.mrc")], volume_stem)

@@ -1,0 +1,89 @@
+"""Every door does the same: the tools' own commands and `tomosurf run` leave the same files and records."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import run_command
+from two_vesicles import write_project
+
+from surfora.geometry.surface import read_surface
+from tomocore.volumes.formats import inspect_volume, read_volume
+
+pytestmark = pytest.mark.slow
+
+OF_A_RUN = ("provenance", "source")
+"""What names the run and the place of its inputs, and so differs."""
+SETTINGS = "[predict]\norientations = 2\n[instances]\nmin_volume_nm3 = 1000.0\n"
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory):
+    """Results of one project by `tomosurf run`, and of the same files by hand."""
+    folder = write_project(tmp_path_factory.mktemp("doors"))
+    (folder / "project.toml").write_text('truth = "labels"\n' + SETTINGS)
+    (folder / "tools.toml").write_text(SETTINGS)
+    for command in (
+        "tomosurf run .",
+        "tomorois predict model.safetensors tomograms -o hand/confidence -s tools.toml",
+        "tomorois instances hand/confidence --membranes membranes -o hand/rois -s tools.toml",
+        "tomorois evaluate --predicted hand/rois --truth labels -o hand/metrics.json --model model.safetensors",
+        "surfora run membranes/t1__membranes.mrc --rois hand/rois/t1__rois.npz -o hand/surfaces/t1",
+        "surfora run membranes/t2__membranes.mrc --rois hand/rois/t2__rois.npz -o hand/surfaces/t2",
+    ):
+        result = run_command(*command.split(), cwd=folder)
+        assert result.returncode == 0, (command, result.stderr)
+    return folder / "results", folder / "hand"
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("step", ["confidence", "rois", "surfaces/t1", "surfaces/t2"])
+def test_the_same_files(doors, step):
+    project, hand = (door / step for door in doors)
+    assert names_in(project) == names_in(hand)
+
+
+def test_the_same_maps_and_records(doors):
+    project, hand = (door / "confidence" for door in doors)
+    for name in names_in(project):
+        if name.endswith(".json"):
+            assert (project / name).read_bytes() == (hand / name).read_bytes()
+            assert json.loads((project / name).read_text())["orientations"] == 2
+        else:
+            assert inspect_volume(project / name).voxel_size_nm == inspect_volume(hand / name).voxel_size_nm
+            np.testing.assert_array_equal(read_volume(project / name).data, read_volume(hand / name).data)
+
+
+def test_the_same_rois_split_by_contacts_since_membranes_are_given(doors):
+    project, hand = (door / "rois" for door in doors)
+    for ending in ("csv", "npz"):
+        for name in (f"t1__rois.{ending}", f"t2__rois.{ending}"):
+            assert (project / name).read_bytes() == (hand / name).read_bytes()
+    assert pd.read_csv(project / "t1__rois.csv")["membranes"].tolist() == ["1:2"]
+
+
+def test_the_same_surfaces_and_tables(doors):
+    for tomogram in ("t1", "t2"):
+        project, hand = (door / "surfaces" / tomogram for door in doors)
+        for name in names_in(project):
+            if name.endswith(".vtp"):
+                ours, theirs = read_surface(project / name), read_surface(hand / name)
+                assert set(ours.data) == set(theirs.data)
+                for array in ours.data:
+                    np.testing.assert_array_equal(ours.data[array], theirs.data[array])
+            elif name.endswith(".csv"):
+                tables = [
+                    pd.read_csv(door / name).drop(columns=list(OF_A_RUN), errors="ignore")
+                    for door in (project, hand)
+                ]
+                pd.testing.assert_frame_equal(*tables)
+
+
+def test_the_same_scores(doors):
+    project, hand = (json.loads((door / "metrics.json").read_text()) for door in doors)
+    assert project == hand
+    assert project["tomograms_trained_on"] == ["t1", "t2"]
