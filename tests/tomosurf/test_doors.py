@@ -22,13 +22,14 @@ SETTINGS = "[predict]\norientations = 2\n[instances]\nmin_volume_nm3 = 1000.0\n"
 def doors(tmp_path_factory):
     """Results of one project by `tomosurf run`, and of the same files by hand."""
     folder = write_project(tmp_path_factory.mktemp("doors"))
-    (folder / "project.toml").write_text('truth = "labels"\n' + SETTINGS)
+    (folder / "model.safetensors").rename(folder / "m.safetensors")
+    (folder / "project.toml").write_text('truth = "labels"\nmodel = "m.safetensors"\n' + SETTINGS)
     (folder / "tools.toml").write_text(SETTINGS)
     for command in (
         "tomosurf run .",
-        "tomorois predict model.safetensors tomograms -o hand/confidence -s tools.toml",
+        "tomorois predict m.safetensors tomograms -o hand/confidence -s tools.toml",
         "tomorois instances hand/confidence --membranes membranes -o hand/rois -s tools.toml",
-        "tomorois evaluate --predicted hand/rois --truth labels -o hand/metrics.json --model model.safetensors",
+        "tomorois evaluate --predicted hand/rois --truth labels -o hand/metrics.json --model m.safetensors",
         "surfora run membranes/t1__membranes.mrc --rois hand/rois/t1__rois.npz -o hand/surfaces/t1",
         "surfora run membranes/t2__membranes.mrc --rois hand/rois/t2__rois.npz -o hand/surfaces/t2",
     ):
