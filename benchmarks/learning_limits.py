@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 from tomocore.roiset import union_mask
 from tomocore.volumes.volume import Volume
-from tomorois.network.intensity import bin_volume, unbin_to_shape
+from tomorois.network.binning import bin_volume, unbin_to_shape
 from tomorois.phantoms.imaging import wedge_angle_deg
 from tomorois.phantoms.phantom import IGNORE, Phantom, PhantomSettings, make_phantom
 from tomorois.phantoms.shapes import Grid, outward

@@ -19,8 +19,9 @@ from scipy.ndimage import gaussian_filter
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
+from tomorois.network.binning import unbin_to_shape
 from tomorois.network.checkpoint import load_model
-from tomorois.network.intensity import prepare_tomogram, unbin_to_shape
+from tomorois.network.intensity import prepare_tomogram
 from tomorois.network.membrane_input import CHANNELS, input_channels, membrane_channels
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet

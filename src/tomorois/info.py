@@ -14,11 +14,11 @@ from tomocore.contract import InputError
 from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels
+from tomorois.network.gaps import padding_of
 from tomorois.network.intensity import CLEAR_SKEWNESS, intensity_skewness
 
 SAMPLED_VOXELS = 4_000_000
 MOST_LABELS = 300
-"""Below this much skewness either way, noise hides whether dense matter is dark or bright."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,39 @@ def describe_values(data: NDArray[Any]) -> tuple[str, list[tuple[str, str]], lis
     volumes are judged by a regular subsample.
     """
     sample = _sample(data)
-    bad = int(np.count_nonzero(~np.isfinite(sample))) if sample.dtype.kind == "f" else 0
-    if bad:
-        share = f"{bad / sample.size:.2g} of the voxels are NaN or infinite; replace them, or crop them away"
-        return "volume with holes", [], [share]
-    low, high = float(sample.min()), float(sample.max())
+    finite = sample if sample.dtype.kind in "iub" else sample[np.isfinite(sample)]
+    if finite.size == 0:
+        return "volume without values", [], ["all voxels are NaN or infinite; write it again"]
+    kind, facts, problems = _describe_finite(sample, finite)
+    return kind, facts, [*_holes(sample, finite), *problems]
+
+
+def _holes(sample: NDArray[Any], finite: NDArray[Any]) -> list[str]:
+    """What is wrong with values that are no numbers."""
+    share = 100 * (1 - finite.size / sample.size)
+    told = f"{share:.2g} % of the voxels are NaN or infinite; training and prediction fill them"
+    return [told] if share else []
+
+
+def _describe_finite(
+    sample: NDArray[Any], finite: NDArray[Any]
+) -> tuple[str, list[tuple[str, str]], list[str]]:
+    """As `describe_values`, of a sample and what is finite in it."""
+    low, high = float(finite.min()), float(finite.max())
     if low == high:
         return (
             "constant volume",
             [("values", f"all {low:g}")],
             [f"every voxel is {low:g}; nothing can be found in it"],
         )
-    if sample.dtype.kind in "iub" or (sample == np.rint(sample)).all():
-        labels, counts = np.unique(sample, return_counts=True)
-        if len(labels) <= MOST_LABELS and counts.max() > 0.5 * sample.size:
+    if finite.dtype.kind in "iub" or (finite == np.rint(finite)).all():
+        labels, counts = np.unique(finite, return_counts=True)
+        if len(labels) <= MOST_LABELS and counts.max() > 0.5 * finite.size:
             return _describe_labels(labels, counts)
-    if sample.dtype.kind == "f" and low >= 0 and high <= 1 and np.median(sample) < 0.5:
+    if finite.dtype.kind == "f" and low >= 0 and high <= 1 and np.median(finite) < 0.5:
         facts = [
             ("values", f"{low:.3g} to {high:.3g}"),
-            ("above 0.5", f"{np.mean(sample > 0.5):.2%} of the voxels"),
+            ("above 0.5", f"{np.mean(finite > 0.5):.2%} of the voxels"),
         ]
         wrong = (
             []
@@ -92,7 +106,7 @@ def describe_values(data: NDArray[Any]) -> tuple[str, list[tuple[str, str]], lis
             else ["no voxel reaches 0.5; is it a confidence map of a tomogram like those trained on?"]
         )
         return "confidence map", facts, wrong
-    return _describe_tomogram(sample)
+    return _describe_tomogram(sample, finite)
 
 
 def _describe_labels(
@@ -104,11 +118,16 @@ def _describe_labels(
     facts = [("labels", listed + (f", and {len(used) - 12} more" if len(used) > 12 else ""))]
     if 255 in labels or -1 in labels:
         facts.append(("ignore", "255 or -1 occurs, the usual mark for voxels that training ignores"))
-    return ("mask" if len(used) == 1 else "label volume"), facts, []
+    wrong = (
+        [f"label {labels.min():g} is negative: unsigned bytes read as signed?"] if labels.min() < -1 else []
+    )
+    return ("mask" if len(used) == 1 else "label volume"), facts, wrong
 
 
-def _describe_tomogram(sample: NDArray[Any]) -> tuple[str, list[tuple[str, str]], list[str]]:
-    values = sample.astype(np.float64)
+def _describe_tomogram(
+    sample: NDArray[Any], finite: NDArray[Any]
+) -> tuple[str, list[tuple[str, str]], list[str]]:
+    values = finite.astype(np.float64)
     facts = [
         (
             "values",
@@ -129,12 +148,9 @@ def _describe_tomogram(sample: NDArray[Any]) -> tuple[str, list[tuple[str, str]]
         )
     else:
         facts.append(("polarity", f"cannot be told from the histogram (skewness {skewness:.2f})"))
-    common, counts = np.unique(values, return_counts=True)
-    filled = counts.max() / values.size
-    wrong = []
-    if len(common) > MOST_LABELS and filled > 0.1:
-        wrong.append(f"{filled:.0%} of the voxels are exactly {common[counts.argmax()]:g}: a filled border?")
-    return "tomogram", facts, wrong
+    share, value = padding_of(sample)
+    told = f"{100 * share:.2g} % of the voxels are a filled border of the value {value:g}; training and "
+    return "tomogram", facts, [told + "prediction fill it from what lies about it"] if share else []
 
 
 def _header_facts(header: VolumeHeader) -> list[tuple[str, str]]:

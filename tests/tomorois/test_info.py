@@ -34,7 +34,14 @@ BLOCK = np.pad(np.ones((5, 6, 7), np.int16), ((5, 10), (4, 20), (13, 20)))
         (BLOCK * np.int16(255), "mask", "ignore", ""),
         (BLOCK * np.float32(0.8) + 0.01, "confidence map", "above 0.5", ""),
         (BLOCK * np.float32(0.3) + 0.01, "confidence map", "above 0.5", "no voxel reaches 0.5"),
-        (np.where(BLOCK, np.nan, NOISE), "volume with holes", "", "NaN or infinite"),
+        (
+            np.where(BLOCK, np.nan, NOISE),
+            "tomogram",
+            "cannot be told",
+            "0.88 % of the voxels are NaN or infinite",
+        ),
+        (np.full((4, 4, 4), np.nan), "volume without values", "", "all voxels are NaN"),
+        (BLOCK * np.int16(-56), "mask", "-56", "label -56 is negative"),
         (np.zeros((4, 4, 4), np.float32), "constant volume", "all 0", "every voxel is 0"),
     ],
 )

@@ -19,7 +19,7 @@ from pydantic import Field
 from tomocore.contract import InputError
 from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
-from tomorois.network.intensity import bin_volume, binned_shape
+from tomorois.network.binning import bin_volume, binned_shape
 
 CHANNELS = 2  # the map and the distance
 FARTHEST = 2.0  # value of the distance channel from the reach on, as large as grey values are

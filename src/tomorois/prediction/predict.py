@@ -26,14 +26,10 @@ from tomocore.volumes.formats import write_volume
 from tomocore.volumes.mrc import stamp_mrc_geometry
 from tomocore.volumes.omezarr import new_zarr
 from tomocore.volumes.volume import Volume
+from tomorois.network.binning import unbin_planes
 from tomorois.network.checkpoint import ModelRecord
-from tomorois.network.intensity import (
-    bin_volume,
-    intensity_skewness,
-    looks_inverted,
-    normalise_intensity,
-    unbin_planes,
-)
+from tomorois.network.gaps import binned_without_gaps
+from tomorois.network.intensity import intensity_skewness, looks_inverted, normalise_intensity
 from tomorois.network.membrane_input import input_channels, membrane_channels
 from tomorois.network.msdnet.cpu import buffer_bytes
 from tomorois.network.msdnet.module import MSDNet, infer
@@ -86,7 +82,8 @@ def predict_confidence(
         progress: called with layers and tiles done.
         membranes: a mask, labels or a map from 0 to 1 on the same grid, if the network was trained with such.
 
-    Raises InputError for NaN, another polarity than can be, or a voxel size the network cannot use.
+    Voxels that were never measured are filled, and told. Raises InputError for a tomogram without values,
+    or a voxel size the network cannot use.
     """
     prediction = predict_on_network_grid(model, record, volume, settings, progress, membranes)
     return volume.with_data(_on_full_grid(prediction.confidence, prediction.ratio, volume.shape))
@@ -252,7 +249,8 @@ def _network_input(
     """Channels (c, z, y, x) on the network's grid: the tomogram normalised, membranes and their distance."""
     polarity = record.intensity.polarity if settings.polarity == "as trained" else settings.polarity
     intensity = record.intensity.model_copy(update={"polarity": polarity})
-    tomogram = normalise_intensity(_on_network_grid(volume.data, ratio), intensity)
+    grey, missing = _on_network_grid(volume, ratio)
+    tomogram = normalise_intensity(grey, intensity, missing=missing)
     if membranes is None:
         return tomogram[None]
     factor = max(1, round(ratio))
@@ -260,9 +258,14 @@ def _network_input(
     return np.stack([tomogram, *(_rescaled(channel, factor, volume.shape, ratio) for channel in beside)])
 
 
-def _on_network_grid(data: NDArray[Any], ratio: float) -> Floats:
+def _on_network_grid(volume: Volume, ratio: float) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """Grey values without gaps, and where these were (None where none)."""
     factor = max(1, round(ratio))
-    return _rescaled(bin_volume(data, factor), factor, (data.shape[0], data.shape[1], data.shape[2]), ratio)
+    binned, missing = binned_without_gaps(volume.data, factor)
+    grey = _rescaled(binned, factor, volume.shape, ratio)
+    if missing is None or ratio == factor:
+        return grey, missing
+    return grey, _rescaled(missing.astype(np.float32), factor, volume.shape, ratio) > 0
 
 
 def _rescaled(binned: Floats, factor: int, shape: Shape, ratio: float) -> Floats:

@@ -25,9 +25,9 @@ from tomorois.annotation.targets import (
     training_targets,
     with_rejected,
 )
+from tomorois.network.binning import bin_volume
 from tomorois.network.intensity import (
     IntensitySettings,
-    bin_volume,
     intensity_skewness,
     looks_inverted,
     prepare_tomogram,

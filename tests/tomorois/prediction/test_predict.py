@@ -171,10 +171,32 @@ def test_bright_membranes_are_turned_dark() -> None:
     )
 
 
-def test_nan_is_refused_with_a_remedy() -> None:
+@pytest.mark.parametrize("edge_nm", [1.0, 2.0, 1.7])
+@pytest.mark.parametrize("gap", [np.nan, 0.0])
+def test_borders_never_measured_are_filled_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, edge_nm: float, gap: float
+) -> None:
+    """Zeros lie 2.5 SD below the median here: unfilled, they would be dark; streamed from a memory map."""
+    model, volume = darkness_model(), tomogram((20, 48, 48))
+    volume.data[...] += 30
+    volume.data[8:12, 20:28, 20:28] -= 24
+    record = ModelRecord(voxel_size_nm=edge_nm, bin_factor=1 if edge_nm < 2 else 2)
+    whole = predict_confidence(model, record, volume, ONCE)
+    volume.data[:3], volume.data[:, :, 40:] = gap, gap
+    write_volume(tmp_path / "t.mrc", volume)
+    predict_to_file(model, record, read_volume(tmp_path / "t.mrc", lazy=True), tmp_path / "c.mrc", ONCE)
+    found = read_volume(tmp_path / "c.mrc").data
+    assert np.isfinite(found).all()
+    assert found[10, 24, 24] == pytest.approx(whole.data[10, 24, 24], abs=0.1)
+    assert found[:3].max() < 0.2
+    assert found[:, :, 40:].max() < 0.2
+    assert ("3 of 20 planes wholly (z 0 to 2)" if np.isnan(gap) else "padding of the value 0") in caplog.text
+
+
+def test_a_tomogram_of_nan_is_refused() -> None:
     volume = tomogram()
-    volume.data[3, 4, 5] = np.nan
-    with pytest.raises(InputError, match=r"tomogram: .*NaN.*replace them"):
+    volume.data[...] = np.nan
+    with pytest.raises(InputError, match="tomogram: all voxels are NaN or infinite; check"):
         predict_confidence(random_model(), ModelRecord(voxel_size_nm=2.0, bin_factor=2), volume)
 
 

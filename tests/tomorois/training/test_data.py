@@ -162,11 +162,15 @@ def test_other_shapes_are_refused_with_both_shapes():
         made(replace(sample, labels=sample.labels[..., 1:]))
 
 
-def test_nan_is_refused_by_name():
+def test_nan_is_filled_and_told_by_name(caplog):
     sample = blob_tomogram(1)
     data = sample.tomogram.data.copy()
     data[3, 4, 5] = np.nan
-    with pytest.raises(InputError, match=r"blobs_1: 1 of .* NaN"):
+    volume = made(replace(sample, tomogram=sample.tomogram.with_data(data)))
+    assert np.isfinite(volume.image).all()
+    assert "blobs_1: 1 voxels" in caplog.text
+    data[...] = np.nan
+    with pytest.raises(InputError, match="blobs_1: all voxels are NaN"):
         made(replace(sample, tomogram=sample.tomogram.with_data(data)))
 
 
