@@ -16,6 +16,7 @@ from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, write_surface
 from surfora.geometry.surface import PointCloud, SurfaceMesh
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.isosurface.roi_border import cut_to_roi
 from surfora.leaflets.proxy import ProxySettings, poisson_proxy
 from surfora.leaflets.split import LeafletSettings, split_leaflets
 from surfora.masks.cleaning import CleanSettings, clean_mask, mask_thickness_nm
@@ -202,7 +203,7 @@ def _measured(
             mesh = mesh_roughness(mesh, settings.roughness, membrane.voxel_size_nm, progress)
     with record.stage("evidence", name):
         support = Volume(mask, membrane.voxel_size_nm, membrane.origin_nm)
-        trimmed = membrane.trimmed(mesh_evidence(mesh, support, settings.wedge))
+        trimmed = cut_to_roi(mesh_evidence(mesh, support, settings.wedge), membrane)
     if len(trimmed.faces) == 0:
         raise InputError(f"{name}: no {kind} surface is left within the ROI; enlarge roi.dilation_nm")
     return trimmed

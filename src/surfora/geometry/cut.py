@@ -45,12 +45,6 @@ def cut_mesh(mesh: SurfaceMesh, values: Floats, level: float = 0.0) -> tuple[Sur
     return SurfaceMesh(cut.vertices, faces, cut.normals, cut.data), above
 
 
-def kept_below(mesh: SurfaceMesh, values: Floats, level: float = 0.0) -> SurfaceMesh:
-    """The part of the mesh where ``values`` (n,) are below the level, its border on the level."""
-    cut, above = cut_mesh(mesh, values, level)
-    return cut.with_faces(cut.faces[~above])
-
-
 def _signs(faces: Ints, values: Floats) -> Ints:
     """−1, 0 or 1 for each vertex (n,); 0 also where the line passes within `SNAP` of it on an edge."""
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])

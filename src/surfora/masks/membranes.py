@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import find_objects
 
-from surfora.geometry.surface import SurfaceMesh
 from tomocore.contract import InputError
 from tomocore.names import volume_stem
-from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, read_rois
+from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
 from tomocore.settings import Settings
 from tomocore.volumes.formats import read_volume
-from tomocore.volumes.volume import Volume, world_to_index
+from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +61,8 @@ class KnownSide:
 class Membrane:
     """One membrane to measure: its voxels in a box of the volume, and what else lies in that box.
 
-    ``mask`` and ``foreign`` (other labels) are bool z, y, x; ``kept`` are the voxels whose surface is
-    kept in the end, or None for all of them.
+    ``mask`` and ``foreign`` (other labels) are bool z, y, x; ``kept`` are the voxels of the ROI that the
+    surface is cut to in the end, ``kept_beyond_nm`` about them; or None, where all of it stays.
     """
 
     name: str
@@ -75,6 +74,7 @@ class Membrane:
     origin_nm: tuple[float, float, float]
     roi: int | None = None
     kept: Bools | None = None
+    kept_beyond_nm: float = 0.0
     known_side: KnownSide | None = None
 
     def answers_to(self, name: str) -> bool:
@@ -85,14 +85,6 @@ class Membrane:
     def support(self) -> Volume:
         """The mask at its place in the world."""
         return Volume(self.mask, self.voxel_size_nm, self.origin_nm)
-
-    def trimmed(self, mesh: SurfaceMesh) -> SurfaceMesh:
-        """The part of a mesh within the ROI, or all of it where there is no ROI."""
-        if self.kept is None or len(mesh.faces) == 0:
-            return mesh
-        index = np.rint(world_to_index(mesh.vertices, self.voxel_size_nm, self.origin_nm)).astype(np.int64)
-        index = np.clip(index, 0, np.array(self.kept.shape) - 1)
-        return mesh.with_faces(mesh.faces[self.kept[tuple(index.T)][mesh.faces].all(axis=1)])
 
 
 def parsed_labels(text: str) -> dict[int, str]:
@@ -271,17 +263,17 @@ def _membranes_within(
         roi_box, grown = dilated_mask(rois, row, settings.dilation_nm)
         box = box_with_margin(rois, row, settings.dilation_nm + settings.margin_nm)
         part = volume.crop(box)
-        kept = np.zeros(part.shape, bool)
-        kept[_within(roi_box, box)] = grown
+        within = np.zeros(part.shape, bool)
+        within[_within(roi_box, box)] = grown
+        kept = mask_in_box(rois, row, box)
         for value, name in _labels_of(rois, row, chosen).items():
             mask = part.data == value
-            if np.count_nonzero(mask & kept) < max(least_voxels, 1):
+            if np.count_nonzero(mask & within) < max(least_voxels, 1):
                 continue
             full = f"{_joined_name(path, name)}_roi{roi:03d}"
             foreign = (part.data != 0) & ~mask
-            yield Membrane(
-                full, name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm, int(roi), kept
-            )
+            whole = Membrane(full, name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm)
+            yield replace(whole, roi=int(roi), kept=kept, kept_beyond_nm=settings.dilation_nm)
 
 
 def _labels_of(rois: RoiSet, row: int, chosen: Mapping[int, str]) -> dict[int, str]:

@@ -19,6 +19,7 @@ from surfora.geometry.surface import (
     face_areas_nm2,
     vertex_areas_nm2,
 )
+from surfora.isosurface.roi_border import CUT
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
@@ -36,6 +37,7 @@ COLUMN_MEANINGS = {
     "components": "connected pieces",
     "boundary_loops": "closed chains of border edges: outlines and holes",
     "boundary_length_nm": "length of all borders",
+    "cut_length_nm": "of it, where the ROI cuts a membrane that goes on",
     "vertices": "points of the mesh",
     "triangles": "triangles of the mesh",
     "thickness_nm": "thickness of the mask, from its distance transform",
@@ -107,11 +109,14 @@ def surface_row(mesh: SurfaceMesh, facts: SurfaceFacts) -> dict[str, Any]:
 def _border_columns(mesh: SurfaceMesh) -> dict[str, Any]:
     borders = boundary_edges(mesh.faces)
     lengths = np.linalg.norm(np.diff(mesh.vertices[borders], axis=1)[:, 0], axis=1)
-    return {
+    columns = {
         "components": component_count(mesh.faces, len(mesh.vertices)),
         "boundary_loops": len(boundary_loops(mesh.faces)),
         "boundary_length_nm": float(lengths.sum()),
     }
+    if CUT in mesh.data:
+        columns["cut_length_nm"] = float(lengths[mesh.data[CUT].astype(bool)[borders].all(axis=1)].sum())
+    return columns
 
 
 def _curvature_columns(data: Mapping[str, NDArray[Any]], areas: NDArray[np.float64]) -> dict[str, float]:

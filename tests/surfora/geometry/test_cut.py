@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapes
 
-from surfora.geometry.cut import cut_mesh, kept_below
+from surfora.geometry.cut import cut_mesh
 from surfora.geometry.surface import (
     SurfaceMesh,
     boundary_edges,
@@ -20,6 +20,11 @@ from surfora.geometry.surface import (
 def mesh_of(shape, edge_nm=1.0):
     vertices, faces = shape.mesh(edge_nm)
     return SurfaceMesh(vertices, faces, shape.normals(vertices))
+
+
+def kept_below(mesh, values, level=0.0):
+    cut, above = cut_mesh(mesh, values, level)
+    return cut.with_faces(cut.faces[~above])
 
 
 def border_length(mesh):
