@@ -116,8 +116,12 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes (of every file's, in order of name, for a folder), in hexadecimal."""
+    """SHA-256 of a file's bytes (of every file's, in order of name, for a folder), in hexadecimal.
+
+    Of what lies within a file (``cell.h5/labels/er``) it is that of the file.
+    """
     digest = hashlib.sha256()
+    path = path if path.exists() else next((p for p in path.parents if p.is_file()), path)
     parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for part in parts:
         with part.open("rb") as file:

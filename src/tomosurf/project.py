@@ -125,7 +125,9 @@ def problems_of(project: Project) -> list[str]:
             except InputError as error:
                 problems.append(str(error))
                 continue
-            if header.size_problem and project.settings.voxel_size_nm is None:
+            if header.anisotropic:
+                problems.append(f"{path}: {header.size_problem}; bring its voxels to one edge first")
+            elif header.size_problem and project.settings.voxel_size_nm is None:
                 problems.append(f"{path}: {header.size_problem}; set voxel_size_nm in the project file")
         if plan.truth is not None and not plan.truth.is_file():
             problems.append(f"{plan.truth}: no such file; unset `truth` or put it there")

@@ -168,7 +168,7 @@ def _warn_of_unit(header: VolumeHeader, given_nm: float) -> None:
     for factor, told in UNIT_SLIPS.items():
         if abs(given_nm / (read_nm * factor) - 1) <= SAME_EDGE_TOLERANCE:
             log.warning(
-                "%s: --voxel-size %g nm is %s the header's %.6g Å; it is in nm: leave it out for %.6g nm",
+                "%s: the voxel size given, %g nm, is %s the header's %.6g Å; --voxel-size is in nm: %.6g?",
                 *(header.path, given_nm, told, read_nm * ANGSTROM_PER_NM, read_nm),
             )
 

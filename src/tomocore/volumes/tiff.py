@@ -17,6 +17,7 @@ from tomocore.volumes.volume import Volume
 
 WITHOUT_IMAGECODECS = (1, 8, 32773, 32946)
 """Compression tags that tifffile reads by itself: none, deflate (two numbers) and packbits."""
+CODEC_REMEDY = "pip install imagecodecs, or save the file without compression"
 ISOTROPIC_NOTE = "gives no voxel size along z; taken as along x and y"
 
 
@@ -33,7 +34,7 @@ def open_tiff(path: Path) -> tuple[VolumeHeader, Loader]:
     except InputError:
         raise
     except Exception as error:  # tifffile raises whatever its decoders raise
-        raise InputError(f"{path}: cannot be read as TIFF ({error}); copy or write it again") from error
+        raise InputError(f"{path}: cannot be read as TIFF ({error}); {_remedy(error)}") from error
 
     def load() -> Any:
         if plain:
@@ -49,7 +50,11 @@ def _decoded(path: Path, index: int) -> Any:
         with tifffile.TiffFile(path) as file:
             return file.series[index].asarray()
     except Exception as error:  # tifffile raises whatever its decoders raise
-        raise InputError(f"{path}: cannot be decoded ({error}); copy or write it again") from error
+        raise InputError(f"{path}: cannot be decoded ({error}); {_remedy(error)}") from error
+
+
+def _remedy(error: Exception) -> str:
+    return CODEC_REMEDY if "imagecodecs" in str(error) else "copy or write it again"
 
 
 def _one_stack(path: Path, file: tifffile.TiffFile) -> tuple[Any, list[str]]:
@@ -74,10 +79,7 @@ def _lengths(series: Any) -> str:
 def _require_codec(path: Path, page: Any) -> None:
     if page.compression not in WITHOUT_IMAGECODECS and find_spec("imagecodecs") is None:
         name = getattr(page.compression, "name", page.compression)
-        raise InputError(
-            f"{path}: its {name} compression needs a further package; pip install imagecodecs, "
-            "or save the file without compression"
-        )
+        raise InputError(f"{path}: its {name} compression needs a further package; {CODEC_REMEDY}")
 
 
 def _geometry(file: tifffile.TiffFile, notes: list[str]) -> Geometry:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tomocore.contract import InputError
+from tomocore.provenance import file_hash
 from tomocore.volumes.formats import inspect_volume, read_volume, write_volume
 from tomocore.volumes.volume import Volume
 
@@ -101,3 +102,8 @@ def test_channels_tables_and_text_are_refused_in_words(tmp_path):
 def test_hdf5_is_not_written(tmp_path):
     with pytest.raises(InputError, match="choose one of these"):
         write_volume(tmp_path / "a.h5", Volume(DATA, 1.0))
+
+
+def test_the_hash_of_a_stack_is_that_of_its_file(tmp_path):
+    path = write_h5(tmp_path / "a.h5", name="labels/er")
+    assert file_hash(path / "labels" / "er") == file_hash(path)

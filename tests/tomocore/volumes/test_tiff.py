@@ -152,3 +152,13 @@ def test_a_header_is_read_without_its_voxels(tmp_path):
     assert header.shape == big.shape
     assert header.nbytes == big.nbytes
     assert peak < big.nbytes / 4
+
+
+def test_a_codec_that_is_missed_while_decoding_has_the_true_remedy(tmp_path, monkeypatch):
+    def fail(self, *args, **options):
+        raise ValueError("<PREDICTOR.FLOATINGPOINT: 3> requires the 'imagecodecs' package")
+
+    tifffile.imwrite(tmp_path / "a.tif", DATA, compression="zlib", photometric="minisblack")
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", fail)
+    with pytest.raises(InputError, match="pip install imagecodecs"):
+        read_volume(tmp_path / "a.tif", 1.0)

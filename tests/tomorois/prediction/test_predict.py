@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 import torch
@@ -191,6 +192,22 @@ def test_borders_never_measured_are_filled_and_told(
     assert found[:3].max() < 0.2
     assert found[:, :, 40:].max() < 0.2
     assert ("3 of 20 planes wholly (z 0 to 2)" if np.isnan(gap) else "padding of the value 0") in caplog.text
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_voxels_on_disk_in_another_order_give_the_same_map(tmp_path: Path, factor: int) -> None:
+    """Sections along x (mapc, mapr, maps = 3, 2, 1): a transposed memory map."""
+    model, volume = random_model(), tomogram()
+    turned = Volume(np.ascontiguousarray(volume.data.transpose()), 1.0)
+    write_volume(tmp_path / "t.mrc", turned)
+    with mrcfile.mmap(tmp_path / "t.mrc", "r+") as file:
+        file.header.mapc, file.header.mapr, file.header.maps = 3, 2, 1
+    lazy = read_volume(tmp_path / "t.mrc", lazy=True)
+    assert not lazy.data.flags.c_contiguous
+    record = ModelRecord(voxel_size_nm=float(factor), bin_factor=factor)
+    predict_to_file(model, record, lazy, tmp_path / "c.mrc", ONCE)
+    whole = predict_confidence(model, record, volume, ONCE)
+    np.testing.assert_allclose(read_volume(tmp_path / "c.mrc").data, whole.data, atol=1e-6)
 
 
 def test_a_tomogram_of_nan_is_refused() -> None:
