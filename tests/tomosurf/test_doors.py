@@ -8,7 +8,7 @@ import pytest
 from command_line import run_command
 from two_vesicles import write_project
 
-from surfora.geometry.surface import read_surface
+from surfora.geometry.files import read_surface
 from tomocore.volumes.formats import inspect_volume, read_volume
 
 pytestmark = pytest.mark.slow
