@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,7 @@ from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
 from surfora.measures.curvature import CurvatureSettings, mesh_curvature
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.roughness import RoughnessSettings, mesh_roughness
+from surfora.measures.statistics import NoValues
 from surfora.measures.wedge import WedgeSettings, mesh_evidence
 from surfora.medial.points import MedialSettings, medial_points
 from surfora.meshing.ballpivot import MeshSettings, mesh_points
@@ -197,16 +198,29 @@ def _measured(
     name = membrane.name
     if kind != "isosurface":
         with record.stage(f"curvature {kind}", name):
-            mesh = mesh_curvature(mesh, _curvature_settings(kind, membrane, settings), progress)
+            chosen = _curvature_settings(kind, membrane, settings)
+            mesh = _where_possible(lambda: mesh_curvature(mesh, chosen, progress), mesh)
     if kind == "medial":
         with record.stage("roughness", name):
-            mesh = mesh_roughness(mesh, settings.roughness, membrane.voxel_size_nm, progress)
+            voxel_nm, curved = membrane.voxel_size_nm, mesh
+            mesh = _where_possible(
+                lambda: mesh_roughness(curved, settings.roughness, voxel_nm, progress), mesh
+            )
     with record.stage("evidence", name):
         support = Volume(mask, membrane.voxel_size_nm, membrane.origin_nm)
         trimmed = cut_to_roi(mesh_evidence(mesh, support, settings.wedge), membrane)
     if len(trimmed.faces) == 0:
         raise InputError(f"{name}: no {kind} surface is left within the ROI; enlarge roi.dilation_nm")
     return trimmed
+
+
+def _where_possible(measure: Callable[[], SurfaceMesh], mesh: SurfaceMesh) -> SurfaceMesh:
+    """The measured mesh, or the mesh as it was and a warning where it is too small for any value."""
+    try:
+        return measure()
+    except NoValues as reason:
+        log.warning("%s", reason)
+        return mesh
 
 
 def _curvature_settings(kind: str, membrane: Membrane, settings: SurforaSettings) -> CurvatureSettings:

@@ -26,6 +26,7 @@ from tomocore.terminal.options import (
 from tomocore.volumes.formats import read_volume, write_volume
 
 if TYPE_CHECKING:
+    from surfora.geometry.clouds import LengthUnit
     from surfora.geometry.surface import PointCloud, SurfaceMesh
     from surfora.masks.membranes import Membrane
 
@@ -39,8 +40,22 @@ app = App(
 Mask = Annotated[
     Path, Parameter(help="mask: MRC (also .gz), OME-Zarr or TIFF; voxels other than 0 are membrane")
 ]
-MeshFile = Annotated[Path, Parameter(help="mesh: .vtp, .ply, .obj or .stl in nm (OBJ in Å)")]
-PointsFile = Annotated[Path, Parameter(help="points with normals: .vtp or .ply in nm")]
+MeshFile = Annotated[
+    Path, Parameter(help="mesh: .vtp, .ply, .stl, .obj, .vtk or .vtu, in nm (OBJ: Å) unless --unit says else")
+]
+PointsFile = Annotated[
+    Path,
+    Parameter(
+        help="points: .vtp, .ply, .vtk, .xyz, .csv, .txt or .star, in nm unless they or --unit say else"
+    ),
+]
+Unit = Annotated[
+    Literal["nm", "angstrom", "um", "voxel"] | None,
+    Parameter(help="unit of the lengths in files of other programs; voxel needs --voxel-size"),
+]
+VoxelOfUnit = Annotated[
+    float | None, Parameter(name="--voxel-size", help="voxel edge in nm, for --unit voxel")
+]
 
 
 @app.command(sort_key=1)
@@ -190,6 +205,8 @@ def orient(
     lumen: Annotated[str | None, Parameter(help="X,Y,Z in nm of a place inside")] = None,
     toward: Annotated[Path | None, Parameter(help="points or mesh of a partner that lies outside")] = None,
     away_from: Annotated[Path | None, Parameter(help="points or mesh of a partner that lies inside")] = None,
+    unit: Unit = None,
+    voxel_size: VoxelOfUnit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -204,14 +221,14 @@ def orient(
         raise InputError("--lumen, --toward and --away-from each decide the side; give one of them")
     known = KnownSide("lumen", parsed_lumen(lumen)[1]) if lumen else None
     if away_from:
-        known = KnownSide("partner_away", partner_points=read_points(away_from).points)
+        known = KnownSide("partner_away", partner_points=read_points(away_from, unit, voxel_size).points)
     elif toward:
-        known = KnownSide("partner_toward", partner_points=read_points(toward).points)
+        known = KnownSide("partner_toward", partner_points=read_points(toward, unit, voxel_size).points)
 
     def oriented(cloud: PointCloud) -> PointCloud:
         return oriented_cloud(cloud, chosen, known)[0]
 
-    _point_stage(points, output, overwrite, oriented, f"surfora mesh {output}")
+    _point_stage(points, (unit, voxel_size), output, overwrite, oriented, f"surfora mesh {output}")
 
 
 @app.command(sort_key=6)
@@ -224,6 +241,7 @@ def mesh(
         Path | None, Parameter(help="the mask that the points came from; keeps triangles out of gaps")
     ] = None,
     voxel_size: VoxelSize = None,
+    unit: Unit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -237,30 +255,51 @@ def mesh(
         with progress_bar("ball pivoting") as progress:
             return mesh_points(cloud, chosen, support=support, progress=progress)
 
-    _point_stage(points, output, overwrite, meshed, f"surfora smooth {output}")
+    _point_stage(points, (unit, voxel_size), output, overwrite, meshed, f"surfora smooth {output}")
 
 
 @app.command(sort_key=7)
 def smooth(
-    mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
+    mesh: MeshFile,
+    /,
+    *,
+    output: Output,
+    unit: Unit = None,
+    voxel_size: VoxelOfUnit = None,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Smooth a mesh without shrinking it; its border stays."""
     from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
 
     chosen = _section(SmoothSettings, "smooth", settings)
-    _mesh_stage(mesh, output, overwrite, lambda m: smooth_mesh(m, chosen), f"surfora curvature {output}")
+    _mesh_stage(
+        mesh,
+        (unit, voxel_size),
+        output,
+        overwrite,
+        lambda m: smooth_mesh(m, chosen),
+        f"surfora curvature {output}",
+    )
 
 
 @app.command(sort_key=8)
 def proxy(
-    mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
+    mesh: MeshFile,
+    /,
+    *,
+    output: Output,
+    unit: Unit = None,
+    voxel_size: VoxelOfUnit = None,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """A watertight-where-supported Poisson surface that separates the leaflets; never measured."""
     from surfora.leaflets.proxy import ProxySettings, poisson_proxy
 
     chosen = _section(ProxySettings, "proxy", settings)
     hint = f"surfora split ISOSURFACE --proxy {output}"
-    _mesh_stage(mesh, output, overwrite, lambda m: poisson_proxy(m, chosen), hint)
+    _mesh_stage(mesh, (unit, voxel_size), output, overwrite, lambda m: poisson_proxy(m, chosen), hint)
 
 
 @app.command(sort_key=9)
@@ -273,6 +312,8 @@ def split(
         Path, Parameter(name=["--output", "-o"], help="NAME of the files NAME.inner.vtp and NAME.outer.vtp")
     ],
     proxy: Annotated[Path | None, Parameter(help="result of `surfora proxy`; made where not given")] = None,
+    unit: Unit = None,
+    voxel_size: VoxelOfUnit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -282,11 +323,13 @@ def split(
     from surfora.leaflets.split import LeafletSettings, split_leaflets
 
     chosen = _section(LeafletSettings, "leaflets", settings)
-    middle = read_mesh(medial)
+    middle = read_mesh(medial, unit, voxel_size)
     separator = (
-        read_mesh(proxy) if proxy else poisson_proxy(middle, _section(ProxySettings, "proxy", settings))
+        read_mesh(proxy, unit, voxel_size)
+        if proxy
+        else poisson_proxy(middle, _section(ProxySettings, "proxy", settings))
     )
-    leaflets = split_leaflets(read_mesh(isosurface), middle, separator, chosen)
+    leaflets = split_leaflets(read_mesh(isosurface, unit, voxel_size), middle, separator, chosen)
     name = output.name.removesuffix(".vtp")
     for side, leaflet in (("inner", leaflets.inner), ("outer", leaflets.outer)):
         target = output.with_name(f"{name}.{side}.vtp")
@@ -296,7 +339,14 @@ def split(
 
 @app.command(sort_key=10)
 def curvature(
-    mesh: MeshFile, /, *, output: Output, settings: SettingsFile = None, overwrite: Overwrite = False
+    mesh: MeshFile,
+    /,
+    *,
+    output: Output,
+    unit: Unit = None,
+    voxel_size: VoxelOfUnit = None,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Signed curvatures at the scale of least expected error; H > 0 bends outward along the normal."""
     from surfora.measures.curvature import CurvatureSettings, mesh_curvature
@@ -307,7 +357,7 @@ def curvature(
         with progress_bar("curvature") as progress:
             return mesh_curvature(surface, chosen, progress)
 
-    _mesh_stage(mesh, output, overwrite, curved, f"surfora roughness {output}")
+    _mesh_stage(mesh, (unit, voxel_size), output, overwrite, curved, f"surfora roughness {output}")
 
 
 @app.command(sort_key=11)
@@ -317,25 +367,28 @@ def distance(
     *,
     to: Annotated[list[Path], Parameter(consume_multiple=True, negative="", help="meshes to measure to")],
     output: Output,
+    unit: Unit = None,
+    voxel_size: VoxelOfUnit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Distance from every point of a mesh to the nearest point of others, as arrays named after them."""
     from surfora.geometry.files import read_mesh
-    from surfora.measures.distance import DistanceSettings, distance_summary, surface_distance
+    from surfora.measures.distance import DistanceSettings, target_names, with_distances
     from tomocore.page import shown
 
     chosen = _section(DistanceSettings, "distance", settings)
+    names = target_names(to)
 
     def measured(surface: SurfaceMesh) -> SurfaceMesh:
-        for path in to:
-            distances = surface_distance(surface, read_mesh(path), chosen)
-            surface = surface.with_data(**{f"distance_to_{_surface_name(path)}_nm": distances.distance_nm})
-            for name, value in distance_summary(surface, distances, chosen).items():
-                out.print(f"{_surface_name(path)} {name} {shown(value)}", markup=False)
+        targets = {name: read_mesh(path, unit, voxel_size) for name, path in names.items()}
+        surface, summaries = with_distances(surface, targets, chosen)
+        for target, summary in summaries.items():
+            for name, value in summary.items():
+                out.print(f"{target} {name} {shown(value)}", markup=False)
         return surface
 
-    _mesh_stage(mesh, output, overwrite, measured)
+    _mesh_stage(mesh, (unit, voxel_size), output, overwrite, measured)
 
 
 @app.command(sort_key=12)
@@ -345,6 +398,7 @@ def roughness(
     *,
     output: Output,
     voxel_size: Annotated[float, Parameter(help="voxel edge of the mask in nm; sets the noise floor")],
+    unit: Unit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -357,7 +411,7 @@ def roughness(
         with progress_bar("roughness") as progress:
             return mesh_roughness(surface, chosen, voxel_size, progress)
 
-    _mesh_stage(mesh, output, overwrite, rough)
+    _mesh_stage(mesh, (unit, voxel_size), output, overwrite, rough)
 
 
 @app.command(sort_key=13)
@@ -368,6 +422,7 @@ def wedge(
     mask: Mask,
     output: Output,
     voxel_size: VoxelSize = None,
+    unit: Unit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -383,7 +438,7 @@ def wedge(
             out.print(f"{name} {shown(share)}", markup=False)
         return surface
 
-    _mesh_stage(mesh, output, overwrite, judged)
+    _mesh_stage(mesh, (unit, voxel_size), output, overwrite, judged)
 
 
 @app.command(sort_key=14)
@@ -441,6 +496,7 @@ def _only_membrane(mask: Path, voxel_size_nm: float | None) -> Membrane:
 
 def _point_stage(
     source: Path,
+    unit: tuple[LengthUnit | None, float | None],
     output: Path,
     overwrite: bool,
     stage: Callable[[PointCloud], PointCloud | SurfaceMesh],
@@ -448,11 +504,14 @@ def _point_stage(
 ) -> None:
     from surfora.geometry.files import read_points, write_surface
 
-    write_unless_there(output, overwrite, lambda path: write_surface(path, stage(read_points(source))), hint)
+    write_unless_there(
+        output, overwrite, lambda path: write_surface(path, stage(read_points(source, *unit))), hint
+    )
 
 
 def _mesh_stage(
     source: Path,
+    unit: tuple[LengthUnit | None, float | None],
     output: Path,
     overwrite: bool,
     stage: Callable[[SurfaceMesh], SurfaceMesh],
@@ -460,12 +519,9 @@ def _mesh_stage(
 ) -> None:
     from surfora.geometry.files import read_mesh, write_surface
 
-    write_unless_there(output, overwrite, lambda path: write_surface(path, stage(read_mesh(source))), hint)
-
-
-def _surface_name(path: Path) -> str:
-    """NAME of ``NAME.medial.vtp`` and the like."""
-    return path.name.split(".")[0]
+    write_unless_there(
+        output, overwrite, lambda path: write_surface(path, stage(read_mesh(source, *unit))), hint
+    )
 
 
 def main() -> None:

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from xml.sax.saxutils import escape
 
 import numpy as np
 import pyvista as pv
+from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkObject
 
+from surfora.geometry.clouds import NM_PER, LengthUnit, named_unit, star_points, text_points
 from surfora.geometry.facts import SurfaceFacts, facts_text, parsed_facts
-from surfora.geometry.surface import SIGN_CONVENTION, PointCloud, SurfaceMesh, to_polydata
+from surfora.geometry.repair import Told, repaired, vertex_data
+from surfora.geometry.surface import SIGN_CONVENTION, Floats, PointCloud, SurfaceMesh, to_polydata
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 
+log = logging.getLogger(__name__)
 
-def from_polydata(poly: pv.PolyData) -> PointCloud | SurfaceMesh:
-    """A mesh where the polydata has triangles, else a point cloud."""
-    data = {name: np.asarray(poly.point_data[name]) for name in poly.point_data.keys()}  # noqa: SIM118
-    normals = data.pop("Normals", None)
-    if normals is not None:
-        normals = np.asarray(normals, dtype=np.float64)
-    points = np.asarray(poly.points, dtype=np.float64)
-    if poly.n_cells == 0 or poly.faces.size == 0:
-        return PointCloud(points, normals, data)
-    faces = np.asarray(poly.triangulate().regular_faces, dtype=np.int64)
-    return SurfaceMesh(points, faces, normals, data)
+Surface: TypeAlias = PointCloud | SurfaceMesh
+
+VTK_ENDINGS = (".vtp", ".ply", ".obj", ".stl", ".vtk", ".vtu")
+SOLID_CELLS = range(10, 17)  # tetrahedra to hexagonal prisms, by VTK's numbers
+SMALLEST_NM, LARGEST_NM = 1.0, 20_000.0  # what a surface of a tomogram may measure across
 
 
 def write_surface(path: Path, surface: PointCloud | SurfaceMesh, facts: SurfaceFacts | None = None) -> None:
@@ -63,32 +64,128 @@ def _with_field_data(poly: pv.PolyData, facts: SurfaceFacts | None) -> None:
         array.SetName(escape(array.GetName(), {'"': "&quot;"}))
 
 
-def read_surface(path: Path) -> PointCloud | SurfaceMesh:
-    """Read a VTP, PLY, OBJ or STL in nm (OBJ: Å). Raises InputError where it cannot be used."""
-    poly = _polydata(path)
-    if poly.n_points == 0:
-        raise InputError(f"{path}: holds no points; the file is empty or cut short, write it again")
-    if not np.isfinite(poly.points).all():
-        raise InputError(f"{path}: has points that are not numbers (NaN or infinite); write it again")
-    if path.suffix.lower() == ".obj":
-        poly.points = poly.points / 10.0
-    return from_polydata(poly)
+def read_surface(
+    path: Path, unit: LengthUnit | None = None, voxel_size_nm: float | None = None
+) -> PointCloud | SurfaceMesh:
+    """Read a mesh or points of any program, in nm and fit to be measured; a warning says what was changed.
 
-
-def _polydata(path: Path) -> pv.PolyData:
-    """What VTK reads from a file, its own messages held back."""
+    unit: of a file's lengths, where it is no file of `surfora`; else that of its columns' names or optics
+    table, or nm (OBJ: Å). voxel_size_nm: the edge of a voxel, for unit "voxel". Raises InputError where
+    the file cannot be used, with the reason (see `repair`).
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path")
-    if path.suffix.lower() not in (".vtp", ".ply", ".obj", ".stl"):
-        raise InputError(f"{path}: not a surface file; .vtp, .ply, .obj and .stl can be read")
+    suffix = path.suffix.lower()
+    told = Told()
+    if suffix in (".xyz", ".csv", ".tsv", ".txt", ".star"):
+        surface = _in_nm(*_columns_of(path, unit), path, voxel_size_nm)
+    elif suffix in VTK_ENDINGS:
+        poly = _polydata(path, told)
+        ours = "sign_convention" in poly.field_data
+        own_unit: LengthUnit = "angstrom" if suffix == ".obj" else "nm"
+        surface = _in_nm(
+            from_polydata(poly, told), own_unit if ours else unit or own_unit, path, voxel_size_nm
+        )
+    else:
+        raise InputError(
+            f"{path}: not a surface file; {', '.join(VTK_ENDINGS)} can be read, and points of "
+            ".xyz, .csv, .tsv, .txt and .star"
+        )
+    try:
+        surface = repaired(surface, told)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if told.sentences:
+        log.warning("%s: %s", path, "; ".join(told.sentences))
+    _warn_of_size(path, surface)
+    return surface
+
+
+def from_polydata(poly: pv.PolyData, told: Told) -> PointCloud | SurfaceMesh:
+    """A mesh of all strips and polygons as triangles, or a cloud of all points where there are none."""
+    data = {name: np.asarray(poly.point_data[name]) for name in poly.point_data.keys()}  # noqa: SIM118
+    normals = data.pop("Normals", None)
+    points = np.asarray(poly.points, dtype=np.float64)
+    told(poly.n_lines, "lines left out")
+    if poly.n_strips == 0 and poly.faces.size == 0:
+        return PointCloud(points, _as_normals(normals, points), _numeric(data))
+    told(poly.n_verts, "lone points left out")
+    triangles = poly if poly.is_all_triangles else poly.triangulate()
+    faces = np.asarray(triangles.regular_faces, dtype=np.int64)
+    cells = {name: np.asarray(triangles.cell_data[name]) for name in triangles.cell_data.keys()}  # noqa: SIM118
+    cells = {name: values for name, values in _numeric(cells).items() if len(values) == len(faces)}
+    averaged = vertex_data({n: v for n, v in cells.items() if n not in data}, faces, len(points))
+    of_triangles = averaged.pop("Normals", None)
+    told(len(averaged), f"arrays of triangles averaged onto their corners ({', '.join(sorted(averaged))})")
+    normals = of_triangles if normals is None else normals
+    return SurfaceMesh(points, faces, _as_normals(normals, points), _numeric(data) | averaged)
+
+
+def _numeric(data: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: values for name, values in data.items() if values.dtype.kind in "biuf"}
+
+
+def _as_normals(values: NDArray[Any] | None, points: Floats) -> Floats | None:
+    return None if values is None or values.shape != points.shape else np.asarray(values, np.float64)
+
+
+def _columns_of(path: Path, unit: LengthUnit | None) -> tuple[PointCloud, LengthUnit | Floats]:
+    """Points of columns, and their unit: as asked, else as the file says; for STAR the nm of each pixel."""
+    if path.suffix.lower() != ".star":
+        cloud, said = text_points(path)
+        return cloud, unit or named_unit(said)
+    cloud, pixel_nm = star_points(path)
+    if unit is not None:
+        return cloud, unit
+    if pixel_nm is None or not (np.isfinite(pixel_nm).all() and (pixel_nm > 0).all()):
+        raise InputError(
+            f"{path}: tells no pixel size (as rlnTomoTiltSeriesPixelSize in its optics table)"
+            "; pass --unit voxel --voxel-size NM"
+        )
+    return cloud, pixel_nm
+
+
+def _in_nm(
+    surface: Surface, unit: LengthUnit | Floats, path: Path, voxel_size_nm: float | None
+) -> PointCloud | SurfaceMesh:
+    """The surface with its places times the nm that the unit is, one for all or one a point."""
+    if isinstance(unit, str):
+        if unit == "voxel" and voxel_size_nm is None:
+            raise InputError(f"{path}: its lengths are voxels; pass --voxel-size NM as well")
+        nm: Any = voxel_size_nm if unit == "voxel" else NM_PER[unit]
+    else:
+        nm = unit[:, None]
+    if isinstance(surface, SurfaceMesh):
+        return replace(surface, vertices=surface.vertices * nm)
+    return replace(surface, points=surface.points * nm)
+
+
+def _warn_of_size(path: Path, surface: Surface) -> None:
+    places = surface.vertices if isinstance(surface, SurfaceMesh) else surface.points
+    extent_nm = float(np.ptp(places, axis=0).max())
+    if len(places) > 1 and not SMALLEST_NM <= extent_nm <= LARGEST_NM:
+        log.warning(
+            "%s: is %.4g nm across, which no membrane of a tomogram is; if its lengths are no nm, say what "
+            "they are with --unit angstrom, um or voxel",
+            path,
+            extent_nm,
+        )
+
+
+def _polydata(path: Path, told: Told) -> pv.PolyData:
+    """What VTK reads from a file, its own messages held back; surfaces of other grids as polydata."""
     try:
         with _quiet_vtk():
-            poly = pv.read(path)
+            found: Any = pv.read(path)
+            if isinstance(found, pv.UnstructuredGrid):
+                found = _flat(found, told)
     except Exception as error:  # VTK raises whatever its readers raise
         raise InputError(f"{path}: cannot be read as a surface ({error}); write it again") from error
-    if not isinstance(poly, pv.PolyData):
-        raise InputError(f"{path}: holds no surface; write it again as polydata")
-    return poly
+    if not isinstance(found, pv.PolyData):
+        raise InputError(f"{path}: holds a {type(found).__name__}, no surface; write it as polydata (.vtp)")
+    if found.n_points == 0:
+        raise InputError(f"{path}: holds no points; the file is empty or cut short, write it again")
+    return found
 
 
 @contextmanager
@@ -97,9 +194,20 @@ def _quiet_vtk() -> Iterator[None]:
     loud = vtkObject.GetGlobalWarningDisplay()
     vtkObject.GlobalWarningDisplayOff()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         vtkObject.SetGlobalWarningDisplay(loud)
+
+
+def _flat(grid: pv.UnstructuredGrid, told: Told) -> pv.PolyData:
+    """The triangles and polygons of a grid, or the outer faces of cells with a volume."""
+    told(
+        int(np.isin(grid.celltypes, SOLID_CELLS).sum()),
+        "cells with a volume, of which the outer faces were taken",
+    )
+    return grid.extract_geometry()
 
 
 def read_facts(path: Path) -> SurfaceFacts | None:
@@ -109,23 +217,23 @@ def read_facts(path: Path) -> SurfaceFacts | None:
     """
     if path.suffix.lower() != ".vtp":
         return None
-    fields: Any = _polydata(path).field_data
+    fields: Any = _polydata(path, Told()).field_data
     if "facts" not in fields or len(fields["facts"]) == 0:
         return None
     return parsed_facts(str(fields["facts"][0]), path)
 
 
-def read_mesh(path: Path) -> SurfaceMesh:
-    """Read a mesh; InputError where the file holds points without triangles."""
-    surface = read_surface(path)
+def read_mesh(path: Path, unit: LengthUnit | None = None, voxel_size_nm: float | None = None) -> SurfaceMesh:
+    """Read a mesh as `read_surface` does; InputError where the file holds points without triangles."""
+    surface = read_surface(path, unit, voxel_size_nm)
     if isinstance(surface, PointCloud):
         raise InputError(f"{path}: holds points but no triangles; make a mesh first with `surfora mesh`")
     return surface
 
 
-def read_points(path: Path) -> PointCloud:
-    """Read a point cloud, or the vertices of a mesh."""
-    surface = read_surface(path)
+def read_points(path: Path, unit: LengthUnit | None = None, voxel_size_nm: float | None = None) -> PointCloud:
+    """Read points, or the vertices of a mesh, as `read_surface` does."""
+    surface = read_surface(path, unit, voxel_size_nm)
     if isinstance(surface, SurfaceMesh):
         return PointCloud(surface.vertices, surface.normals, surface.data)
     return surface

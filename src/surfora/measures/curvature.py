@@ -41,6 +41,7 @@ from surfora.measures.jets import (
     TWIST,
     jet_table,
 )
+from surfora.measures.statistics import require_values
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 
@@ -139,13 +140,14 @@ def mesh_curvature(
     3), curvature_error_per_nm (one standard error of H), curvature_radius_nm (the radius chosen),
     curvature_confidence (0–1), boundary_distance_nm. H > 0 where the surface bends outward along its
     normals (the mesh's own, or else its winding's). Raises InputError where the mesh has no triangles or
-    non-finite vertices.
+    non-finite vertices, and NoValues where no vertex at all could be fitted.
     """
     settings = settings or CurvatureSettings()
     _require_mesh(mesh)
     order = spatial_order(mesh.vertices)
     sorted_mesh = _renumbered(mesh, order)
     found = _curvature_of(sorted_mesh, settings, progress)
+    require_values(found["mean_curvature_per_nm"], _why_no_curvature(mesh, settings))
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     distance = boundary_distance_nm(mesh.vertices, mesh.faces)
@@ -386,6 +388,17 @@ def _renumbered(mesh: SurfaceMesh, order: Ints) -> SurfaceMesh:
     rank[order] = np.arange(len(order))
     normals = None if mesh.normals is None else mesh.normals[order]
     return SurfaceMesh(mesh.vertices[order], rank[mesh.faces], normals)
+
+
+def _why_no_curvature(mesh: SurfaceMesh, settings: CurvatureSettings) -> str:
+    count = len(mesh.vertices)
+    if boundary_vertices(mesh.faces, count).all():
+        return f"curvature: all {count} vertices lie on the border; the surface is too small to fit"
+    largest = settings.radii_nm[-1] if settings.radii_nm else settings.largest_radius_nm
+    return (
+        f"curvature: none of {count} vertices has neighbours enough for a fit within {largest:g} nm; raise "
+        "curvature.largest_radius_nm, refine the mesh, or check the unit of its file"
+    )
 
 
 def _require_mesh(mesh: SurfaceMesh) -> None:

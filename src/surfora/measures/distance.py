@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from surfora.geometry.facts import surface_name
 from surfora.geometry.open3d_bridge import import_open3d
 from surfora.geometry.surface import Floats, Ints, SurfaceMesh, vertex_areas_nm2, vertex_normals
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
@@ -67,6 +70,35 @@ def surface_distance(
         facing_deg=np.degrees(np.arccos(np.clip(cosine, -1, 1))),
         is_seen=~_occluded(mesh, way, distance),
     )
+
+
+def target_names(paths: Sequence[Path]) -> dict[str, Path]:
+    """The files that distances run to, each by the NAME that its array is called after.
+
+    Raises InputError where two have one NAME, since the second array would take the place of the first.
+    """
+    names: dict[str, Path] = {}
+    for path in paths:
+        name = surface_name(path)
+        if names.get(name, path) != path:
+            raise InputError(
+                f"{names[name]} and {path}: both would be written as distance_to_{name}_nm; measure to them "
+                "one at a time, into files of different names, or rename one"
+            )
+        names[name] = path
+    return names
+
+
+def with_distances(
+    mesh: SurfaceMesh, targets: Mapping[str, SurfaceMesh], settings: DistanceSettings = DistanceSettings()
+) -> tuple[SurfaceMesh, dict[str, dict[str, Any]]]:
+    """The mesh with ``distance_to_<NAME>_nm`` for each target by its NAME, and a summary of each."""
+    summaries = {}
+    for name, target in targets.items():
+        distances = surface_distance(mesh, target, settings)
+        mesh = mesh.with_data(**{f"distance_to_{name}_nm": distances.distance_nm})
+        summaries[name] = distance_summary(mesh, distances, settings)
+    return mesh, summaries
 
 
 def closest_points_on_triangles(points: Floats, corners: Floats) -> Floats:

@@ -31,6 +31,7 @@ from surfora.geometry.surface import (
 )
 from surfora.measures.geodesics import ball, new_front, spatial_order, triangle_fans
 from surfora.measures.jets import HEIGHT, OFFSET, jet_table
+from surfora.measures.statistics import require_values
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 
@@ -81,7 +82,7 @@ def mesh_roughness(
 
     With the voxel size also roughness_floor_nm, what voxels alone would give (one value for all vertices).
     Roughness is NaN where a patch holds too few whole neighbourhoods, as near an open rim. Raises
-    InputError where the mesh has no triangles.
+    InputError where the mesh has no triangles, and NoValues where no patch holds enough.
     """
     settings = settings or RoughnessSettings()
     if len(mesh.faces) == 0:
@@ -93,6 +94,11 @@ def mesh_roughness(
     normals = vertex_normals(vertices, faces) if mesh.normals is None else mesh.normals[order]
     height = sampled_heights_nm(vertices, faces, normals, settings.cutoff_wavelength_nm, progress)
     rough = _patch_rms(height, settings.patch_radius_nm, vertices, faces, normals)
+    require_values(
+        rough,
+        f"roughness: no patch is whole over a cut-off of {settings.cutoff_wavelength_nm:g} nm, which the "
+        "surface is too small for; lower roughness.cutoff_wavelength_nm",
+    )
     found = mesh.with_data(roughness_nm=rough[rank])
     if voxel_size_nm is None:
         return found

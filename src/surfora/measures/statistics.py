@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tomocore.contract import InputError
+
 Floats = NDArray[np.float64]
+
+
+class NoValues(InputError):
+    """A measure that no vertex of a surface could be given: why, and what to change."""
+
+
+def require_values(values: Floats, why: str) -> None:
+    """Raise NoValues with the reason where there is no finite value."""
+    if not np.isfinite(values).any():
+        raise NoValues(why)
 
 
 def weighted_mean(values: ArrayLike, weights: ArrayLike) -> float:

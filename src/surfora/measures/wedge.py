@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from surfora.geometry.surface import Floats, SurfaceMesh, vertex_areas_nm2, vertex_normals
+from surfora.measures.statistics import NoValues
 from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
 
@@ -53,12 +54,19 @@ def mesh_evidence(mesh: SurfaceMesh, mask: Volume, settings: WedgeSettings = Wed
     """The mesh with ``wedge_angle_deg`` and ``evidence`` (0 measured, 1 extrapolated, 2 unsupported).
 
     ``mask`` (bool) is what the mesh was made from: where it has no voxel within reach, the surface was
-    closed over a hole. Normals are made from the winding where there are none.
+    closed over a hole. Normals are made from the winding where there are none. Raises NoValues where no
+    vertex has one, as of a mask from another place.
     """
     normals = vertex_normals(mesh.vertices, mesh.faces) if mesh.normals is None else mesh.normals
     angle = wedge_angle_deg(normals, settings)
     evidence = np.where(angle >= 0, MEASURED, EXTRAPOLATED).astype(np.uint8)
-    evidence[~_supported(mesh.vertices, mask, settings.support_reach_voxels)] = UNSUPPORTED
+    supported = _supported(mesh.vertices, mask, settings.support_reach_voxels)
+    if not supported.any():
+        raise NoValues(
+            f"evidence: no vertex has a voxel of the mask within {settings.support_reach_voxels:g} voxels; "
+            "mesh and mask lie in different places, so check their origins, voxel size and unit"
+        )
+    evidence[~supported] = UNSUPPORTED
     return mesh.with_data(wedge_angle_deg=angle, evidence=evidence)
 
 

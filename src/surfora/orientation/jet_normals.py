@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, prange
 from scipy.spatial import cKDTree
 
+from surfora.geometry.repair import equal_points
 from surfora.geometry.surface import Floats, Ints
 from tomocore.contract import InputError
 
@@ -28,12 +29,16 @@ def jet_normals(points: Floats, neighbour_count: int = DEFAULT_NEIGHBOURS) -> Fl
     (d, e) at the point (Cazals and Pouget 2005, the jet of degree two). Neighbours off the point's own
     plane by more than a spacing weigh little, so that a second sheet close by does not pull.
 
-    points: (n, 3) in any unit. neighbour_count: neighbours besides the point itself, at least 6.
-    Raises InputError for arrays of another shape, points that are not finite, or too few of them.
+    points: (n, 3) in any unit; equal ones count once. neighbour_count: neighbours besides the point
+    itself, at least 6. Raises InputError for arrays of another shape, points that are not finite, or too
+    few of them.
     """
     points = checked_points(points, at_least=4)
     if neighbour_count < 6:
         raise InputError(f"jet_normals needs at least 6 neighbours a point; got {neighbour_count}")
+    first, group = equal_points(points)
+    if len(first) < len(points):  # doubles crowd out the neighbours that tell the plane
+        return jet_normals(points[first], neighbour_count)[group]
     distances, neighbours = nearest_neighbours(points, neighbour_count)
     reach = sheet_reach(distances)
     guesses = _first_guesses(points, neighbours, SUPPORT_REACH * reach)
@@ -48,7 +53,10 @@ def checked_points(points: Floats, at_least: int = 1) -> Floats:
     if points.ndim != 2 or points.shape[1] != 3:
         raise InputError(f"points come as an (n, 3) array; got shape {points.shape}")
     if len(points) < at_least:
-        raise InputError(f"at least {at_least} points are needed; got {len(points)}, so take a larger region")
+        raise InputError(
+            f"at least {at_least} points in different places are needed; got {len(points)}, so take "
+            "a larger region"
+        )
     if not np.isfinite(points).all():
         raise InputError("points hold NaN or infinite coordinates; drop these points first")
     return points

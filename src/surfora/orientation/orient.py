@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import potpourri3d
 from pydantic import Field
 from scipy.sparse.csgraph import connected_components
 
+from surfora.geometry.repair import equal_points
 from surfora.geometry.surface import Floats, Ints
 from surfora.orientation.agreement import (
     Agreement,
@@ -108,10 +109,17 @@ def orient_normals(
     normals = np.asarray(normals, dtype=np.float64)
     if normals.shape != points.shape:
         raise InputError(f"normals come as one x, y, z a point, {points.shape}; got {normals.shape}")
+    first, group = equal_points(points)
+    if len(first) < len(points):
+        once = orient_normals(points[first], normals[first], settings, lumen_point_nm, partner_points)
+        return replace(once, normals=once.normals[group], component=once.component[group])
     lumen, partner = _side_targets(settings, lumen_point_nm, partner_points)
     usable = np.isfinite(normals).all(axis=1)
     if usable.sum() < 4:
-        raise InputError("fewer than 4 points have a usable normal; the cloud is too sparse to orient")
+        raise InputError(
+            "fewer than 4 points have a usable normal, as where all lie on a line; a surface needs points "
+            "beside each other in two directions"
+        )
     axes = normals[usable] / np.linalg.norm(normals[usable], axis=1, keepdims=True)
     agreed, labels = consistent_normals(points[usable], axes, settings)
     sides = _sides(points[usable], agreed, labels, settings, lumen, partner)

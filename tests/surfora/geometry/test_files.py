@@ -74,9 +74,9 @@ def test_files_that_are_no_surface(tmp_path):
     (tmp_path / "a.vtp").write_text("hello")
     with pytest.raises(InputError, match=r"a\.vtp"):
         read_surface(tmp_path / "a.vtp")
-    (tmp_path / "a.txt").write_text("hello")
+    (tmp_path / "a.docx").write_text("hello")
     with pytest.raises(InputError, match="not a surface file"):
-        read_surface(tmp_path / "a.txt")
+        read_surface(tmp_path / "a.docx")
     with pytest.raises(InputError, match="choose one"):
         write_surface(tmp_path / "a.xyz", PointCloud(CUBE))
 

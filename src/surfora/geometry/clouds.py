@@ -1,0 +1,220 @@
+"""Point clouds of other programs: text in columns (TARDIS, Mosaic, spreadsheets) and STAR files.
+
+Columns are known by their names where the first line has names, else by their order: x, y, z and, where
+there are six, the normal. A unit in a name (``X [A]``, ``x_nm``) counts unless another is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from surfora.geometry.surface import Floats, PointCloud
+from tomocore.contract import InputError
+from tomocore.volumes.units import nm_per_unit
+
+AXES = ("x", "y", "z")
+PLACE = re.compile(r"(?:coord(?:inate)?s?|pos(?:ition)?|point|center|centre)?([xyz])")
+NORMAL = re.compile(r"n(?:ormal)?s?([xyz])")
+LengthUnit = Literal["nm", "angstrom", "um", "voxel"]
+NM_PER: dict[str, float] = {"nm": 1.0, "angstrom": 0.1, "um": 1000.0}
+VOXEL_UNITS = ("voxel", "voxels", "vx", "px", "pixel", "pixels")
+PIXEL_SIZES = (
+    "rlnTomoTiltSeriesPixelSize",
+    "rlnMicrographOriginalPixelSize",
+    "rlnMicrographPixelSize",
+    "rlnPixelSize",
+)
+"""Columns of an optics table that tell the pixels in which coordinates count (Å), the surest first."""
+
+
+def text_points(path: Path) -> tuple[PointCloud, str]:
+    """Points of a file of columns and the unit that its header names, or an empty text.
+
+    Other columns of numbers become point data (``ID``); words are left out.
+    Raises InputError where the file has no three columns of numbers, or a line of another length.
+    """
+    table = _table(path)
+    names = [str(name) for name in table.columns]
+    roles = {name: _role(name) for name in names}
+    place = _columns(roles, "place")
+    if place is None:
+        raise InputError(f"{path}: has columns {', '.join(names)} and none named x, y, z; name them so")
+    values = table[place].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    if np.isnan(values).any():
+        line = int(np.flatnonzero(np.isnan(values).any(axis=1))[0]) + 1
+        raise InputError(f"{path}: point {line} has a coordinate that is no number; mend or drop that line")
+    normal = _columns(roles, "normal")
+    normals = None if normal is None else table[normal].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    units = {unit for name in place if (unit := _unit_in(name))}
+    if len(units) > 1:
+        raise InputError(f"{path}: its columns name several units ({', '.join(sorted(units))}); use one")
+    others = [name for name in names if name not in place and name not in (normal or ())]
+    return PointCloud(values, normals, _data(table[others])), units.pop() if units else ""
+
+
+def named_unit(said: str) -> LengthUnit:
+    """The unit that a column's name carries, nm for none."""
+    if said.lower() in VOXEL_UNITS:
+        return "voxel"
+    nm = nm_per_unit(said) if said else 1.0
+    units: dict[float, LengthUnit] = {1.0: "nm", 0.1: "angstrom", 1000.0: "um"}
+    if nm not in units:
+        raise InputError(f"columns in {said}; write them in nm, Å, µm or voxels, or say which with --unit")
+    return units[nm]
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """The columns of a text file, with names x, y, z (nx, ny, nz) where it has none."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        text = path.read_text(encoding="latin-1")
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("//", ";"))]
+    commented = [line.lstrip("#% ") for line in lines[:1] if line.startswith(("#", "%"))]
+    lines = [line for line in lines if not line.startswith(("#", "%"))]
+    if commented and {_role(name)[0] for name in re.split(r"[,;\s]+", commented[0])} >= {"place"}:
+        lines = [*commented, *lines]
+    if lines and lines[0].isdigit() and len(lines) - 2 == int(lines[0]):
+        lines = lines[2:]  # the XYZ of molecules: a count, a comment, then an element and x, y, z
+    if not lines:
+        raise InputError(f"{path}: holds no points; the file is empty")
+    separator, decimal = _dialect(lines)
+    has_names = not any(_is_number(part, decimal) for part in re.split(separator, lines[0]))
+    try:
+        table = pd.read_csv(
+            io.StringIO("\n".join(lines)),
+            sep=separator,
+            decimal=decimal,
+            header=0 if has_names else None,
+            skipinitialspace=True,
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: its lines are no table ({' '.join(str(error).split())})") from error
+    return table if has_names else _with_names(table, path)
+
+
+def _dialect(lines: Sequence[str]) -> tuple[str, str]:
+    """What parts the columns (a regular expression) and the decimal sign of a table's lines."""
+    body = "\n".join(lines[1:] or lines)
+    comma = "," if "," in body and "." not in body else "."
+    for separator in (";", "\t"):
+        if separator in lines[-1]:
+            return separator, comma
+    return (",", ".") if "," in lines[-1] else (r"\s+", ".")
+
+
+def _is_number(text: str, decimal: str) -> bool:
+    try:
+        float(text.strip().strip('"').replace(decimal, "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _with_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A table without names: columns x, y, z, then the normal if there are three more, then numbered ones."""
+    if len(table.columns) and not pd.api.types.is_numeric_dtype(table[table.columns[0]]):
+        table = table.drop(columns=table.columns[0])  # the element of a molecule's atom
+    count = len(table.columns)
+    if count < 3:
+        raise InputError(f"{path}: has {count} columns of numbers; points need x, y and z")
+    names = [*AXES, *("nx", "ny", "nz")] if count == 6 else list(AXES)
+    table.columns = [*names, *(f"column_{at + 1}" for at in range(len(names), count))]
+    return table
+
+
+def _role(name: str) -> tuple[str, str]:
+    """What a column is by its name: place or normal and the axis, or neither."""
+    bare = re.sub(r"[\[(].*?[\])]", "", name).strip().strip('"').lower()
+    unit = _unit_in(name)
+    if unit and bare.endswith(f"_{unit.lower()}"):
+        bare = bare[: -len(unit) - 1]
+    bare = re.sub(r"[\s_\-.]", "", bare)
+    for role, pattern in (("place", PLACE), ("normal", NORMAL)):
+        found = pattern.fullmatch(bare)
+        if found:
+            return role, found[1]
+    return "", ""
+
+
+def _columns(roles: Mapping[str, tuple[str, str]], role: str) -> list[str] | None:
+    """The columns of the three axes in a role, or None where one is missing."""
+    named = {axis: name for name, (of, axis) in reversed(list(roles.items())) if of == role}
+    return [named[axis] for axis in AXES] if len(named) == 3 else None
+
+
+def _unit_in(name: str) -> str:
+    """The unit that a column's name carries, as ``X [A]``, ``x (nm)`` or ``x_nm``; else empty."""
+    found = re.search(r"[\[(]\s*(.+?)\s*[\])]", name)
+    unit = found[1] if found else name.rpartition("_")[2] if "_" in name else ""
+    known = unit.lower() in VOXEL_UNITS or nm_per_unit(unit) > 0
+    return unit if known and (found or len(unit) > 1) else ""
+
+
+def _data(table: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """The columns of numbers as arrays."""
+    numbers = table.select_dtypes(include="number")
+    return {str(name): numbers[name].to_numpy() for name in numbers.columns}
+
+
+def star_points(path: Path) -> tuple[PointCloud, Floats | None]:
+    """Points of a STAR file in pixels, and how many nm a pixel of each (n,) is, or None if it does not say.
+
+    Raises InputError where it has no coordinates, those of several tomograms, or coordinates that count
+    from the tomogram's centre, whose place only the tomogram tells.
+    """
+    tables = _star_tables(path)
+    particles = next((table for table in tables.values() if "rlnCoordinateX" in table), None)
+    if particles is None:
+        centred = any("rlnCenteredCoordinateXAngst" in table for table in tables.values())
+        raise InputError(
+            f"{path}: its coordinates count from the tomogram's centre (rlnCenteredCoordinateXAngst), whose "
+            "place this file does not tell; write rlnCoordinateX, Y, Z in pixels"
+            if centred
+            else f"{path}: has no columns rlnCoordinateX, Y, Z; points cannot be read from it"
+        )
+    for column in ("rlnTomoName", "rlnMicrographName"):
+        if column in particles and particles[column].nunique() > 1:
+            first = ", ".join(map(str, particles[column].unique()[:3]))
+            raise InputError(f"{path}: holds points of several tomograms ({first} …); keep those of one")
+    names = [f"rlnCoordinate{axis}" for axis in "XYZ"]
+    missing = [name for name in names if name not in particles]
+    if missing:
+        raise InputError(f"{path}: has no column {', '.join(missing)}; a point needs all three")
+    points = particles[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    cloud = PointCloud(points, None, _data(particles.drop(columns=names)))
+    return cloud, _pixel_nm(particles, tables.get("optics"))
+
+
+def _star_tables(path: Path) -> dict[str, pd.DataFrame]:
+    import starfile  # takes a second
+
+    try:
+        found = starfile.read(path, always_dict=True)
+    except Exception as error:  # the library raises whatever its parsing stumbles on
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as STAR ({said}); write it again") from error
+    return {str(name): pd.DataFrame(table) for name, table in found.items() if not isinstance(table, dict)}
+
+
+def _pixel_nm(particles: pd.DataFrame, optics: pd.DataFrame | None) -> Floats | None:
+    """Pixel size in nm of each point (n,), by its optics group or a column of its own."""
+    for column in PIXEL_SIZES:
+        if column in particles:
+            return particles[column].to_numpy(np.float64) * 0.1
+        if optics is None or column not in optics:
+            continue
+        if len(optics) == 1 or "rlnOpticsGroup" not in particles or "rlnOpticsGroup" not in optics:
+            return np.full(len(particles), float(optics[column].iloc[0]) * 0.1)
+        by_group = optics.set_index("rlnOpticsGroup")[column]
+        return particles["rlnOpticsGroup"].map(by_group).to_numpy(np.float64) * 0.1
+    return None
