@@ -30,6 +30,7 @@ from surfora.measures.jets import (
     arc_ball,
     jet_table,
 )
+from surfora.measures.statistics import NoValues
 from tomocore.contract import InputError
 
 pytestmark = pytest.mark.slow
@@ -214,10 +215,15 @@ def test_degenerate_neighbourhoods_give_nan_and_no_confidence():
             faces += [[a, a + 3, a + 1], [a + 1, a + 3, a + 4]]
     lone = np.array([[40.0, 0, 0], [41, 0, 0], [40, 1, 0]])
     mesh = SurfaceMesh(np.concatenate([strip, lone]), np.array([*faces, [36, 37, 38]]))
-    found = mesh_curvature(mesh, CurvatureSettings(radii_nm=(1.2,))).data
+    with pytest.raises(NoValues, match="none of 39 vertices has neighbours enough for a fit within 1.2 nm"):
+        mesh_curvature(mesh, CurvatureSettings(radii_nm=(1.2,)))
+    ball, triangles = shapes.sphere(3.0).mesh(0.35)
+    both = SurfaceMesh(np.concatenate([mesh.vertices, ball]), np.concatenate([mesh.faces, triangles + 39]))
+    found = mesh_curvature(both, CurvatureSettings(radii_nm=(1.2,))).data
     for name in ("mean_curvature_per_nm", "k1_per_nm", "curvature_radius_nm", "curvature_error_per_nm"):
-        assert np.isnan(found[name]).all()
-    assert (found["curvature_confidence"] == 0).all()
+        assert np.isnan(found[name][:39]).all()
+        assert np.isfinite(found[name][39:]).all()
+    assert (found["curvature_confidence"][:39] == 0).all()
 
 
 def test_same_results_whatever_the_order_of_vertices():

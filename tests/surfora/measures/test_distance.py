@@ -1,5 +1,7 @@
 """Distances against closed forms and a plain twin; sides, sight and contact areas."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import pyvista as pv
@@ -11,6 +13,8 @@ from surfora.measures.distance import (
     closest_points_on_triangles,
     distance_summary,
     surface_distance,
+    target_names,
+    with_distances,
 )
 from tomocore.contract import InputError
 
@@ -103,3 +107,26 @@ def test_a_surface_without_triangles_is_refused():
     empty = SurfaceMesh(np.zeros((3, 3)), np.empty((0, 3), np.int64))
     with pytest.raises(InputError, match="no triangles"):
         surface_distance(sphere_mesh(5.0), empty)
+
+
+def test_arrays_are_named_after_the_whole_name_of_their_target():
+    plane = pv.Plane(i_size=60, j_size=60, i_resolution=12, j_resolution=12).triangulate()
+
+    def at(z):
+        return SurfaceMesh(
+            np.array(plane.translate((0, 0, z)).points, float), np.asarray(plane.regular_faces)
+        )
+
+    paths = [Path(f"d/ts_01_13.48Apx_{name}.medial.vtp") for name in ("IMM", "ER")] + [Path("µ.2.ply")]
+    heights = dict(zip(target_names(paths), (10.0, 25.0, 40.0), strict=True))
+    mesh, summaries = with_distances(at(0), {name: at(z) for name, z in heights.items()})
+    assert list(heights) == list(summaries) == ["ts_01_13.48Apx_IMM", "ts_01_13.48Apx_ER", "µ.2"]
+    for name, z in heights.items():
+        np.testing.assert_allclose(mesh.data[f"distance_to_{name}_nm"], z)
+        assert summaries[name]["median_nm"] == pytest.approx(z)
+
+
+def test_two_targets_of_one_name_are_refused():
+    assert list(target_names([Path("a/OMM.medial.vtp"), Path("a/OMM.medial.vtp")])) == ["OMM"]
+    with pytest.raises(InputError, match="both would be written as distance_to_OMM_nm"):
+        target_names([Path("a/OMM.medial.vtp"), Path("b/OMM.medial.vtp")])

@@ -15,6 +15,7 @@ from surfora.measures.roughness import (
     transfer,
     voxel_noise_floor_nm,
 )
+from surfora.measures.statistics import NoValues
 from tomocore.contract import InputError
 
 pytestmark = pytest.mark.slow
@@ -87,7 +88,8 @@ def test_roughness_is_unknown_at_rims_and_never_zero_by_default():
     assert np.isnan(rough[SHEET.rim_distance(mesh.vertices) < 1]).all()
     assert np.isfinite(rough[SHEET.rim_distance(mesh.vertices) > 15]).all()
     small = SurfaceMesh(*shapes.flat_sheet(12.0, 10.0).mesh(2.0))
-    assert np.isnan(mesh_roughness(small).data["roughness_nm"]).all()
+    with pytest.raises(NoValues, match=r"lower roughness\.cutoff_wavelength_nm"):
+        mesh_roughness(small)
 
 
 def test_noise_adds_to_roughness_never_subtracts():

@@ -5,6 +5,7 @@ import pytest
 import shapes
 
 from surfora.geometry.surface import SurfaceMesh
+from surfora.measures.statistics import NoValues
 from surfora.measures.wedge import UNSUPPORTED, WedgeSettings, area_shares, mesh_evidence, wedge_angle_deg
 from tomocore.volumes.volume import Volume
 
@@ -55,3 +56,10 @@ def test_a_hole_in_the_mask_is_unsupported(sphere):
     # The cap begins 1.5 nm along the sphere above the cut, which lies at 9 nm less up to a voxel.
     share = area_shares(seen)["unsupported_area_share"]
     assert (1 - (9.0 + 1.5 * 0.8) / 15) / 2 < share < (1 - (8.0 + 1.5 * 0.8) / 15) / 2
+
+
+def test_a_mask_from_another_place_is_refused(sphere):
+    mesh, mask = sphere
+    away = Volume(mask.data, 1.0, tuple(x + 500.0 for x in mask.origin_nm))
+    with pytest.raises(NoValues, match="different places"):
+        mesh_evidence(mesh, away)

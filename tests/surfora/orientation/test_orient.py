@@ -247,3 +247,28 @@ def test_smoothing_leaves_equal_normals_alone():
     points, true = clouds.cloud(shapes.flat_sheet(20.0, 20.0), 1.4)
     graph = neighbour_graph(points, 10, 4.0)
     assert np.allclose(smoothed_normals(graph, true, 0.5, 5), true)
+
+
+def test_points_given_twice_are_oriented_as_given_once():
+    way = np.random.default_rng(0).normal(size=(1000, 3))
+    points = 20 * way / np.linalg.norm(way, axis=1, keepdims=True) + (50.0, -30.0, 10.0)
+    axes = axes_of(points)
+    once = orient_normals(points, axes)
+    twice = orient_normals(np.vstack([points, points]), np.vstack([axes, axes]))
+    for half in (twice.normals[:1000], twice.normals[1000:]):
+        np.testing.assert_allclose(half, once.normals, atol=1e-9)
+        assert (np.einsum("ij,ij->i", half, way) > 0).all()
+    np.testing.assert_allclose(jet_normals(np.vstack([points, points]))[1000:], jet_normals(points))
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (np.arange(30.0)[:, None] * (1, 2, 3), "lie on a line"),
+        (np.ones((30, 3)), "at least 4 points in different places"),
+        (np.eye(3), "at least 4 points in different places"),
+    ],
+)
+def test_points_that_make_no_surface(points, said):
+    with pytest.raises(InputError, match=said):
+        orient_normals(points, jet_normals(points))
