@@ -15,7 +15,7 @@ import numpy as np
 
 from tomocore.contract import InputError
 from tomocore.files import available_memory_bytes, written_beside
-from tomocore.names import AMIRA_ENDINGS, MRC_ENDINGS, PACKED_ENDINGS, READABLE, TIFF_ENDINGS
+from tomocore.names import AMIRA_ENDINGS, HDF5_ENDINGS, MRC_ENDINGS, PACKED_ENDINGS, READABLE, TIFF_ENDINGS
 from tomocore.volumes.amira import open_amira
 from tomocore.volumes.hdf5 import hdf5_file, open_hdf5
 from tomocore.volumes.header import (
@@ -132,6 +132,8 @@ def _open(path: Path) -> tuple[VolumeHeader, Loader]:
         return open_zarr(path)
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; write or copy it again")
+    if bare != path and ending in (*TIFF_ENDINGS, *AMIRA_ENDINGS, *HDF5_ENDINGS):
+        raise InputError(f"{path}: read packed are MRC files alone; unpack it first")
     if ending in TIFF_ENDINGS:
         return open_tiff(path)
     if ending in MRC_ENDINGS:

@@ -114,4 +114,4 @@ def _geometry(array: Any, notes: list[str]) -> Geometry:
     if all(edge is not None for edge in sampled):
         x, y, z = (float(np.ravel(edge)[0]) / ANGSTROM_PER_NM for edge in sampled)
         return Geometry((x, y, z), notes=tuple(notes))
-    return Geometry(notes=tuple(notes), why="because HDF5 files have no place for it but element_size_um")
+    return Geometry(notes=tuple(notes), why="because it has no attribute element_size_um")

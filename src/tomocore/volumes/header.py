@@ -113,7 +113,8 @@ def _size_problem(geometry: Geometry) -> tuple[str, bool]:
         return f"the voxel size was never set{because}", False
     problem = _edge_problem(low) or _edge_problem(high)
     if high > low * (1 + SAME_EDGE_TOLERANCE) and low > 0:
-        told = f"{read}: the axes disagree by a factor of {high / low:.3g}{because}"
+        beside = f", and {problem}" if problem else ""
+        told = f"{read}: the axes disagree by a factor of {high / low:.3g}{beside}{because}"
         return told, not problem and not geometry.why
     return (f"{read}: {problem}{because}" if problem else ""), False
 

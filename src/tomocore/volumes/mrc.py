@@ -7,6 +7,7 @@ import gzip
 import warnings
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def open_mrc(path: Path) -> tuple[VolumeHeader, Loader]:
         _require_length(path, path.stat().st_size, offset + length)
     notes: list[str] = []
     if mode == 0:
-        dtype, notes = byte_kind(head, lambda: _byte_counts(path, offset, length))
+        dtype, notes = byte_kind(head, partial(_byte_counts, path, offset, length))
 
     def load() -> NDArray[Any]:
         if not packed:
@@ -115,11 +116,13 @@ def _stored_bytes(path: Path, offset: int, length: int) -> Iterator[NDArray[np.u
     _require_length(path, offset + found, offset + length)
 
 
-def _byte_counts(path: Path, offset: int, length: int) -> NDArray[np.int64]:
-    """How often each value from 0 to 255 occurs among the voxels' bytes."""
+def _byte_counts(path: Path, offset: int, length: int, most_values: int = 256) -> NDArray[np.int64]:
+    """How often each value from 0 to 255 occurs among the voxels' bytes, until there are more than wanted."""
     counts = np.zeros(256, np.int64)
     for raw in _stored_bytes(path, offset, length):
         counts += np.bincount(raw, minlength=256)
+        if np.count_nonzero(counts) > most_values:
+            break
     return counts
 
 

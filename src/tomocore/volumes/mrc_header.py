@@ -63,18 +63,20 @@ def _axes_along(head: Any) -> tuple[int, int, int]:
     return along if any(along) else (3, 2, 1)
 
 
-def byte_kind(head: Any, counts: Callable[[], NDArray[np.int64]]) -> tuple[np.dtype[Any], list[str]]:
+def byte_kind(head: Any, counts: Callable[..., NDArray[np.int64]]) -> tuple[np.dtype[Any], list[str]]:
     """Whether the bytes of mode 0 are signed, as int8 or uint8, and a note where that was concluded.
 
-    IMOD's stamp tells, else the header's minimum and maximum; where these are stale or were never set, the
-    bytes themselves (``counts`` of each value 0 to 255).
+    IMOD's stamp tells, else the header's minimum and maximum; where these are stale, were never set, or would
+    make labels negative, the bytes themselves: ``counts(most_values=...)`` of each value 0 to 255.
     """
     low, high = float(head.dmin), float(head.dmax)
     imod = _imod_says_unsigned(head)
     if imod is not None:
         return np.dtype(np.uint8 if imod else np.int8), []
     if low < 0 and high <= 127:
-        return np.dtype(np.int8), []
+        if not _are_negative_labels(counts(most_values=MOST_BYTE_LABELS)):
+            return np.dtype(np.int8), []
+        return np.dtype(np.uint8), [_signed_note("unsigned", "its labels would be negative")]
     if low >= 0 and high > 127:
         return np.dtype(np.uint8), [_signed_note("unsigned", f"its header's maximum is {high:g}")]
     found = counts()
@@ -98,9 +100,19 @@ def _imod_says_unsigned(head: Any) -> bool | None:
     return not int(extra[flags_at]) & 1 if int(extra[stamp_at]) == IMOD_STAMP else None
 
 
+def _are_labels(counts: NDArray[np.int64]) -> bool:
+    return bool(np.count_nonzero(counts) <= MOST_BYTE_LABELS and counts[0] > 0.5 * counts.sum())
+
+
+def _are_negative_labels(counts: NDArray[np.int64]) -> bool:
+    """Whether labels would be negative if signed, as none is; a -1 beside others marks what is ignored."""
+    ignored_alone = counts[255] > 0 and not counts[1:128].any()
+    return _are_labels(counts) and bool(counts[128:255].any() or ignored_alone)
+
+
 def _look_unsigned(counts: NDArray[np.int64]) -> bool:
     """Whether bytes are labels (never negative), or grey values that run on from 127 to 128."""
-    if np.count_nonzero(counts) <= MOST_BYTE_LABELS and counts[0] > 0.5 * counts.sum():
+    if _are_labels(counts):
         return True
     return bool(counts[120:136].sum() >= counts[:8].sum() + counts[248:].sum())
 

@@ -117,8 +117,8 @@ def _geometry(path: Path, level: _Level, places: tuple[int, int, int], units: li
     xyz = places[::-1]
     unit = [nm_per_unit(units[place]) for place in xyz]
     if scale is None:
-        what = "its metadata" if level.image else "a plain Zarr array, whose metadata"
-        return Geometry(notes=level.notes, why=f"because {what} give no scale")
+        why = "its metadata give no scale" if level.image else "it is a plain Zarr array without a scale"
+        return Geometry(notes=level.notes, why=f"because {why}")
     if not all(unit):
         why = why_no_unit(next(units[p] for p, nm in zip(xyz, unit, strict=True) if not nm), "its axes")
         told = " × ".join(f"{scale[place]:.6g}" for place in xyz)

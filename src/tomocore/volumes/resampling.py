@@ -69,10 +69,8 @@ def _resampled_grey(data: NDArray[Any], places: list[NDArray[np.float64]], size_
     if finite is not None and not finite.all():
         return _resampled_with_holes(data, finite, places, size_nm)
     smooth = _spline(data.astype(np.float32), places)
-    if data.dtype.kind in "iu":
-        limits = np.iinfo(data.dtype)
-        return np.rint(np.clip(smooth, limits.min, limits.max)).astype(data.dtype)
-    return smooth.astype(data.dtype)
+    np.clip(smooth, data.min(), data.max(), out=smooth)  # a confidence stays within 0 and 1
+    return (np.rint(smooth) if data.dtype.kind in "iu" else smooth).astype(data.dtype)
 
 
 def _resampled_with_holes(

@@ -87,7 +87,7 @@ def _geometry(file: tifffile.TiffFile, notes: list[str]) -> Geometry:
     if file.ome_metadata:
         return _ome_geometry(file.ome_metadata, notes)
     if file.imagej_metadata is None:
-        display = ", its resolution is meant for printing" if _per_unit(file)[0] else ""
+        display = ", its resolution is meant for printing" if _is_for_printing(file) else ""
         return Geometry(notes=tuple(notes), why=f"because it has neither OME nor ImageJ metadata{display}")
     return _imagej_geometry(file, file.imagej_metadata, notes)
 
@@ -99,6 +99,12 @@ def _imagej_geometry(file: tifffile.TiffFile, meta: dict[str, Any], notes: list[
         return Geometry(notes=tuple(notes), why=why_no_unit(unit, "its ImageJ metadata"))
     x, y = (nm / per_unit if per_unit else 0.0 for per_unit in _per_unit(file))
     return _with_depth((x, y, nm * abs(float(meta.get("spacing") or 0.0))), Geometry(notes=tuple(notes)))
+
+
+def _is_for_printing(file: tifffile.TiffFile) -> bool:
+    """Whether pixels are counted per inch or cm."""
+    unit = file.pages[0].tags.get("ResolutionUnit")  # type: ignore[union-attr]
+    return unit is not None and int(unit.value) in (2, 3) and _per_unit(file)[0] > 1
 
 
 def _per_unit(file: tifffile.TiffFile) -> tuple[float, float]:

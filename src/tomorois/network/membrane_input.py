@@ -70,7 +70,7 @@ def _channels_in(
     margin = int(np.ceil(settings.reach_nm / membranes.voxel_size_nm))
     wide = tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
     inner = tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(box, wide, strict=True))
-    values = _map_of(np.asarray(membranes.data[wide]), name)
+    values = _map_of(np.ascontiguousarray(membranes.data[wide]), name)
     away = edt.edt(values < settings.threshold, anisotropy=(membranes.voxel_size_nm,) * 3)[inner]
     return values[inner], np.minimum(away * np.float32(FARTHEST / settings.reach_nm), np.float32(FARTHEST))
 

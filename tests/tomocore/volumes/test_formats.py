@@ -135,6 +135,13 @@ def test_a_voxel_size_given_must_be_positive(tmp_path, bad):
         read_volume(path, voxel_size_nm=bad)
 
 
+@pytest.mark.parametrize("name", ["a.tif.gz", "a.am.bz2", "a.h5.gz"])
+def test_other_packed_files_are_to_be_unpacked(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(b"hello"))
+    with pytest.raises(InputError, match=f"{name}: .*unpack it first"):
+        read_volume(tmp_path / name)
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_volume(tmp_path / "a.mrc")

@@ -67,9 +67,7 @@ def test_eman2_tells_angstrom(tmp_path):
 
 
 def test_without_a_size_the_reason_is_said(tmp_path):
-    with pytest.raises(
-        InputError, match=r"HDF5 files have no place for it but element_size_um.*--voxel-size"
-    ):
+    with pytest.raises(InputError, match=r"it has no attribute element_size_um.*--voxel-size"):
         read_volume(write_h5(tmp_path / "a.h5"))
 
 

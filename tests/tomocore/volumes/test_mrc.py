@@ -67,6 +67,24 @@ def test_grey_bytes_without_statistics_are_told_by_their_histogram(tmp_path, sta
         np.testing.assert_array_equal(read_volume(path).data, values)
 
 
+@pytest.mark.parametrize("values", [(200, 1), (255, 255), (200, 255)])
+def test_labels_are_never_negative_whatever_the_header_computed(tmp_path, caplog, values):
+    """mrcfile takes unsigned bytes viewed as signed for what they are called, and writes minima below 0."""
+    data = LABELS.copy()
+    data[1, 2, 3], data[2, 2, 2] = values
+    with caplog.at_level(logging.WARNING):
+        np.testing.assert_array_equal(
+            read_volume(write_mrc(tmp_path / "a.mrc", data.view(np.int8))).data, data
+        )
+    assert "its labels would be negative" in caplog.text
+
+
+def test_a_minus_one_beside_labels_marks_what_is_ignored(tmp_path):
+    data = LABELS.astype(np.int8)
+    data[1, 2, 3] = -1
+    np.testing.assert_array_equal(read_volume(write_mrc(tmp_path / "a.mrc", data)).data, data)
+
+
 def test_signed_bytes_stay_signed_and_small_ones_need_no_word(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         signed = read_volume(write_mrc(tmp_path / "a.mrc", np.array([[[-56, 0, 5]]], np.int8)))

@@ -171,7 +171,7 @@ def test_a_level_named_outright_has_the_size_that_its_image_tells(tmp_path):
 
 def test_a_plain_array_has_no_voxel_size(tmp_path):
     zarr.create_array(str(tmp_path / "a.zarr"), data=DATA)
-    with pytest.raises(InputError, match="a plain Zarr array, whose metadata give no scale"):
+    with pytest.raises(InputError, match="it is a plain Zarr array without a scale"):
         read_volume(tmp_path / "a.zarr")
     np.testing.assert_array_equal(read_volume(tmp_path / "a.zarr", voxel_size_nm=2.0).data, DATA)
 

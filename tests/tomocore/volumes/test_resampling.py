@@ -97,6 +97,12 @@ def test_grey_values_keep_their_place(kind):
     np.testing.assert_allclose(volume.data[2:-2], expected[2:-2], atol=8)
 
 
+def test_a_confidence_stays_within_its_range():
+    data = (np.random.default_rng(0).random((12, 14, 16)) > 0.5) * np.float32(0.999) + np.float32(0.0005)
+    new = resampled(data + 0.0001 * np.arange(16, dtype=np.float32) / 16, (1, 1, 2), 1.0).data
+    assert 0 <= new.min() < new.max() <= 1
+
+
 def test_holes_of_grey_values_do_not_spread():
     data = np.random.default_rng(0).normal(100, 10, (12, 20, 20)).astype(np.float32)
     data[:3] = np.nan
