@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import shapes
 
+from surfora.geometry.nearest import closest_points_on_triangles, surface_distance
 from surfora.geometry.surface import SurfaceMesh, to_polydata, vertex_normals
-from surfora.measures.distance import closest_points_on_triangles, surface_distance
 
 try:
     import igl

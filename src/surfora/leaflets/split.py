@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from surfora.geometry.cut import cut_mesh
-from surfora.geometry.open3d_bridge import import_open3d
+from surfora.geometry.nearest import nearest_places, surface_distance
 from surfora.geometry.surface import (
     Floats,
     Ints,
@@ -23,7 +23,6 @@ from surfora.geometry.surface import (
     vertex_normals,
 )
 from surfora.leaflets.proxy import MEMBRANE, membrane_numbers
-from surfora.measures.distance import surface_distance
 from tomocore.contract import InputError
 from tomocore.settings import Settings
 
@@ -158,7 +157,7 @@ def _turned(mesh: SurfaceMesh) -> SurfaceMesh:
 
 def heights_over(points: Floats, separator: SurfaceMesh) -> tuple[Floats, Floats]:
     """Height (n,) in nm over the nearest place of a mesh, and the mesh's unit normal (n, 3) there."""
-    corners, weights = _nearest_places(points, separator)
+    corners, weights = nearest_places(points, separator)
     normals = separator.normals
     if normals is None:
         normals = vertex_normals(separator.vertices, separator.faces)
@@ -183,20 +182,8 @@ def _membranes(medial: SurfaceMesh, proxy: SurfaceMesh | None) -> dict[int, Surf
 
 
 def _nearest_membrane(points: Floats, medial: SurfaceMesh) -> Ints:
-    corners, _ = _nearest_places(points, medial)
+    corners, _ = nearest_places(points, medial)
     return membrane_numbers(medial)[corners[:, 0]]
-
-
-def _nearest_places(points: Floats, mesh: SurfaceMesh) -> tuple[Ints, Floats]:
-    """Corners (n, 3) of the nearest triangle and the weights (n, 3) of its corners at the nearest place."""
-    centre = mesh.vertices.mean(axis=0)
-    scene = import_open3d().t.geometry.RaycastingScene()
-    scene.add_triangles((mesh.vertices - centre).astype(np.float32), mesh.faces.astype(np.uint32))
-    found = scene.compute_closest_points((points - centre).astype(np.float32))
-    second_and_third = found["primitive_uvs"].numpy().astype(np.float64)
-    first = 1 - second_and_third.sum(axis=1, keepdims=True)
-    corners = mesh.faces[found["primitive_ids"].numpy().astype(np.int64)]
-    return corners, np.hstack([first, second_and_third])
 
 
 def _tidied(mesh: SurfaceMesh, heights: Floats, settings: LeafletSettings) -> Floats:

@@ -10,9 +10,9 @@ from typing import Any
 
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh, write_surface
+from surfora.geometry.nearest import surface_distance
 from surfora.geometry.surface import SurfaceMesh
-from surfora.measures.distance import DistanceSettings, distance_summary, surface_distance
-from surfora.reporting.tables import distance_evidence_columns
+from surfora.measures.distance import DistanceSettings, distance_evidence_columns, distance_summary
 from tomocore.contract import InputError
 from tomocore.provenance import RunRecord
 
@@ -72,7 +72,7 @@ def measured_distances(
 ) -> tuple[MeasuredSurface, dict[str, Any]]:
     """The source with its distance to the target as an array (also in its file), and the pair's row."""
     with record.stage("distance", f"{source.name} {source.facts.kind} to {target.name}"):
-        distances = surface_distance(source.mesh, target.mesh, settings)
+        distances = surface_distance(source.mesh, target.mesh)
     mesh = source.mesh.with_data(**{f"distance_to_{target.name}_nm": distances.distance_nm})
     write_surface(source.path, mesh, source.facts)
     names = {

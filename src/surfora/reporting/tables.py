@@ -167,20 +167,6 @@ def _evidence_columns(mesh: SurfaceMesh) -> dict[str, float]:
     return columns
 
 
-def distance_evidence_columns(
-    mesh: SurfaceMesh, distance_nm: NDArray[np.float64], contact_distance_nm: float
-) -> dict[str, float]:
-    """The distances of a surface over the part of it that was measured; nothing where that is not known."""
-    if "evidence" not in mesh.data:
-        return {}
-    areas = areas_with_evidence_nm2(mesh)
-    return {
-        "mean_with_evidence_nm": weighted_mean(distance_nm, areas),
-        "median_with_evidence_nm": _median(distance_nm, areas),
-        "contact_area_with_evidence_nm2": float(areas[distance_nm <= contact_distance_nm].sum()),
-    }
-
-
 def _median(values: NDArray[Any], weights: NDArray[np.float64]) -> float:
     return float(weighted_quantiles(values, weights, [0.5])[0])
 

@@ -215,7 +215,7 @@ def test_degenerate_neighbourhoods_give_nan_and_no_confidence():
             faces += [[a, a + 3, a + 1], [a + 1, a + 3, a + 4]]
     lone = np.array([[40.0, 0, 0], [41, 0, 0], [40, 1, 0]])
     mesh = SurfaceMesh(np.concatenate([strip, lone]), np.array([*faces, [36, 37, 38]]))
-    with pytest.raises(NoValues, match="none of 39 vertices has neighbours enough for a fit within 1.2 nm"):
+    with pytest.raises(NoValues, match=r"none of 39 vertices has neighbours enough for a fit within 1\.2 nm"):
         mesh_curvature(mesh, CurvatureSettings(radii_nm=(1.2,)))
     ball, triangles = shapes.sphere(3.0).mesh(0.35)
     both = SurfaceMesh(np.concatenate([mesh.vertices, ball]), np.concatenate([mesh.faces, triangles + 39]))

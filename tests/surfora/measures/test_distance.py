@@ -7,15 +7,9 @@ import pytest
 import pyvista as pv
 import shapes
 
+from surfora.geometry.nearest import closest_points_on_triangles, surface_distance
 from surfora.geometry.surface import SurfaceMesh
-from surfora.measures.distance import (
-    DistanceSettings,
-    closest_points_on_triangles,
-    distance_summary,
-    surface_distance,
-    target_names,
-    with_distances,
-)
+from surfora.measures.distance import DistanceSettings, distance_summary, target_names, with_distances
 from tomocore.contract import InputError
 
 
