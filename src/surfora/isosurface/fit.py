@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit, prange
 from scipy.sparse import csr_array
 
+from surfora.geometry.frames import factorise, substitute, tangent_frame
 from surfora.geometry.surface import Floats, Ints
-from surfora.orientation.jet_normals import solve_symmetric
 
 CHUNKS = 64
 
@@ -95,17 +95,20 @@ def _fit_range(
 ) -> None:
     seen = np.full(len(vertices), -1, np.int64)
     patch = np.empty(len(vertices), np.int64)
-    system = np.empty((6, 7))
+    system, right = np.empty((7, 6)), np.empty(6)
     for i in range(begin, end):
         size = gather_patch(vertices, normals, start, neighbour, radius, least_cosine, i, seen, patch)
-        fit_height(vertices, normals[i], patch[:size], radius, system)
-        if size >= 6 and solve_symmetric(system):
-            u, v = tangents(normals[i])
-            height[i] = system[0, 6] * radius
-            tilt = normals[i] - system[1, 6] * u - system[2, 6] * v
-            tilted[i] = tilt / math.sqrt((tilt * tilt).sum())
-            half_sum = (system[3, 6] + system[5, 6]) / radius
-            half_gap = math.sqrt((system[3, 6] - system[5, 6]) ** 2 + system[4, 6] ** 2) / radius
+        fit_height(vertices, normals[i], patch[:size], radius, system, right)
+        if size >= 6 and factorise(system, 6):
+            substitute(system, right, 6)
+            u0, u1, u2, v0, v1, v2 = tangent_frame(normals[i, 0], normals[i, 1], normals[i, 2])
+            height[i] = right[0] * radius
+            tilted[i, 0] = normals[i, 0] - right[1] * u0 - right[2] * v0
+            tilted[i, 1] = normals[i, 1] - right[1] * u1 - right[2] * v1
+            tilted[i, 2] = normals[i, 2] - right[1] * u2 - right[2] * v2
+            tilted[i] /= math.sqrt((tilted[i] * tilted[i]).sum())
+            half_sum = (right[3] + right[5]) / radius
+            half_gap = math.sqrt((right[3] - right[5]) ** 2 + right[4] ** 2) / radius
             bend[i] = abs(half_sum) + half_gap
 
 
@@ -143,15 +146,16 @@ def gather_patch(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def fit_height(vertices: Floats, normal: Floats, patch: Ints, radius: float, system: Floats) -> None:
+def fit_height(
+    vertices: Floats, normal: Floats, patch: Ints, radius: float, system: Floats, right: Floats
+) -> None:
     """Normal equations of height = c₀ + c₁x + c₂y + c₃x² + c₄xy + c₅y², all in radii, about patch[0].
 
-    Fills the upper triangle from the 15 moments up to the fourth order and the 6 with the height.
+    Fills the lower triangle of ``system`` from the 15 moments up to the fourth order, and ``right`` from the
+    6 with the height.
     """
-    u, v = tangents(normal)
     n0, n1, n2 = normal
-    u0, u1, u2 = u
-    v0, v1, v2 = v
+    u0, u1, u2, v0, v1, v2 = tangent_frame(n0, n1, n2)
     c0, c1, c2 = vertices[patch[0]]
     m00 = m10 = m01 = m20 = m11 = m02 = m30 = m21 = m12 = m03 = m40 = m31 = m22 = m13 = m04 = 0.0
     h00 = h10 = h01 = h20 = h11 = h02 = 0.0
@@ -172,19 +176,14 @@ def fit_height(vertices: Floats, normal: Floats, patch: Ints, radius: float, sys
         m13, m04 = m13 + wyy * xy, m04 + wyy * yy
         h00, h10, h01 = h00 + h, h10 + h * x, h01 + h * y
         h20, h11, h02 = h20 + h * xx, h11 + h * xy, h02 + h * yy
-    system[0] = (m00, m10, m01, m20, m11, m02, h00)
-    system[1] = (0.0, m20, m11, m30, m21, m12, h10)
-    system[2] = (0.0, 0.0, m02, m21, m12, m03, h01)
-    system[3] = (0.0, 0.0, 0.0, m40, m31, m22, h20)
-    system[4] = (0.0, 0.0, 0.0, 0.0, m22, m13, h11)
-    system[5] = (0.0, 0.0, 0.0, 0.0, 0.0, m04, h02)
-
-
-@njit(cache=True, nogil=True)
-def tangents(normal: Floats) -> tuple[Floats, Floats]:
-    """Two unit vectors square to a unit normal and to each other."""
-    least = np.zeros(3)
-    least[np.argmin(np.abs(normal))] = 1.0
-    u = np.cross(normal, least)
-    u /= math.sqrt((u * u).sum())
-    return u, np.cross(normal, u)
+    lower = (
+        (m00, 0.0, 0.0, 0.0, 0.0, 0.0),
+        (m10, m20, 0.0, 0.0, 0.0, 0.0),
+        (m01, m11, m02, 0.0, 0.0, 0.0),
+        (m20, m30, m21, m40, 0.0, 0.0),
+        (m11, m21, m12, m31, m22, 0.0),
+        (m02, m12, m03, m22, m13, m04),
+    )
+    for row in range(6):
+        system[row] = lower[row]
+    right[:] = (h00, h10, h01, h20, h11, h02)

@@ -22,6 +22,7 @@ import potpourri3d
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from surfora.geometry.frames import tangent_frame
 from surfora.geometry.surface import Floats, Ints, boundary_edges, vertex_normals
 from tomocore.contract import InputError
 
@@ -258,16 +259,6 @@ def march(  # noqa: C901
                     queued += 1
                 _rise(heap, key, place, at, far, distance[far])
     return count
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def tangent_frame(n0: float, n1: float, n2: float) -> tuple[float, float, float, float, float, float]:
-    """Two unit vectors e, f with e × f = n, smooth but at one pole (Duff et al. 2017, "Building an
-    orthonormal basis")."""
-    sign = 1.0 if n2 >= 0.0 else -1.0
-    a = -1.0 / (sign + n2)
-    b = n0 * n1 * a
-    return 1.0 + sign * n0 * n0 * a, sign * b, -sign * n0, b, sign + n1 * n1 * a, -n1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -21,8 +21,9 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from surfora.geometry.frames import factorise, substitute, tangent_frame
 from surfora.geometry.surface import Floats
-from surfora.measures.geodesics import Fans, ball, new_front, tangent_frame
+from surfora.measures.geodesics import Fans, ball, new_front
 
 MEAN, DIFFERENCE, TWIST, MEAN_VARIANCE, DIFFERENCE_VARIANCE, HEIGHT, K1_X, K1_Y, K1_Z, COUNT, OFFSET = range(
     11
@@ -89,9 +90,8 @@ def _jet_table(
         tile = np.empty((moments, TILE))
         sums = np.empty((len(radii), moments + 3 * terms))
         ends = np.empty(len(radii) + 1, np.int64)
-        system = np.empty((terms, terms))
+        system = np.empty((terms + 1, terms))
         columns = np.empty((6, terms))
-        scaled = np.empty(terms)
         for at in range(task * len(sources) // tasks, (task + 1) * len(sources) // tasks):
             source = sources[at]
             if arc:
@@ -108,9 +108,7 @@ def _jet_table(
                 for kind in range(len(orders)):
                     if ends[ring + 1] >= wanted[kind]:
                         row = table[at, ring, kind]
-                        _solve_jet(
-                            sums[ring], top, orders[kind], radii[ring] / radii[-1], system, columns, scaled
-                        )
+                        _solve_jet(sums[ring], top, orders[kind], radii[ring] / radii[-1], system, columns)
                         _read_jet(columns, normals[source], radii[ring], row)
                         row[COUNT] = ends[ring + 1]
                         row[OFFSET] = (
@@ -278,7 +276,7 @@ def _add_moments(inside: Any, first: int, last: int, order: int, tile: Any, sums
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _solve_jet(sums: Any, top: int, order: int, scale: float, system: Any, columns: Any, scaled: Any) -> None:
+def _solve_jet(sums: Any, top: int, order: int, scale: float, system: Any, columns: Any) -> None:
     """Solve the normal equations of one radius, in units of it (``scale`` of the largest).
 
     Rows 0–2 of ``columns`` become the coefficients of x, y, z, rows 3–5 the columns of the inverse that
@@ -303,46 +301,11 @@ def _solve_jet(sums: Any, top: int, order: int, scale: float, system: Any, colum
                 columns[3 + axis, row] = 1.0 if row == 3 + axis else 0.0
             row += 1
         unit *= inverse
-    if not _solve_in_place(system, columns, scaled, terms):
+    if not factorise(system, terms):
         columns[:] = np.nan
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _solve_in_place(system: Any, columns: Any, scaled: Any, size: int) -> bool:
-    """Solve a symmetric system for six right sides by L D Lᵀ; False where a pivot vanishes against its
-    diagonal. ``scaled`` (size,) is scratch."""
-    for j in range(size):
-        row = system[j]
-        pivot = row[j]
-        for k in range(j):
-            scaled[k] = row[k] * system[k, k]
-            pivot -= row[k] * scaled[k]
-        if not pivot > 1e-9 * row[j]:
-            return False
-        row[j] = pivot
-        inverse = 1.0 / pivot
-        for i in range(j + 1, size):
-            other = system[i]
-            value = other[j]
-            for k in range(j):
-                value -= other[k] * scaled[k]
-            other[j] = value * inverse
+        return
     for side in range(6):
-        solution = columns[side]
-        for i in range(size):
-            row = system[i]
-            value = solution[i]
-            for k in range(i):
-                value -= row[k] * solution[k]
-            solution[i] = value
-        for i in range(size):
-            solution[i] /= system[i, i]
-        for i in range(size - 1, 0, -1):
-            row = system[i]
-            value = solution[i]
-            for k in range(i):
-                solution[k] -= row[k] * value
-    return True
+        substitute(system, columns[side], terms)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from surfora.geometry.frames import tangents
 from surfora.geometry.occupancy import occupancy
 from surfora.geometry.sampling import poisson_disc
 from surfora.geometry.surface import PointCloud
@@ -29,7 +30,6 @@ from surfora.medial.projection import (
     principal_bending,
     project_points,
     sheet_normals,
-    tangents,
 )
 from surfora.medial.rims import without_end_walls
 from tomocore.contract import InputError, Progress, no_progress

@@ -20,6 +20,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from surfora.geometry.frames import factorise, substitute, tangent_frame
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -111,15 +113,11 @@ def _in_blocks(place: Floats, out: NDArray[np.uint8], shape: tuple[int, ...]) ->
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def tangent_frame(normal, frame):
-    """Fill frame (3, 3) with two tangents and the normal; continuous but for one direction (Duff 2017)."""
-    nx, ny, nz = normal
-    sign = 1.0 if nz >= 0 else -1.0
-    a = -1.0 / (sign + nz)
-    b = nx * ny * a
-    frame[0, 0], frame[0, 1], frame[0, 2] = 1 + sign * nx * nx * a, sign * b, -sign * nx
-    frame[1, 0], frame[1, 1], frame[1, 2] = b, sign + ny * ny * a, -ny
-    frame[2, 0], frame[2, 1], frame[2, 2] = nx, ny, nz
+def fill_frame(normal, frame):
+    """Fill frame (3, 3) with two tangents and the normal."""
+    along_and_across = tangent_frame(normal[0], normal[1], normal[2])
+    for k in range(3):
+        frame[0, k], frame[1, k], frame[2, k] = along_and_across[k], along_and_across[3 + k], normal[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -297,47 +295,15 @@ def normal_equations(sums, prior, matrix, right):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def factorise(matrix):
-    """Cholesky factor in the lower half, in place; False where the matrix is not positive definite."""
-    n = matrix.shape[0]
-    for j in range(n):
-        for i in range(j, n):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= matrix[i, k] * matrix[j, k]
-            if i > j:
-                matrix[i, j] = total / matrix[j, j]
-            elif total > 1e-10:
-                matrix[j, j] = np.sqrt(total)
-            else:
-                return False
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def substitute(factor, right):
-    """Solve with the Cholesky factor, in place."""
-    n = factor.shape[0]
-    for i in range(n):
-        for k in range(i):
-            right[i] -= factor[i, k] * right[k]
-        right[i] /= factor[i, i]
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            right[i] -= factor[k, i] * right[k]
-        right[i] /= factor[i, i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def refit(sums, radius, hold, model, matrix, right):
     """Replace the model by the solution for these sums; its standard error at the point, or -1.
 
     hold: weight of the thickness as it is, beside the crossings; above 0 the noise stays too.
     """
     normal_equations(sums, max(hold, 0.01), matrix, right)
-    if sums[0] <= 0 or not factorise(matrix):
+    if sums[0] <= 0 or not factorise(matrix, 7):
         return -1.0
-    substitute(matrix, right)
+    substitute(matrix, right, 7)
     model[0], model[1], model[2] = (2 * right[3] / radius**2, right[4] / radius**2, 2 * right[5] / radius**2)
     model[3], model[4], model[5] = right[1] / radius, right[2] / radius, right[0]
     model[6] = max(0.4, model[6] + right[6])
@@ -345,7 +311,7 @@ def refit(sums, radius, hold, model, matrix, right):
         model[7] = min(0.6, max(0.05, np.sqrt(max(0.0, (sums[28] - sums[29]) / sums[0]))))
     for k in range(len(right)):
         right[k] = 1.0 if k == 0 else 0.0
-    substitute(matrix, right)
+    substitute(matrix, right, 7)
     return np.sqrt(max(right[0], 0.0) / sums[0])
 
 
@@ -353,7 +319,7 @@ def refit(sums, radius, hold, model, matrix, right):
 def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix, right, model):
     """Gather about point i, refit ``steps`` times, and move the point along the fitted normal."""
     point, radius = patches.points[i], patches.radius[i]
-    tangent_frame(patches.normals[i], frame)
+    fill_frame(patches.normals[i], frame)
     a, b, c = bending_in(frame, patches.bending[i])
     _fill(model, 0, (a, b, c, 0.0, 0.0, 0.0))
     model[6], model[7] = patches.half_thickness[i], patches.noise[i]
@@ -398,7 +364,7 @@ def fit_patches(lattice, patches, chosen, steps, mode, hold):
         widest = max(widest, patches.radius[i])
     local = np.empty((6, int(20 * (widest + 2) ** 2) + 400))
     frame, sums, model = np.empty((3, 3)), np.empty(33), np.empty(8)
-    matrix, right = np.empty((7, 7)), np.empty(7)
+    matrix, right = np.empty((8, 7)), np.empty(7)
     for i in chosen:
         fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix, right, model)
 
@@ -472,11 +438,3 @@ def on_patches(patches: Patches, offsets: Floats) -> tuple[Floats, Floats]:
     normals = patches.normals - slopes
     points = patches.points + offsets + heights * patches.normals
     return points, normals / np.linalg.norm(normals, axis=1, keepdims=True)
-
-
-def tangents(normals: Floats) -> tuple[Floats, Floats]:
-    """Two unit tangents (n, 3) at right angles to each normal and to each other."""
-    least = np.argmin(np.abs(normals), axis=1)
-    along = np.cross(normals, np.eye(3)[least])
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    return along, np.cross(normals, along)

@@ -15,6 +15,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from surfora.geometry.frames import tangents
 from surfora.geometry.occupancy import occupancy
 from surfora.medial.projection import (
     BLOCK,
@@ -23,7 +24,6 @@ from surfora.medial.projection import (
     chosen_patches,
     on_patches,
     project_points,
-    tangents,
 )
 
 Floats = NDArray[np.float64]

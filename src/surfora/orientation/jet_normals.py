@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, prange
 from scipy.spatial import cKDTree
 
+from surfora.geometry.frames import factorise, substitute, tangent_frame
 from surfora.geometry.repair import equal_points
 from surfora.geometry.surface import Floats, Ints
 from tomocore.contract import InputError
@@ -118,9 +119,9 @@ def _jets(points: Floats, neighbours: Ints, reach: float, guesses: Floats) -> Fl
     normals = guesses.copy()
     for i in prange(len(points)):
         offsets = points[neighbours[i]] - points[i]
-        system = np.empty((6, 7))
+        system, right = np.empty((7, 6)), np.empty(6)
         for _ in range(2):
-            _tilt_by_jet(offsets, reach, system, normals[i])
+            _tilt_by_jet(offsets, reach, system, right, normals[i])
     return normals
 
 
@@ -163,62 +164,27 @@ def _support(offsets: Floats, normal: Floats, reach: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _tilt_by_jet(offsets: Floats, reach: float, system: Floats, normal: Floats) -> None:
+def _tilt_by_jet(offsets: Floats, reach: float, system: Floats, right: Floats, normal: Floats) -> None:
     """Fit the jet in the normal's frame and tilt the normal by its slope, in place."""
-    u, v = _tangents(normal)
+    frame = tangent_frame(normal[0], normal[1], normal[2])
     scale = math.sqrt((offsets[-1] ** 2).sum())  # the farthest: keeps the six unknowns of one size
-    system[:] = 0.0
+    system[:], right[:] = 0.0, 0.0
     system[2, 2] = 1.0  # the point itself, at (0, 0, 0)
     for n in range(len(offsets)):
         x = y = height = 0.0
         for axis in range(3):
-            x += u[axis] * offsets[n, axis] / scale
-            y += v[axis] * offsets[n, axis] / scale
+            x += frame[axis] * offsets[n, axis] / scale
+            y += frame[3 + axis] * offsets[n, axis] / scale
             height += normal[axis] * offsets[n, axis]
-        row = (x, y, 1.0, 0.5 * x * x, x * y, 0.5 * y * y, height / scale)
+        row = (x, y, 1.0, 0.5 * x * x, x * y, 0.5 * y * y)
         squared = (height / reach) ** 2
         weight = 1.0 / (1.0 + squared * squared)
         for a in range(6):
-            for b in range(a, 7):
+            right[a] += weight * row[a] * height / scale
+            for b in range(a + 1):
                 system[a, b] += weight * row[a] * row[b]
-    if solve_symmetric(system):
-        normal -= system[0, 6] * u + system[1, 6] * v
+    if factorise(system, 6):
+        substitute(system, right, 6)
+        for axis in range(3):
+            normal[axis] -= right[0] * frame[axis] + right[1] * frame[3 + axis]
         normal /= math.sqrt((normal * normal).sum())
-
-
-@njit(cache=True, nogil=True)
-def _tangents(normal: Floats) -> tuple[Floats, Floats]:
-    least = np.zeros(3)
-    least[np.argmin(np.abs(normal))] = 1.0
-    u, v = np.empty(3), np.empty(3)
-    _cross_unit(normal, least, u)
-    _cross_unit(normal, u, v)
-    return u, v
-
-
-@njit(cache=True, nogil=True)
-def solve_symmetric(system: Floats) -> bool:
-    """Solve A x = b in place for [A | b] with A's upper triangle given; x in the last column.
-
-    False where A is not safely positive definite (the column is then of no use).
-    """
-    n = system.shape[0]
-    for k in range(n):
-        pivot = system[k, k]
-        for j in range(k):
-            pivot -= system[j, k] ** 2
-        if not pivot > 1e-10 * system[k, k]:
-            return False
-        root = math.sqrt(pivot)
-        system[k, k] = root
-        for m in range(k + 1, n + 1):
-            rest = system[k, m]
-            for j in range(k):
-                rest -= system[j, k] * system[j, m]
-            system[k, m] = rest / root
-    for k in range(n - 1, -1, -1):
-        rest = system[k, n]
-        for m in range(k + 1, n):
-            rest -= system[k, m] * system[m, n]
-        system[k, n] = rest / system[k, k]
-    return True

@@ -220,10 +220,10 @@ def test_fit_and_patch_equal_their_slow_twins():
     near = np.linalg.norm(vertices - vertices[5], axis=1) < 3.0
     assert set(patch[:size]) == set(np.flatnonzero(near & (normals @ normals[5] >= 0.2)))
 
-    system = np.empty((6, 7))
-    fit_height(vertices, normals[5], patch[:size], 3.0, system)
-    upper = np.triu(system[:, :6])
-    found = np.linalg.solve(upper + np.triu(upper, 1).T, system[:, 6])
+    system, right = np.empty((7, 6)), np.empty(6)
+    fit_height(vertices, normals[5], patch[:size], 3.0, system, right)
+    lower = np.tril(system[:6])
+    found = np.linalg.solve(lower + np.tril(lower, -1).T, right)
     step = (vertices[patch[:size]] - vertices[5]) / 3.0
     u, v = np.linalg.svd(normals[5][None])[2][1:]
     x, y = step @ u, step @ v
