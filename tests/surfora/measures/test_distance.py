@@ -83,7 +83,7 @@ def test_contact_area_of_a_sphere_over_a_plane():
     poly = pv.Plane(center=(50, 60, 70), direction=(0, 0, 1), i_size=300, j_size=300).triangulate()
     plane = SurfaceMesh(np.asarray(poly.points, float), np.asarray(poly.regular_faces, np.int64))
     settings = DistanceSettings(contact_distance_nm=limit)
-    summary = distance_summary(sphere, surface_distance(sphere, plane, settings), settings)
+    summary = distance_summary(sphere, surface_distance(sphere, plane), settings)
     assert summary["contact_area_nm2"] == pytest.approx(2 * np.pi * radius * (limit - gap), rel=0.03)
     assert summary["contact_mean_nm"] == pytest.approx((gap + limit) / 2, abs=0.3)  # uniform in height
     assert summary["min_nm"] == pytest.approx(gap, abs=0.05)
