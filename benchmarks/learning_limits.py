@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 from tomocore.roiset import union_mask
 from tomocore.volumes.volume import Volume
 from tomorois.network.binning import bin_volume, unbin_to_shape
-from tomorois.phantoms.imaging import wedge_angle_deg
+from tomorois.phantoms.imaging import tilt_from_x_deg
 from tomorois.phantoms.phantom import IGNORE, Phantom, PhantomSettings, make_phantom
 from tomorois.phantoms.shapes import Grid, outward
 from tomorois.phantoms.truth import contact_truth
@@ -119,7 +119,7 @@ def _about(voxels: NDArray[np.int64], phantom: Phantom) -> tuple[Bools, Floats, 
         if here.any():
             normals[here] = outward(membrane, points[here])
     two = np.sort(np.where(distances >= -3 * _half_membrane(), distances, np.inf), axis=0)[:2]
-    unseen = wedge_angle_deg(normals) > 60.0 if len(points) else np.zeros(0, dtype=bool)
+    unseen = tilt_from_x_deg(normals) > 60.0 if len(points) else np.zeros(0, dtype=bool)
     return unseen, two.sum(axis=0), two[0]
 
 

@@ -25,7 +25,7 @@ from tomorois.network.intensity import prepare_tomogram
 from tomorois.network.membrane_input import CHANNELS, input_channels, membrane_channels
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet
-from tomorois.phantoms.imaging import ImagingSettings, wedge_angle_deg
+from tomorois.phantoms.imaging import ImagingSettings, tilt_from_x_deg
 from tomorois.phantoms.phantom import IGNORE, PhantomSettings, write_phantoms
 from tomorois.prediction.predict import predict_confidence
 from tomorois.prediction.settings import PredictSettings
@@ -204,7 +204,7 @@ def seen_by_tilts(mask: NDArray[np.float32], sigma: float = 2.5, most_deg: float
         tensor[:, a, b] = tensor[:, b, a] = product[tuple(places.T)]
     normals = np.linalg.eigh(tensor)[1][:, ::-1, -1]  # z, y, x to x, y, z
     seen = np.zeros(mask.shape, dtype=bool)
-    seen[tuple(places.T)] = wedge_angle_deg(normals) <= most_deg
+    seen[tuple(places.T)] = tilt_from_x_deg(normals) <= most_deg
     return seen
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tomocore.machine import use_threads
 from tomocore.roiset import union_mask
-from tomocore.terminal.options import use_threads
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate

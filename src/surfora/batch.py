@@ -24,10 +24,11 @@ from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import surface_row, write_table
 from tomocore.contract import Batch, InputError, about, one_line
 from tomocore.files import remove_leftovers, writable_folder
+from tomocore.machine import use_threads
 from tomocore.page import shown
 from tomocore.provenance import RunRecord, recorded_run
 from tomocore.terminal.console import Terminal, out, progress_bar
-from tomocore.terminal.options import next_hint, use_threads
+from tomocore.terminal.options import next_hint
 
 log = logging.getLogger(__name__)
 

@@ -87,14 +87,3 @@ def writable_folder(folder: Path) -> Iterator[Path]:
     finally:
         if missing and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-
-
-def available_memory_bytes() -> int:
-    """Bytes of memory that can be had now, or a generous guess where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return 8 * 2**30

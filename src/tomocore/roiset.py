@@ -84,13 +84,6 @@ class RoiSet:
         for index in range(len(self)):
             yield self.box(index), self.mask(index)
 
-    def row_of(self, roi_id: int) -> int:
-        """The row of an id; KeyError where there is none."""
-        rows = np.flatnonzero(self.ids == roi_id)
-        if len(rows) == 0:
-            raise KeyError(f"no ROI {roi_id}; there are {self.ids.tolist()}")
-        return int(rows[0])
-
     def at(self, rows: ArrayLike) -> RoiSet:
         """The ROIs at some rows (indices or a mask), in that order, with their ids."""
         picked = np.asarray(rows)
@@ -187,15 +180,6 @@ def dilated_mask(rois: RoiSet, row: int, distance_nm: float) -> tuple[Box, Bools
     if distance_nm <= 0:
         return box, mask
     return box, edt.edt(~mask, anisotropy=(rois.voxel_size_nm,) * 3) <= distance_nm * (1 + 1e-6)
-
-
-def dilate_rois(rois: RoiSet, distance_nm: float) -> RoiSet:
-    """The ROIs grown by a distance, each for itself, so that they may come to overlap."""
-    grown = [dilated_mask(rois, row, distance_nm) for row in range(len(rois))]
-    columns = {name: rois.table[name].to_numpy() for name in rois.table if not _is_geometry(str(name))}
-    starts = [[axis.start for axis in box] for box, _ in grown]
-    masks = [mask for _, mask in grown]
-    return rois_from_masks(starts, masks, rois.shape, rois.voxel_size_nm, rois.origin_nm, columns)
 
 
 def write_rois(folder: Path, stem: str, rois: RoiSet, overwrite: bool = False) -> list[Path]:

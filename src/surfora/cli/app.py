@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from cyclopts import App, Parameter
 
 from tomocore.contract import InputError
+from tomocore.machine import cores
 from tomocore.names import product_files
 from tomocore.settings import Settings, load_section, load_settings, settings_template
 from tomocore.terminal.console import leave, out, progress_bar, status_of
@@ -19,7 +20,6 @@ from tomocore.terminal.options import (
     Overwrite,
     SettingsFile,
     VoxelSize,
-    cores,
     next_hint,
     write_unless_there,
 )

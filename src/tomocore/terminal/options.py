@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -39,22 +37,6 @@ Jobs = Annotated[
 ]
 Several = Parameter(consume_multiple=True, negative="")
 """Marks an option that several values may follow."""
-
-
-def cores(jobs: int | None) -> int:
-    """How many CPU cores to use: as asked, at least one, else all that this process may have."""
-    if jobs is not None:
-        return max(jobs, 1)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def use_threads(count: int) -> None:
-    """Let compiled kernels (and PyTorch, where it is loaded) use that many threads in this process."""
-    import numba
-
-    numba.set_num_threads(min(count, int(getattr(numba.config, "NUMBA_NUM_THREADS"))))  # noqa: B009
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(count)
 
 
 def write_unless_there(path: Path, overwrite: bool, write: Callable[[Path], object], hint: str = "") -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tomocore.contract import InputError
-from tomocore.files import available_memory_bytes, written_beside
+from tomocore.files import written_beside
+from tomocore.machine import available_memory_bytes
 from tomocore.names import AMIRA_ENDINGS, HDF5_ENDINGS, MRC_ENDINGS, PACKED_ENDINGS, READABLE, TIFF_ENDINGS
 from tomocore.volumes.amira import open_amira
 from tomocore.volumes.hdf5 import hdf5_file, open_hdf5

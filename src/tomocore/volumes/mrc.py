@@ -28,6 +28,7 @@ from tomocore.volumes.mrc_header import (
 )
 from tomocore.volumes.volume import Volume
 
+WRITTEN_BY = "TomoROIS-SurfORA"
 HEADER_BYTES = 1024
 CHUNK_BYTES = 2**24
 KINDS: dict[int, Any] = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
@@ -155,7 +156,11 @@ def _fill_mrc(file: Any, volume: Volume) -> None:
 
 
 def stamp_mrc_geometry(file: Any, voxel_size_nm: float, origin_nm: tuple[float, float, float]) -> None:
-    """Write voxel size and origin (nm) into the header of an open mrcfile, in Å."""
+    """Write voxel size and origin (nm) into the header of an open mrcfile, in Å, and who wrote it.
+
+    mrcfile's own label holds the time, which would make equal volumes unequal files.
+    """
+    file.header.label[0] = WRITTEN_BY
     file.voxel_size = voxel_size_nm * ANGSTROM_PER_NM
     for axis, at_nm in zip("xyz", origin_nm, strict=True):
         file.header.origin[axis] = at_nm * ANGSTROM_PER_NM

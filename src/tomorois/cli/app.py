@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from tomocore.contract import Batch
+from tomocore.machine import cores, use_threads
 from tomocore.names import READABLE, product_files, tomogram_files
 from tomocore.terminal.console import Terminal, leave, out, status_of
 from tomocore.terminal.options import (
@@ -16,9 +17,7 @@ from tomocore.terminal.options import (
     Overwrite,
     SettingsFile,
     VoxelSize,
-    cores,
     next_hint,
-    use_threads,
 )
 from tomorois.cli.options import SECTIONS, membrane_files, require_torch, section, several, template_of
 from tomorois.cli.training import learning_curve, phantom, rank, train

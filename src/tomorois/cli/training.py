@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from tomocore.contract import InputError
+from tomocore.machine import cores, use_threads
 from tomocore.names import product_files, tomogram_files
 from tomocore.page import shown
 from tomocore.terminal.console import Terminal, out, status_of
@@ -17,9 +18,7 @@ from tomocore.terminal.options import (
     Overwrite,
     SettingsFile,
     VoxelSize,
-    cores,
     next_hint,
-    use_threads,
 )
 from tomorois.cli.options import membrane_files, require_torch, section, several
 

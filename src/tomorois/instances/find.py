@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal
+from typing import Literal
 
 import cc3d
 import edt
@@ -187,7 +187,7 @@ def split_at_necks(place: Bools, voxel_size_nm: float, settings: InstanceSetting
     lowered = np.minimum(settings.neck * depth, np.maximum(depth - voxel_size_nm, 0))
     hills = reconstruction(lowered, depth, footprint=np.ones((3, 3, 3)))
     peaks = cc3d.connected_components(local_maxima(hills, connectivity=3) & place, connectivity=26)
-    seeds = _merged_seeds(peaks.astype(np.int32), depth, voxel_size_nm, settings.seed_distance_nm)
+    seeds = _merged_seeds(peaks.astype(np.int32), voxel_size_nm, settings.seed_distance_nm)
     parts = watershed(-depth, seeds, mask=place).astype(np.int32)
     large = np.bincount(parts.ravel())[1:] * voxel_size_nm**3 >= settings.min_volume_nm3
     if not large.any():
@@ -199,9 +199,7 @@ def split_at_necks(place: Bools, voxel_size_nm: float, settings: InstanceSetting
     return parts
 
 
-def _merged_seeds(
-    seeds: NDArray[np.int32], depth: NDArray[np.floating[Any]], voxel_size_nm: float, distance_nm: float
-) -> NDArray[np.int32]:
+def _merged_seeds(seeds: NDArray[np.int32], voxel_size_nm: float, distance_nm: float) -> NDArray[np.int32]:
     """Seeds renumbered so that those with centres closer than a distance share a number."""
     count = int(seeds.max())
     if count < 2:

@@ -35,7 +35,7 @@ class ImagingSettings(Settings):
         "denoised",
         description="denoised: less noise, Wiener-filtered, as users feed today; raw: back-projection",
     )
-    polarity: Literal["dark", "light"] = Field("dark", description="how membranes look against the solvent")
+    polarity: Literal["dark", "bright"] = Field("dark", description="how membranes look against the solvent")
     voltage_kv: float = Field(300.0, ge=80, le=400, description="acceleration voltage in kV")
     defocus_um: Range = Field(
         (3.0, 6.0), description="least and greatest underfocus in µm, drawn for each tomogram"
@@ -99,7 +99,7 @@ def take_tomogram(
     if beads is not None:
         signal += fft.rfftn(beads) * transfer
     image = fft.irfftn((signal + noise) * restoring, s=grid.shape, workers=1)
-    if settings.polarity == "light":
+    if settings.polarity == "bright":
         image = -image
     return normalised(image)
 
@@ -167,7 +167,7 @@ def measured_frequencies(
     return np.abs(kz) <= np.tan(np.radians(tilt_max_deg)) * np.abs(kx)
 
 
-def wedge_angle_deg(directions: Floats) -> Floats:
+def tilt_from_x_deg(directions: Floats) -> Floats:
     """Angles (n,) from the x axis of directions (n, 3) seen along the tilt axis y: 0 to 90 (unseen)."""
     directions = np.atleast_2d(directions)
     return np.degrees(np.arctan2(np.abs(directions[:, 2]), np.abs(directions[:, 0])))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tomorois.phantoms.buds import Bud, BuddedVesicle, bud_centre_nm, bud_depth_nm, bud_samples, mouth_angle
-from tomorois.phantoms.imaging import wedge_angle_deg
+from tomorois.phantoms.imaging import tilt_from_x_deg
 from tomorois.phantoms.scene import (
     PLACING_SPACING_NM,
     Draft,
@@ -73,7 +73,7 @@ def _facing(draft: Draft) -> Floats:
     """A direction in which a contact may face."""
     while True:
         direction = unit_vector(draft.rng)
-        if wedge_angle_deg(direction)[0] <= draft.settings.wedge_angle_max_deg:
+        if tilt_from_x_deg(direction)[0] <= draft.settings.facing_tilt_max_deg:
             return direction
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
 from tomocore.settings import Settings
-from tomorois.phantoms.imaging import wedge_angle_deg
+from tomorois.phantoms.imaging import tilt_from_x_deg
 from tomorois.phantoms.shapes import Floats, Grid, Range, Surface, Tube, Vesicle, outward, two_across
 
 PLACING_SPACING_NM = 5.0
@@ -41,7 +41,7 @@ class SceneSettings(Settings):
     near_miss_nm: float = Field(
         36.0, gt=5, le=200, description="least gap in nm between membranes that are not in contact"
     )
-    wedge_angle_max_deg: float = Field(
+    facing_tilt_max_deg: float = Field(
         50.0,
         gt=0,
         le=90,
@@ -194,9 +194,9 @@ class Draft:
     def _makes_contact(self, gap_nm: float, direction: Floats) -> bool:
         """Whether a gap is one of a contact, facing within 10 degrees of where contacts are placed."""
         least, most = self.settings.gap_nm
-        tilt = wedge_angle_deg(direction)[0]
+        tilt = tilt_from_x_deg(direction)[0]
         in_range = least - GAP_SLACK_NM <= gap_nm <= most + GAP_SLACK_NM
-        return bool(in_range and tilt <= self.settings.wedge_angle_max_deg + 10.0)
+        return bool(in_range and tilt <= self.settings.facing_tilt_max_deg + 10.0)
 
 
 def drawn_vesicle(draft: Draft, centre: Floats, radius: float) -> Vesicle:

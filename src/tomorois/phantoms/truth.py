@@ -25,7 +25,7 @@ from tomorois.phantoms.buds import (
     bud_samples,
     in_bud_region,
 )
-from tomorois.phantoms.imaging import wedge_angle_deg
+from tomorois.phantoms.imaging import tilt_from_x_deg
 from tomorois.phantoms.shapes import Box, Floats, Grid, Surface, distances_in_box, near_voxels, outward
 
 TRUTH_SPACING_NM = 1.0
@@ -37,7 +37,7 @@ AXIS_COLUMNS = {
     "axis_x": "x of the unit axis: from membrane a to b, or from the bud's centre to its mouth",
     "axis_y": "y of the axis",
     "axis_z": "z of the axis",
-    "axis_wedge_angle_deg": "angle of the axis from x, seen along the tilt axis y",
+    "axis_tilt_deg": "angle of the axis from x, seen along the tilt axis y",
     "seen_area_share": "share of the area whose normals the tilts reach",
 }
 CONTACT_COLUMNS = {
@@ -346,13 +346,13 @@ def _axis_columns(axis: Floats) -> Row:
         "axis_x": float(axis[0]),
         "axis_y": float(axis[1]),
         "axis_z": float(axis[2]),
-        "axis_wedge_angle_deg": float(wedge_angle_deg(axis)[0]),
+        "axis_tilt_deg": float(tilt_from_x_deg(axis)[0]),
     }
 
 
 def _wedge_columns(normals: Floats, areas: Floats, tilt_max_deg: float) -> Row:
     """Share of the area that faces where tilts up to ``tilt_max_deg`` see it: that close to x about y."""
-    return {"seen_area_share": float(areas[wedge_angle_deg(normals) <= tilt_max_deg].sum() / areas.sum())}
+    return {"seen_area_share": float(areas[tilt_from_x_deg(normals) <= tilt_max_deg].sum() / areas.sum())}
 
 
 def _slices(place: Place) -> Box:

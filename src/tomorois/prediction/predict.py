@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.files import available_memory_bytes, written_beside
+from tomocore.files import written_beside
+from tomocore.machine import available_memory_bytes
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.mrc import stamp_mrc_geometry
 from tomocore.volumes.omezarr import new_zarr

@@ -9,8 +9,9 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from tomocore.contract import InputError
+from tomocore.machine import cores
 from tomocore.terminal.console import Terminal, leave, out, status_of
-from tomocore.terminal.options import Jobs, Overwrite, cores, next_hint
+from tomocore.terminal.options import Jobs, Overwrite, next_hint
 
 app = App(
     name="tomosurf",

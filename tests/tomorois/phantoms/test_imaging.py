@@ -15,7 +15,7 @@ from tomorois.phantoms.imaging import (
     fourier_grid,
     noise_spectrum,
     take_tomogram,
-    wedge_angle_deg,
+    tilt_from_x_deg,
 )
 from tomorois.phantoms.shapes import Grid
 
@@ -95,7 +95,7 @@ def test_mass_is_dark_unless_asked_for_light():
     ball[16:20, 22:26, 28:32] = 5.0
     dark = imaged(ball)
     assert dark[17:19, 23:25, 29:31].mean() < -3
-    np.testing.assert_allclose(imaged(ball, polarity="light"), -dark, atol=1e-5)
+    np.testing.assert_allclose(imaged(ball, polarity="bright"), -dark, atol=1e-5)
 
 
 def test_denoised_is_closer_to_the_specimen_than_raw():
@@ -128,4 +128,4 @@ def test_beads_leave_the_noise_as_it_was():
 
 def test_wedge_angles_are_seen_along_the_tilt_axis():
     directions = np.array([[1.0, 0, 0], [0.1, 5.0, 0.1], [0, 0, -1.0], [-1, 0, np.sqrt(3)]])
-    np.testing.assert_allclose(wedge_angle_deg(directions), [0, 45, 90, 60], atol=1e-9)
+    np.testing.assert_allclose(tilt_from_x_deg(directions), [0, 45, 90, 60], atol=1e-9)

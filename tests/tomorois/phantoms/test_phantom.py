@@ -163,7 +163,7 @@ def test_how_much_of_a_contact_the_tilts_see():
     for name, axis in {"x": X, "z": Z}.items():
         first, second = (sphere(MIDDLE + s * 36.0 * axis, 28.0) for s in (-1, 1))
         table = contacts(first, second)[0].table
-        seen[name] = table.seen_area_share[0], table.axis_wedge_angle_deg[0]
+        seen[name] = table.seen_area_share[0], table.axis_tilt_deg[0]
     assert seen["x"][0] == pytest.approx(1.0)
     assert seen["z"][0] < 0.35
     assert [seen["x"][1], seen["z"][1]] == pytest.approx([0.0, 90.0], abs=0.5)
@@ -209,7 +209,7 @@ def test_a_bud_has_its_radii_axis_and_curvatures_in_the_table(inward):
 
 def test_drawn_contacts_are_at_the_gaps_asked_for():
     """Of all pairs near one another only those within the drawn gaps are in contact, up to stray far ends."""
-    settings = SceneSettings(wedge_angle_max_deg=40.0)
+    settings = SceneSettings(facing_tilt_max_deg=40.0)
     for seed in range(3):
         scene = draw_contacts(Grid((60, 120, 120), 2.0), settings, np.random.default_rng(seed))
         rois, _ = contact_truth(scene.membranes, Grid((60, 120, 120), 2.0), LIMIT_NM, THICKNESS_NM)
@@ -272,7 +272,7 @@ def test_the_same_seed_gives_the_same_tomogram(phantoms):
 
 
 def test_flavours_share_their_scene(phantoms):
-    imaging = QUICK.imaging.model_copy(update={"flavour": "raw", "polarity": "light"})
+    imaging = QUICK.imaging.model_copy(update={"flavour": "raw", "polarity": "bright"})
     raw = make_phantom("contacts", 5, QUICK.model_copy(update={"imaging": imaging}))
     np.testing.assert_array_equal(raw.membranes.data, phantoms["contacts"].membranes.data)
     shell = raw.membranes.data > 0
