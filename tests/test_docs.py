@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from architecture import page_with_rooms, room_rows
 from learning_tables import page_with, read_rows, tables_of
 from pydantic import BaseModel
 
@@ -68,6 +69,14 @@ def test_gallery_draws_its_picture(script, tmp_path):
     assert result.returncode == 0, result.stderr
     assert (tmp_path / f"{script.stem}.png").stat().st_size > 5000
     assert (ROOT / "docs" / "pictures" / f"{script.stem}.png").exists()
+
+
+def test_the_table_of_rooms_is_that_of_the_folders():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert page_with_rooms(page) == page
+    rows = list(room_rows())[2:]
+    assert len(rows) == len(list((ROOT / "src").glob("*/*/__init__.py")))
+    assert all("| |" not in row.replace("|  |", "| |") for row in rows if "/cli`" not in row), rows
 
 
 PARAMETERS = {
