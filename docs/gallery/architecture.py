@@ -1,6 +1,6 @@
-"""Draws docs/pictures/architecture.png from the code: the rooms of each tool, their layers, and who uses whom.
+"""Draws docs/pictures/architecture.png from the code: the rooms of each tool, their layers, who uses whom.
 
-Rooms and their texts are the packages' folders and docstrings, layers are the import contracts in pyproject.toml,
+Rooms and their texts are folders and their docstrings, layers are the import contracts in pyproject.toml,
 arrows are imports. `room_rows` makes the table of docs/architecture.md from the same docstrings.
 """
 
@@ -153,7 +153,7 @@ def main(folder: Path) -> None:
     axes.text(
         0,
         -height - 0.8,
-        "tomosurf runs both over a project. Arrows: what a room makes is used by the next; shortcuts left out.",
+        "tomosurf runs both over a project. Arrows: what a room makes is used by the next.",
         fontsize=9,
     )
     axes.set(xlim=(-0.3, 2 * WIDTH + 1.6), ylim=(-height - 1.2, 1.1))
