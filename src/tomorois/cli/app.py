@@ -15,6 +15,7 @@ from tomocore.terminal.options import (
     Jobs,
     Output,
     Overwrite,
+    Resample,
     SettingsFile,
     VoxelSize,
     next_hint,
@@ -57,6 +58,7 @@ def predict(
         Literal["mrc", "zarr"], Parameter(name="--format", help="what the maps are written as")
     ] = "mrc",
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     jobs: Jobs = None,
     overwrite: Overwrite = False,
@@ -78,6 +80,7 @@ def predict(
         uncertainty=uncertainty,
         file_type=file_type,
         voxel_size_nm=voxel_size,
+        resample=resample,
         overwrite=overwrite,
     )
     batch = predict_files(model, request, section(PredictSettings, "predict", settings), Terminal())

@@ -45,7 +45,8 @@ def read_predictor(path: Path) -> Predictor:
 class PredictRequest:
     """What is predicted where: maps of tomograms into a folder, each beside its membranes if it has any.
 
-    ``what`` is the product that the maps are ("confidence"; "membranes" where a model draws them).
+    ``what`` is the product that the maps are ("confidence"; "membranes" where a model draws them). With
+    ``resample`` voxels of unequal edges are brought to one edge first.
     """
 
     tomograms: Sequence[Path]
@@ -55,6 +56,7 @@ class PredictRequest:
     uncertainty: bool = False
     file_type: MapFormat = "mrc"
     voxel_size_nm: float | None = None
+    resample: bool = False
     overwrite: bool = False
 
     def target(self, tomogram: Path, what: str = "") -> Path:
@@ -114,8 +116,10 @@ def _predict_one(
     if sides and path not in sides:
         raise InputError(f"{path}: no file of --membranes is named after it; give one, or leave it out")
     target, edge = request.target(path), request.voxel_size_nm
-    volume = read_volume(path, edge, lazy=True)
-    beside = read_volume(sides[path], edge, lazy=True) if path in sides else None
+    volume = read_volume(path, edge, lazy=True, resample=request.resample)
+    beside = None
+    if path in sides:
+        beside = read_volume(sides[path], edge, lazy=True, resample=request.resample)
     with about(path.name), watcher.progress(path.name) as progress:
         predict_to_file(
             predictor.network,

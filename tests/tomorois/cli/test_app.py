@@ -215,12 +215,10 @@ def test_maps_as_zarr_go_on_to_rois(project):
 
 
 def test_an_unreadable_tomogram_does_not_stop_the_others(project, tmp_path):
-    nan = read_volume(project / "unseen" / "t9.mrc")
-    data = nan.data.copy()
-    data[3, 4, 5] = np.nan
-    write_volume(tmp_path / "nan.mrc", nan.with_data(data))
+    good = read_volume(project / "unseen" / "t9.mrc")
+    write_volume(tmp_path / "nan.mrc", good.with_data(np.full_like(good.data, np.nan)))
     (tmp_path / "text.mrc").write_text("no voxels " * 200)
-    write_volume(tmp_path / "good.mrc", nan)
+    write_volume(tmp_path / "good.mrc", good)
     result = run_command(
         "tomorois", "predict", project / "model.safetensors", tmp_path, "-o", tmp_path / "out"
     )
@@ -382,3 +380,70 @@ def test_the_printed_settings_can_be_read_back(project, tmp_path):
         load_section(InstanceSettings, "instances", tuple(SECTIONS), tmp_path / "s.toml")
         == InstanceSettings()
     )
+
+
+def test_folders_as_other_programs_leave_them(project, tmp_path):
+    tomogram, _ = blob_tomogram(9)
+    folder = tmp_path / "imod"
+    folder.mkdir()
+    for name, planes in (("ts1.rec", 32), ("ts1.st", 8), ("ts1.ali", 8), ("grid1__ts_2_13.48Apx.mrc", 24)):
+        made = folder / Path(name).with_suffix(".mrc")
+        write_volume(made, tomogram.with_data(tomogram.data[:planes]))
+        made.rename(folder / name)
+    result = run_command(
+        "tomorois", "predict", project / "model.safetensors", folder, "-o", tmp_path / "maps"
+    )
+    assert result.returncode == 0, result.stderr
+    maps = {path.name: read_volume(path).shape[0] for path in (tmp_path / "maps").glob("*.mrc")}
+    assert maps == {"ts1__confidence.mrc": 32, "grid1__ts_2_13.48Apx__confidence.mrc": 24}
+    assert "left out, tilt series by their endings: ts1.ali, ts1.st" in result.stderr
+    write_volume(folder / "ts1.mrc", tomogram)
+    again = ("predict", project / "model.safetensors", folder, "-o", tmp_path / "other")
+    line = refusal_of(run_command("tomorois", *again))
+    assert "ts1.mrc" in line
+    assert "would be written under one name, ts1" in line
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_border_of_nan_is_filled_and_told(project, tmp_path):
+    tomogram, _ = blob_tomogram(9)
+    data = tomogram.data.copy()
+    data[:2] = np.nan
+    write_volume(tmp_path / "t.mrc", tomogram.with_data(data))
+    result = run_command(
+        "tomorois", "predict", project / "model.safetensors", "t.mrc", "-o", ".", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert "2 of 32 planes wholly (z 0 to 1)" in result.stderr
+    assert np.isfinite(read_volume(tmp_path / "t__confidence.mrc").data).all()
+
+
+def test_a_threshold_that_nobody_knows_is_asked_for(project, tmp_path):
+    tomogram, labels = blob_tomogram(9)
+    write_volume(tmp_path / "t__confidence.mrc", tomogram.with_data(labels.data * np.float32(0.9)))
+    line = refusal_of(run_command("tomorois", "instances", "t__confidence.mrc", "-o", "r", cwd=tmp_path))
+    assert "threshold of the model that made it is not known" in line
+    words = ("instances", "t__confidence.mrc", "-o", "r", "--threshold", "0.5")
+    assert run_command("tomorois", *words, cwd=tmp_path).returncode == 0
+
+
+def test_what_exists_is_skipped_by_every_command(project, tmp_path):
+    unseen = project / "unseen"
+    truth = unseen / "t9__truth.npz"
+    commands = (
+        f"restrict {unseen}/t9__labels.mrc --rois {truth} -o cut.mrc",
+        f"crop {unseen}/t9.mrc --rois {truth} -o crops",
+        f"paste crops/t9__roi001.mrc --crops crops/t9__crops.csv --like {unseen}/t9.mrc -o pasted.mrc",
+        "phantom --kind contacts -o phantoms -s small.toml",
+        f"evaluate --predicted {truth} --truth {truth} -o metrics.json",
+    )
+    (tmp_path / "small.toml").write_text("[phantom]\nshape_zyx = [40, 96, 96]\n")
+    for words in commands:
+        first, second = (run_command("tomorois", *words.split(), cwd=tmp_path) for _ in range(2))
+        assert first.returncode == 0, first.stderr
+        assert second.returncode == 0, second.stderr
+        assert "skipped" in second.stdout, words
+    other = ("tomorois", "phantom", "--kind", "contacts", "-o", "phantoms")
+    kept = run_command(*other, cwd=tmp_path)
+    assert kept.returncode == 0
+    assert "made with other settings" in kept.stderr
