@@ -99,6 +99,8 @@ def isosurface(
 
     mask: bool (z, y, x). medial: the membrane's medial mesh, if there is one: holes of the mask that it
     closes are closed here too. Raises InputError for an empty mask, one without background, or nothing left.
+
+    mask: bool [z, y, x]; voxel_size_nm: the edge; origin_nm: world place x, y, z of voxel (0, 0, 0).
     """
     if mask.ndim != 3 or not mask.any():
         raise InputError("the mask is empty; check the label and the threshold it was made with")

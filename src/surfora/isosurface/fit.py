@@ -124,7 +124,11 @@ def gather_patch(
     seen: Ints,
     patch: Ints,
 ) -> int:
-    """Fill ``patch`` with the vertices about ``centre``, itself first, and return how many."""
+    """Fill ``patch`` with the vertices about ``centre``, itself first, and return how many.
+
+    vertices, normals: (n, 3); start, neighbour: of `adjacency`; radius: in the vertices' unit; least_cosine:
+    between the normals of a member and the centre; seen: scratch (n,) of -1.
+    """
     patch[0] = centre
     seen[centre] = centre
     size, done = 1, 0

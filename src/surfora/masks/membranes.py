@@ -191,6 +191,9 @@ def membranes_in(
     ``names`` chooses and names the labels; without it a binary mask is one membrane, and every
     label of a labelled volume is one, named by its number. Raises InputError for a mask that is
     empty, holds fractions or NaN, or lacks every named label, and for ROIs of another tomogram.
+
+    path: the mask; rois_path: its ROIs (.npz or labels); voxel_size_nm: overrides the header; settings: of
+    ROIs.
     """
     volume = _whole_numbered(read_volume(path, voxel_size_nm), path)
     chosen = _chosen_labels(volume, path, names)

@@ -177,6 +177,9 @@ def march(  # noqa: C901
     """March from the queued members out to ``reach`` nm; returns how many vertices were touched.
 
     ``chained`` is 1 where sources with consecutive origins are neighbours on a curve, else 0.
+
+    start, corner, shape: the arrays of `Fans`; count: vertices touched so far; queued: how many wait in the
+    front.
     """
     slot_of, member, distance, direction, place, heap, key, origin = front
     while queued > 0:
@@ -265,7 +268,11 @@ def march(  # noqa: C901
 def ball(
     front: Any, source: int, reach: float, vertices: Any, normals: Any, start: Any, corner: Any, shape: Any
 ) -> int:
-    """March from one vertex; its neighbours start in the directions they have in the plane of its normal."""
+    """March from one vertex; its neighbours start in the directions they have in the plane of its normal.
+
+    front: of `new_front`; source: the vertex; reach: radius in nm; vertices, normals: (n, 3); start, corner,
+    shape: the arrays of `Fans`.
+    """
     e0, e1, e2, f0, f1, f2 = tangent_frame(normals[source, 0], normals[source, 1], normals[source, 2])
     slot_of, member, distance, direction, place, heap, key, origin = front
     slot_of[source] = 0

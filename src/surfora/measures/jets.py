@@ -127,6 +127,9 @@ def arc_ball(
     the tangent plane has the coordinates of d − h g(θ) m, with d the way there, m its normal and
     g = (θ / sin θ − 1) / (1 − cos θ). That is exact on spheres and cylinders and right to third order
     everywhere, and unlike a front it needs no queue.
+
+    front: of `new_front`; source: the vertex; reach: radius in nm; vertices, normals: (n, 3); start, corner:
+    of `Fans`.
     """
     slot_of, member, distance, direction = front[0], front[1], front[2], front[3]
     n0, n1, n2 = normals[source, 0], normals[source, 1], normals[source, 2]

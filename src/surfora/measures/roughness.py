@@ -119,6 +119,9 @@ def sampled_heights_nm(
 
     It is taken at vertices a fifth of the cut-off wavelength apart, as the heights of nearer ones tell the
     same; NaN at the others and where the neighbourhood is cut off by a rim.
+
+    vertices, normals: (n, 3) in nm; faces: (m, 3); cutoff_wavelength_nm: the wavelength of which half is
+    form.
     """
     fans = triangle_fans(vertices, faces)
     areas = vertex_areas_nm2(vertices, faces)
@@ -176,6 +179,9 @@ def voxel_noise_floor_nm(
     sheet's by a sawtooth, which the tilt makes a wave over the sheet. Its spectrum passes the quadratic
     fits that placed the points (a disc of ``fit_radius_nm``) and the roughness filter; the floor is the
     root mean square over planes.
+
+    voxel_size_nm: the edge; thickness_nm: of the membrane in the mask; cutoff_wavelength_nm: as of
+    `sampled_heights_nm`.
     """
     size = 128
     column = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), axis=-1)

@@ -107,6 +107,8 @@ def medial_points(
     Iterated projection onto local quadrics (moving least squares; Levin 2004) with curvature-adaptive
     spacing. ``fit="faces"`` fits both faces of the mask at once; "cylinder" and "ball" fit the centres of
     its voxels, the latter as published.
+
+    voxel_size_nm: the edge; settings: of the section ``medial``.
     """
     require_membrane(mask)
     box = mask_box(mask, 2)

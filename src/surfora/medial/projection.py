@@ -139,7 +139,10 @@ def _bend(bending, u, v):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def store_bending(frame, a, b, c, bending):
-    """The inverse of `bending_in`."""
+    """The inverse of `bending_in`.
+
+    frame: (3, 3) of `fill_frame`; a, b, c: second derivatives; bending: the six numbers that are filled.
+    """
     u, v = frame[0], frame[1]
     k = 0
     for i in range(3):
@@ -200,6 +203,8 @@ def sum_faces(local, count, model, radius, sums):
 
     model: a, b, c, d, e, f, half thickness, noise. sums: 15 of x^i y^j, 6 of z x^i y^j, 6 of side x^i y^j,
     side z, weights × residual², weights × lattice variance; then unweighted by precision 1, x, y.
+
+    local: samples (6, n) of `gather`, of which ``count`` are filled; radius: of the cylinder in voxels.
     """
     a, b, c, d, e, f, half, noise = model
     inverse, noise2 = 1.0 / radius, noise * noise
@@ -257,7 +262,11 @@ def _fill(sums, first, values):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def sum_centres(local, count, model, radius, ball, sums):
-    """The sums of `sum_faces` for voxel centres: heights as they are, weights by cylinder or by ball."""
+    """The sums of `sum_faces` for voxel centres: heights as they are, weights by cylinder or by ball.
+
+    local, count, model, radius, sums: as of `sum_faces`; ball: whether weights fall with the distance in
+    space.
+    """
     a, b, c, d, e, f, half, _ = model
     inverse, limit = 1.0 / radius, half + 1.0
     for k in range(len(sums)):
@@ -317,7 +326,11 @@ def refit(sums, radius, hold, model, matrix, right):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix, right, model):
-    """Gather about point i, refit ``steps`` times, and move the point along the fitted normal."""
+    """Gather about point i, refit ``steps`` times, and move the point along the fitted normal.
+
+    lattice: of `face_lattice`; mode, hold: as of `project_points`; frame, local, sums, matrix, right, model:
+    scratch of `fit_patches`.
+    """
     point, radius = patches.points[i], patches.radius[i]
     fill_frame(patches.normals[i], frame)
     a, b, c = bending_in(frame, patches.bending[i])
@@ -343,7 +356,10 @@ def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def move(patches, i, frame, model, sums):
-    """Put the fitted patch in place of the old one."""
+    """Put the fitted patch in place of the old one.
+
+    i: the patch; frame: its (3, 3); model: a, b, c, d, e, f, half thickness, noise; sums: of `sum_faces`.
+    """
     a, b, c, d, e, f, half, noise = model
     scale = 1 / np.sqrt(1 + d * d + e * e)
     for k in range(3):
@@ -358,7 +374,10 @@ def move(patches, i, frame, model, sums):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_patches(lattice, patches, chosen, steps, mode, hold):
-    """`fit_patch` for each of the chosen, in turn."""
+    """`fit_patch` for each of the chosen, in turn.
+
+    lattice, patches, chosen, steps, mode, hold: as of `project_points`.
+    """
     widest = 0.0
     for i in chosen:
         widest = max(widest, patches.radius[i])

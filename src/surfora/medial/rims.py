@@ -80,6 +80,9 @@ def misled_patches(sheet: Mask, lattice: Lattice, faces: Floats, patches: Patche
     """Mask (n,) of the patches that are thinner than those about them, or near both an end and its wall.
 
     Near an end: nearer than other patches close by, so that those along the middle of a narrow strip are not.
+
+    sheet: bool [z, y, x]; lattice: its crossings; faces: which way (m, 3) the face about each crossing looks;
+    thickness: in voxels.
     """
     radius = float(patches.radius.max(initial=0.0))
     reach = _reach(sheet, patches, radius + BEYOND * thickness)

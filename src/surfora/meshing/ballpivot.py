@@ -228,7 +228,10 @@ def _pivot_over_radii(
 def sheet_neighbours(
     cloud: Cloud, rows: Rows, limits: Limits, asked: Mask, reach: float
 ) -> tuple[Ints, Ints]:
-    """Neighbours (CSR: start, found) within ``reach`` × spacing and in one sheet, of the points asked for."""
+    """Neighbours (CSR: start, found) within ``reach`` × spacing and in one sheet, of the points asked for.
+
+    cloud, rows: the sorted points and where their rows start; limits: of one sheet; asked: mask (n,).
+    """
     start = np.zeros(len(asked) + 1, np.int64)
     found = np.empty(0, np.int64)
 

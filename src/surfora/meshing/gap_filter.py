@@ -40,7 +40,11 @@ def gap_free_faces(
     foreign: Mask | None = None,
     limit_voxels: float = 1.2,
 ) -> Mask:
-    """Mask (m,) of the triangles that meet no gap box; arguments as for ``gap_tests``."""
+    """Mask (m,) of the triangles that meet no gap box; arguments as for ``gap_tests``.
+
+    vertices: (n, 3) in nm; faces: (m, 3); occupied, foreign: bool [z, y, x]; voxel_size_nm, origin_nm: of
+    their grid; limit_voxels: the widest gap that is bridged.
+    """
     support = Volume(occupied, voxel_size_nm, origin_nm)
     return gap_tests(vertices, faces, support, foreign=foreign, limit_voxels=limit_voxels).keep
 

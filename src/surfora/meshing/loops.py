@@ -128,6 +128,8 @@ def mend_folds(
     The triangles along a loop are taken away and the wider hole is triangulated; where that fails, all that
     touch the loop are, then all that touch those. A fold that hangs on a rim is cut off, so that its loop
     becomes part of the rim. Loops that stay refused are left as they were.
+
+    vertices, normals: (n, 3); faces: (m, 3); facing: least cosine between a triangle and its point normals.
     """
     if not loops:
         return faces

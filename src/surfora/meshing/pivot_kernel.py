@@ -199,7 +199,10 @@ def ball_on(p: Floats, a: int, b: int, c: int, radius: float) -> tuple[bool, flo
 
 @njit(cache=True, nogil=True)
 def faces_along(cloud: Cloud, a: int, b: int, c: int, facing: float) -> bool:
-    """Whether the triangle's normal makes a cosine of at least ``facing`` with its three point normals."""
+    """Whether the triangle's normal makes a cosine of at least ``facing`` with its three point normals.
+
+    cloud: the points and normals; a, b, c: its corners.
+    """
     nx, ny, nz = _cross(cloud.points, a, b, c)
     limit = facing * np.sqrt(nx * nx + ny * ny + nz * nz)
     m = cloud.normals
@@ -229,6 +232,8 @@ def pivot(cloud: Cloud, limits: Limits, a: int, b: int, c: int, radius: float, n
 
     The smallest turn about the edge leaves the ball empty where it began empty (Bernardini et al. 1999).
     A touch whose triangle would face away from the normals there ends the roll: that is a rim.
+
+    cloud: points and normals; limits: of one sheet; radius: of the ball; near: the points about the edge.
     """
     p = cloud.points
     fits, x, y, z = ball_on(p, a, b, c, radius)
@@ -283,7 +288,11 @@ def roll(
     count: int,
     waiting: int,
 ) -> int:
-    """Pivot over every open edge in the queue and over those that this opens; the new face count."""
+    """Pivot over every open edge in the queue and over those that this opens; the new face count.
+
+    cloud, limits, start, found, factor: as of `pivot_pass`; front: the open edges; count: faces so far;
+    waiting: edges in the queue.
+    """
     n = len(front.open_at)
     head = 0
     while head < waiting and count < len(front.faces):
@@ -314,7 +323,10 @@ def roll(
 def seed_triangle(
     cloud: Cloud, limits: Limits, used: Bools, i: int, radius: float, near: Ints
 ) -> tuple[int, int]:
-    """Two unused neighbours that an empty ball touches together with i, in winding order; −1 where none."""
+    """Two unused neighbours that an empty ball touches together with i, in winding order; −1 where none.
+
+    cloud, limits: as of `pivot_pass`; used: mask (n,); radius: of the ball; near: points about i.
+    """
     for j in near:
         if used[j]:
             continue
@@ -330,7 +342,11 @@ def seed_triangle(
 def pivot_pass(
     cloud: Cloud, limits: Limits, front: Front, start: Ints, found: Ints, factor: float, count: int
 ) -> int:
-    """One radius: roll over every edge still open, then over fronts grown from new seeds; new face count."""
+    """One radius: roll over every edge still open, then over fronts grown from new seeds; new face count.
+
+    cloud: points and normals; limits: of one sheet; front: edges and faces; start, found: neighbours (CSR);
+    factor: the radius in spacings; count: faces so far.
+    """
     n = len(front.open_at)
     waiting = 0
     for half_edge in range(3 * count):

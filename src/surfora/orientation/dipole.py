@@ -31,6 +31,8 @@ def winding(targets: Floats, points: Floats, moments: Floats, labels: Ints, soft
 
     A closed surface that is oriented outward has 1 inside, 0 outside and ½ on itself; an endless plane has
     ½ behind it and −½ before it (Jacobson 2013; Barill 2018). Dipoles are blunted within ``softening``.
+
+    targets: (t, 3); points, moments: (n, 3); labels: (n,) from 0; softening: a length in the points' unit.
     """
     return _winding(targets, points, moments, labels, int(labels.max()) + 1, softening**2)
 
@@ -57,6 +59,9 @@ def settle_patches(points: Floats, moments: Floats, labels: Ints, agreed: Agreem
     Where two sheets are joined by an edge too sharp for its sampling, the edge alone says nothing
     reliable, but only opposite normals leave ½ on both sheets. Minimises Σ (w − ½)² over the points less the
     agreement of the edges between patches, by flipping patches and branches of patches while it falls.
+
+    points, moments: (n, 3); labels: patch (n,) of each point, from 0; agreed: the links among these points;
+    signs: (n,) of the points as the tree left them.
     """
     count = int(labels.max()) + 1
     if count == 1:
