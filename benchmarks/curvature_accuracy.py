@@ -4,6 +4,7 @@
 
 Clean meshes have their vertices on the shape, moved about along it; those from voxels are meshed and
 smoothed by our own stages from the shape's mask (1 nm voxels, 4 nm thick) with their defaults. Errors away
+from surfora.geometry.arrays import Floats
 from rims (6 nm), in % as median / 95th percentile: of H over at least 0.02/nm, of K over at least 5e-4/nm².
 "best radius" is order 4 at the one radius of the scan that errs least on that shape, which only the truth
 can tell. The bias of H is the median signed error. libigl is compared where it is installed.

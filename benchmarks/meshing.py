@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from surfora.geometry.arrays import Floats, Ints
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -42,9 +43,6 @@ from surfora.meshing.loops import boundary_loops
 from surfora.meshing.pivot_kernel import Cloud, Limits, Rows
 from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
 from tomocore.volumes.volume import Volume
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 SHAPES = [
     shapes.sphere(12.0),

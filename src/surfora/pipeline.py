@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Mask
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, write_surface
 from surfora.geometry.surface import PointCloud, SurfaceMesh
@@ -38,7 +38,6 @@ from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
 
-Mask = NDArray[np.bool_]
 SurfaceKind = Literal["medial", "isosurface", "both"]
 
 KINDS_OF: dict[SurfaceKind, tuple[str, ...]] = {

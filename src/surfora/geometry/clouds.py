@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from surfora.geometry.surface import Floats, PointCloud
+from surfora.geometry.arrays import Floats
+from surfora.geometry.surface import PointCloud
 from tomocore.contract import InputError
 from tomocore.volumes.units import nm_per_unit
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surfora.geometry.surface import Floats, Ints, SurfaceMesh
-
-Bools = NDArray[np.bool_]
+from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.surface import SurfaceMesh
 
 SNAP = 0.01  # share of an edge within which the line is moved onto a vertex: no needles
 
 
-def cut_mesh(mesh: SurfaceMesh, values: Floats, level: float = 0.0) -> tuple[SurfaceMesh, Bools]:
+def cut_mesh(mesh: SurfaceMesh, values: Floats, level: float = 0.0) -> tuple[SurfaceMesh, Mask]:
     """The mesh with a vertex wherever ``values`` (n,) pass the level on an edge, and which faces are above.
 
     Every face lies on one side of the line, those on the level itself above it; winding is kept, and
@@ -57,7 +56,7 @@ def _signs(faces: Ints, values: Floats) -> Ints:
     return signs
 
 
-def _turned(faces: Ints, first: Bools) -> Ints:
+def _turned(faces: Ints, first: Mask) -> Ints:
     """The faces (m, 3) begun at the one corner that is marked in ``first`` (m, 3)."""
     order = (np.argmax(first, axis=1)[:, None] + np.arange(3)) % 3
     return np.take_along_axis(faces, order, axis=1)

@@ -16,10 +16,11 @@ import pyvista as pv
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkObject
 
+from surfora.geometry.arrays import Floats
 from surfora.geometry.clouds import NM_PER, LengthUnit, named_unit, star_points, text_points
 from surfora.geometry.facts import SurfaceFacts, facts_text, parsed_facts
 from surfora.geometry.repair import Told, repaired, vertex_data
-from surfora.geometry.surface import SIGN_CONVENTION, Floats, PointCloud, SurfaceMesh, to_polydata
+from surfora.geometry.surface import SIGN_CONVENTION, PointCloud, SurfaceMesh, to_polydata
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 

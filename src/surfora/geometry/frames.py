@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from surfora.geometry.arrays import Floats
 
 LEAST_PIVOT = 1e-9  # of its diagonal, below which a system is taken for singular
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.open3d_bridge import import_open3d
-from surfora.geometry.surface import Floats, Ints, SurfaceMesh, vertex_normals
+from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from tomocore.contract import InputError
 
 
@@ -25,7 +26,7 @@ class SurfaceDistance:
     distance_nm: Floats
     side: NDArray[np.int8]
     facing_deg: Floats
-    is_seen: NDArray[np.bool_]
+    is_seen: Mask
 
 
 def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
@@ -113,7 +114,7 @@ def _nearest(points: Floats, vertices: Floats, faces: Ints) -> tuple[Ints, Float
     return found["primitive_ids"].numpy().astype(np.int64), found["primitive_uvs"].numpy().astype(np.float64)
 
 
-def _occluded(mesh: SurfaceMesh, way: Floats, distance: Floats) -> NDArray[np.bool_]:
+def _occluded(mesh: SurfaceMesh, way: Floats, distance: Floats) -> Mask:
     """Whether the mesh itself lies on the way from its vertices to where they look."""
     centre = mesh.vertices.mean(axis=0)
     vertices = mesh.vertices - centre

@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Floats
+
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def share_at(mask: NDArray[Any], z: float, y: float, x: float) -> float:
@@ -23,7 +25,7 @@ def share_at(mask: NDArray[Any], z: float, y: float, x: float) -> float:
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def occupancy(mask: NDArray[Any], points: NDArray[np.float64]) -> NDArray[np.float64]:
+def occupancy(mask: NDArray[Any], points: Floats) -> Floats:
     """The mask [z, y, x] at points (n, 3) x, y, z in voxels, as `share_at` gives it."""
     share = np.zeros(len(points))
     for i in prange(len(points)):

@@ -17,9 +17,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 from scipy.spatial import cKDTree
 
+from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.surface import (
-    Floats,
-    Ints,
     PointCloud,
     SurfaceMesh,
     boundary_edges,
@@ -180,7 +179,7 @@ def _sound_faces(mesh: SurfaceMesh, told: Told) -> Ints:
     return faces[~again]
 
 
-def _half_edges(faces: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+def _half_edges(faces: Ints) -> tuple[Ints, Ints, Mask]:
     """Undirected edge (3 m,) of each side of each triangle, how many share it, and whether it runs upward.
 
     Sides 0→1 of all triangles come first, then 1→2, then 2→0.
@@ -224,7 +223,7 @@ def _cut_open(mesh: SurfaceMesh, told: Told) -> SurfaceMesh:
     return SurfaceMesh(mesh.vertices[source], number.reshape(3, m).T.astype(np.int64), normals, data)
 
 
-def _partners(edge: Ints, shared: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+def _partners(edge: Ints, shared: Mask) -> tuple[Ints, Ints]:
     """The two sides (e,), (e,) of every edge that two triangles share."""
     sides = np.flatnonzero(shared)
     sides = sides[np.argsort(edge[sides], kind="stable")]
@@ -248,7 +247,7 @@ def _wound_to_one_side(mesh: SurfaceMesh, told: Told) -> SurfaceMesh:
     return replace(mesh, faces=faces, normals=normals)
 
 
-def _against_their_piece(faces: Ints) -> NDArray[np.bool_]:
+def _against_their_piece(faces: Ints) -> Mask:
     """Mask (m,) of the triangles to turn over so that all of a piece wind alike; the fewer of each piece."""
     edge, count, upward = _half_edges(faces)
     one, other = _partners(edge, count == 2)

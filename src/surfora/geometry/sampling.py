@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from surfora.geometry.arrays import Floats, Ints
 from tomocore.contract import InputError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def poisson_disc(points: Floats, radius_nm: ArrayLike, order: ArrayLike | None = None, seed: int = 0) -> Ints:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from surfora.geometry.arrays import Faces, Floats, Ints, Mask, Points
 
 SIGN_CONVENTION = "H > 0 where the surface bends outward along its normal; a sphere of radius r has H = +1/r"
 
@@ -22,8 +21,8 @@ SIGN_CONVENTION = "H > 0 where the surface bends outward along its normal; a sph
 class PointCloud:
     """Points (n, 3) x, y, z in nm, unit normals (n, 3) or None, and named arrays of length n."""
 
-    points: Floats
-    normals: Floats | None = None
+    points: Points
+    normals: Points | None = None
     data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def with_data(self, **arrays: NDArray[Any]) -> PointCloud:
@@ -43,16 +42,16 @@ class SurfaceMesh:
     Triangles wind counter-clockwise seen from the side their normals point to.
     """
 
-    vertices: Floats
-    faces: Ints
-    normals: Floats | None = None
+    vertices: Points
+    faces: Faces
+    normals: Points | None = None
     data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def with_data(self, **arrays: NDArray[Any]) -> SurfaceMesh:
         """The same mesh with more named vertex arrays."""
         return replace(self, data={**self.data, **arrays})
 
-    def with_faces(self, faces: Ints) -> SurfaceMesh:
+    def with_faces(self, faces: Faces) -> SurfaceMesh:
         """The same vertices with other triangles; vertices that no triangle uses are dropped."""
         used, renumbered = np.unique(faces, return_inverse=True)
         normals = None if self.normals is None else self.normals[used]
@@ -65,24 +64,24 @@ class SurfaceMesh:
         return len(self.faces) > 0 and len(boundary_edges(self.faces)) == 0
 
 
-def face_cross_products(vertices: Floats, faces: Ints) -> Floats:
+def face_cross_products(vertices: Points, faces: Faces) -> Floats:
     """Cross products (m, 3) of the triangles: along the winding's normal, of length 2 × area."""
     a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
     return np.cross(b - a, c - a)
 
 
-def face_areas_nm2(vertices: Floats, faces: Ints) -> Floats:
+def face_areas_nm2(vertices: Points, faces: Faces) -> Floats:
     """Areas (m,) of the triangles in nm²."""
     return np.asarray(0.5 * np.linalg.norm(face_cross_products(vertices, faces), axis=1), np.float64)
 
 
-def vertex_areas_nm2(vertices: Floats, faces: Ints) -> Floats:
+def vertex_areas_nm2(vertices: Points, faces: Faces) -> Floats:
     """Area (n,) that each vertex stands for: a third of its triangles, in nm²."""
     thirds = np.repeat(face_areas_nm2(vertices, faces) / 3.0, 3)
     return np.bincount(faces.ravel(), weights=thirds, minlength=len(vertices)).astype(np.float64)
 
 
-def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
+def vertex_normals(vertices: Points, faces: Faces) -> Floats:
     """Unit normals (n, 3): area-weighted means of the triangles' normals; zero where no triangle is."""
     cross = face_cross_products(vertices, faces)
     normals = np.column_stack(
@@ -95,7 +94,7 @@ def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
     return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
 
 
-def edges_and_counts(faces: Ints) -> tuple[Ints, Ints]:
+def edges_and_counts(faces: Faces) -> tuple[Ints, Ints]:
     """Undirected edges (e, 2), lower vertex first, and how many triangles use each (e,)."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     if len(edges) == 0:
@@ -105,32 +104,32 @@ def edges_and_counts(faces: Ints) -> tuple[Ints, Ints]:
     return np.column_stack(np.divmod(keys, span)).astype(np.int64), counts.astype(np.int64)
 
 
-def boundary_edges(faces: Ints) -> Ints:
+def boundary_edges(faces: Faces) -> Ints:
     """Edges (e, 2) that belong to one triangle only."""
     edges, counts = edges_and_counts(faces)
     return edges[counts == 1]
 
 
-def boundary_vertices(faces: Ints, vertex_count: int) -> NDArray[np.bool_]:
+def boundary_vertices(faces: Faces, vertex_count: int) -> Mask:
     """Mask (n,) of the vertices on a boundary edge."""
     on_boundary = np.zeros(vertex_count, dtype=bool)
     on_boundary[boundary_edges(faces).ravel()] = True
     return on_boundary
 
 
-def component_of_vertices(faces: Ints, vertex_count: int) -> Ints:
+def component_of_vertices(faces: Faces, vertex_count: int) -> Ints:
     """Number (n,) of the connected piece that each vertex lies in; a vertex without triangles is a piece."""
     edges, _ = edges_and_counts(faces)
     graph = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(vertex_count, vertex_count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def component_count(faces: Ints, vertex_count: int) -> int:
+def component_count(faces: Faces, vertex_count: int) -> int:
     """How many connected pieces the triangles make."""
     return len(np.unique(component_of_vertices(faces, vertex_count)[faces.ravel()])) if len(faces) else 0
 
 
-def enclosed_volume_nm3(vertices: Floats, faces: Ints) -> float:
+def enclosed_volume_nm3(vertices: Points, faces: Faces) -> float:
     """Signed volume in nm³ by the divergence theorem: positive where a closed mesh winds outward."""
     centred = vertices - vertices.mean(axis=0)
     a, b, c = centred[faces[:, 0]], centred[faces[:, 1]], centred[faces[:, 2]]

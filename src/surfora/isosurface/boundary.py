@@ -7,31 +7,22 @@ from typing import Literal
 
 import edt
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
+from surfora.geometry.arrays import Floats, Grid32, Ints, Mask
 from surfora.geometry.sampling import poisson_disc
-from surfora.geometry.surface import (
-    Floats,
-    Ints,
-    PointCloud,
-    SurfaceMesh,
-    face_areas_nm2,
-    vertex_normals,
-)
+from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2, vertex_normals
 from surfora.isosurface.fit import adjacency, fit_patches, neighbour_means
-from surfora.isosurface.levelset import OBSTACLE, TUBE, Grid, curvature_flow
+from surfora.isosurface.levelset import OBSTACLE, TUBE, curvature_flow
 from surfora.isosurface.pinholes import without_pinholes
 from surfora.masks.cleaning import mask_box
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 from tomocore.volumes.volume import index_to_world
-
-Mask = NDArray[np.bool_]
 
 MARGIN = 4  # voxels of background about the mask, where the volume has them
 CANDIDATES_PER_POINT = 10
@@ -48,7 +39,7 @@ class IsosurfaceSettings(Settings):
         "shrink it nor reach over gaps; or by mean-curvature flow of the distance field, held by the "
         "published obstacle (thins membranes) or within a two-sided tube.",
     )
-    supersampling: int = Field(1, ge=1, le=4, description="Grid points per voxel edge.")
+    supersampling: int = Field(1, ge=1, le=4, description="Grid32 points per voxel edge.")
     gaussian_voxels: float = Field(
         0.0,
         ge=0,
@@ -125,7 +116,7 @@ def isosurface(
     return SurfaceMesh(vertices, faces, normals, {"bend_per_nm": bend})
 
 
-def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid:
+def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid32:
     """Signed distance (z, y, x) in grid cells to the mask's boundary, negative inside, smoothed as asked.
 
     EDT to the nearest voxel inside less EDT to the nearest outside: neighbouring voxel centres on either
@@ -148,7 +139,7 @@ def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid:
     return curvature_flow(field, reference, steps, constraint, settings.tube_voxels * cells)
 
 
-def marched(field: Grid) -> tuple[Floats, Ints]:
+def marched(field: Grid32) -> tuple[Floats, Ints]:
     """Vertices as indices (n, 3) z, y, x and triangles that wind outward once taken to x, y, z."""
     if not (field.min() < 0 < field.max()):
         raise InputError("nothing of the mask is left after smoothing; smooth less")
@@ -175,7 +166,7 @@ def _without_specks(vertices: Floats, faces: Ints, least_area_nm2: float) -> tup
 def _smoothed(
     vertices: Floats,
     faces: Ints,
-    held: NDArray[np.bool_],
+    held: Mask,
     voxel_size_nm: float,
     settings: IsosurfaceSettings,
     progress: Progress,

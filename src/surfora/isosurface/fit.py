@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit, prange
 from scipy.sparse import csr_array
 
+from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.frames import factorise, substitute, tangent_frame
-from surfora.geometry.surface import Floats, Ints
 
 CHUNKS = 64
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
-Grid = NDArray[np.float32]
+from surfora.geometry.arrays import Grid32
 
 FREE, OBSTACLE, TUBE = 0, 1, 2
 STABLE_STEP = 0.125  # cells²; the explicit scheme is stable below 1/6
@@ -14,8 +13,8 @@ BAND = 4.0
 
 
 def curvature_flow(
-    field: Grid, reference: Grid, steps: int, constraint: int = FREE, half_width: float = 0.75
-) -> Grid:
+    field: Grid32, reference: Grid32, steps: int, constraint: int = FREE, half_width: float = 0.75
+) -> Grid32:
     """The field after steps of ∂φ/∂t = |∇φ| div(∇φ/|∇φ|), each ⅛ cell² long, where |φ₀| is below 4 cells.
 
     field, reference φ₀: (z, y, x) signed distances in cells, negative inside. constraint: OBSTACLE sets
@@ -30,7 +29,7 @@ def curvature_flow(
     return now
 
 
-def constrained(field: Grid, reference: Grid, constraint: int, half_width: float) -> Grid:
+def constrained(field: Grid32, reference: Grid32, constraint: int, half_width: float) -> Grid32:
     """The field within what the constraint allows about the reference."""
     if constraint == OBSTACLE:
         return np.maximum(field, reference)
@@ -40,7 +39,7 @@ def constrained(field: Grid, reference: Grid, constraint: int, half_width: float
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _flow_step(now: Grid, reference: Grid, then: Grid, constraint: int, half_width: float) -> None:
+def _flow_step(now: Grid32, reference: Grid32, then: Grid32, constraint: int, half_width: float) -> None:
     depth, height, width = now.shape
     for z in prange(1, depth - 1):
         for y in range(1, height - 1):
@@ -56,7 +55,7 @@ def _flow_step(now: Grid, reference: Grid, then: Grid, constraint: int, half_wid
 
 
 @njit(cache=True, nogil=True)
-def curvature_speed(f: Grid, z: int, y: int, x: int) -> float:
+def curvature_speed(f: Grid32, z: int, y: int, x: int) -> float:
     """|∇φ| div(∇φ/|∇φ|) by central differences: the Laplacian less the second derivative along ∇φ."""
     fx = 0.5 * (f[z, y, x + 1] - f[z, y, x - 1])
     fy = 0.5 * (f[z, y + 1, x] - f[z, y - 1, x])

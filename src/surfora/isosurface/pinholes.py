@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from surfora.geometry.surface import Floats, SurfaceMesh, boundary_vertices, vertex_normals
+from surfora.geometry.arrays import Floats, Mask
+from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_normals
 from surfora.masks.cleaning import mask_thickness_nm
 from tomocore.volumes.volume import world_to_index
-
-Mask = NDArray[np.bool_]
 
 NEXT_TO_HOLE = 1.5  # voxels about a hole in which the membrane is thinned by it, and made whole too
 FILLED = 0.55  # share below which a place is a hole; voxels that touch by an edge make 0.5

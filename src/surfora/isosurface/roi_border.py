@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Floats, Mask
 from surfora.geometry.cut import cut_mesh
 from surfora.geometry.open3d_bridge import import_open3d
-from surfora.geometry.surface import Floats, SurfaceMesh
+from surfora.geometry.surface import SurfaceMesh
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
 from surfora.masks.cleaning import mask_box
 from surfora.masks.membranes import Box, Membrane
 from tomocore.volumes.volume import world_to_index
-
-Mask = NDArray[np.bool_]
 
 CUT = "cut_by_roi"
 """Vertex array (bool): on the line along which an ROI cut the surface, where no membrane ends."""

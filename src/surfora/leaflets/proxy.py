@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.open3d_bridge import import_open3d, without_chatter
-from surfora.geometry.surface import Floats, Ints, SurfaceMesh, vertex_normals
+from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from surfora.orientation.jet_normals import nearest_neighbours
 from tomocore.contract import InputError
 from tomocore.settings import Settings
@@ -120,7 +120,7 @@ def _largest_part(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     return mesh.vertices, mesh.faces
 
 
-def _joined(parts: list[tuple[Floats, Ints, NDArray[np.int64]]]) -> SurfaceMesh:
+def _joined(parts: list[tuple[Floats, Ints, Ints]]) -> SurfaceMesh:
     first = np.cumsum([0] + [len(vertices) for vertices, _, _ in parts])
     vertices = np.concatenate([vertices for vertices, _, _ in parts])
     faces = np.concatenate([faces + start for (_, faces, _), start in zip(parts, first, strict=False)])

@@ -10,11 +10,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.cut import cut_mesh
 from surfora.geometry.nearest import nearest_places, surface_distance
 from surfora.geometry.surface import (
-    Floats,
-    Ints,
     SurfaceMesh,
     boundary_vertices,
     edges_and_counts,

@@ -14,12 +14,12 @@ from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from surfora.geometry.arrays import Floats, Ints, Mask
 from tomocore.contract import InputError
 from tomocore.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
 FEWEST_VOXELS = 20
@@ -162,7 +162,7 @@ def without_small_pieces(mask: Mask, fewest_voxels: float) -> Mask:
     return kept
 
 
-def _pieces(occupied: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _pieces(occupied: Ints, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Number of the connected piece of each occupied voxel (n,), given by flat indices in rising order."""
     z, y, x = np.unravel_index(occupied, shape)
     wide = (shape[1] + 2, shape[2] + 2)  # so that no neighbour wraps round to the next row
@@ -219,12 +219,12 @@ def mask_thickness_nm(mask: Mask, voxel_size_nm: float) -> float:
     return sheet_thickness(depth, int(faces.sum())) * voxel_size_nm
 
 
-def sheet_thickness(depth: NDArray[np.float64], faces: int) -> float:
+def sheet_thickness(depth: Floats, faces: int) -> float:
     """The thickness in voxels of `mask_thickness_nm`, from the depths (n,) and the number of open faces."""
     return min(4 * (float(depth.mean()) - 0.5), 3 * len(depth) / max(faces, 1))
 
 
-def voxel_depths(mask: Mask, occupied: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def voxel_depths(mask: Mask, occupied: Ints) -> tuple[Floats, Ints]:
     """Distance in voxels (n,) of each occupied voxel (n, 3) z, y, x to the nearest one outside, at most 12,
 
     and how many of its six faces are open (n,). The array's border is no outside. For a thin sheet in a

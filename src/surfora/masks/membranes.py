@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import find_objects
 
+from surfora.geometry.arrays import Floats, Mask
 from tomocore.contract import InputError
 from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
@@ -22,7 +23,6 @@ from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
 
-Bools = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
 MARGIN_VOXELS = 2
@@ -54,7 +54,7 @@ class KnownSide:
 
     side: Literal["lumen", "partner_toward", "partner_away"]
     lumen_nm: tuple[float, float, float] | None = None
-    partner_points: NDArray[np.float64] | None = None
+    partner_points: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Membrane:
     name: str
     label: str
     source: Path
-    mask: Bools
-    foreign: Bools | None
+    mask: Mask
+    foreign: Mask | None
     voxel_size_nm: float
     origin_nm: tuple[float, float, float]
     roi: int | None = None
-    kept: Bools | None = None
+    kept: Mask | None = None
     kept_beyond_nm: float = 0.0
     known_side: KnownSide | None = None
 
@@ -169,7 +169,7 @@ def _same_place(a: Membrane, b: Membrane) -> bool:
     return a.roi == b.roi and (a.source == b.source or not (a.label or b.label))
 
 
-def _sampled_points(membrane: Membrane) -> NDArray[np.float64]:
+def _sampled_points(membrane: Membrane) -> Floats:
     """Voxel centres (n, 3) in nm of a membrane, evenly left out where there are very many."""
     voxels = np.argwhere(membrane.mask)
     return membrane.support.world(voxels[:: max(1, len(voxels) // MOST_PARTNER_POINTS)])

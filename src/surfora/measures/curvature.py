@@ -20,14 +20,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from scipy.sparse import csr_array
 
-from surfora.geometry.surface import (
-    Floats,
-    Ints,
-    SurfaceMesh,
-    boundary_vertices,
-    vertex_areas_nm2,
-    vertex_normals,
-)
+from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
 from surfora.measures.jets import (
     COUNT,
@@ -373,7 +367,7 @@ def _results(table: Floats, choice: Choice, radii_nm: Floats) -> dict[str, NDArr
     }
 
 
-def _first_true(mask: NDArray[np.bool_]) -> Ints:
+def _first_true(mask: Mask) -> Ints:
     """Column (n,) of the first True in each row; 0 where there is none or no column."""
     return mask.argmax(axis=1) if mask.shape[1] else np.zeros(len(mask), dtype=np.int64)
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from surfora.geometry.arrays import Floats
 from surfora.geometry.facts import surface_name
 from surfora.geometry.nearest import SurfaceDistance, surface_distance
-from surfora.geometry.surface import Floats, SurfaceMesh, vertex_areas_nm2
+from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
 from surfora.measures.wedge import areas_with_evidence_nm2
 from tomocore.contract import InputError

@@ -22,8 +22,9 @@ import potpourri3d
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.frames import tangent_frame
-from surfora.geometry.surface import Floats, Ints, boundary_edges, vertex_normals
+from surfora.geometry.surface import boundary_edges, vertex_normals
 from tomocore.contract import InputError
 
 TASKS = 32

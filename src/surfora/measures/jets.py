@@ -21,8 +21,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Floats
 from surfora.geometry.frames import factorise, substitute, tangent_frame
-from surfora.geometry.surface import Floats
 from surfora.measures.geodesics import Fans, ball, new_front
 
 MEAN, DIFFERENCE, TWIST, MEAN_VARIANCE, DIFFERENCE_VARIANCE, HEIGHT, K1_X, K1_Y, K1_Z, COUNT, OFFSET = range(

@@ -20,15 +20,9 @@ from numba import njit, prange
 from pydantic import Field
 from scipy.special import j0, j1, jv
 
+from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.sampling import poisson_disc
-from surfora.geometry.surface import (
-    Floats,
-    Ints,
-    SurfaceMesh,
-    boundary_vertices,
-    vertex_areas_nm2,
-    vertex_normals,
-)
+from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures.geodesics import ball, new_front, spatial_order, triangle_fans
 from surfora.measures.jets import HEIGHT, OFFSET, jet_table
 from surfora.measures.statistics import require_values

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from surfora.geometry.arrays import Floats
 from tomocore.contract import InputError
-
-Floats = NDArray[np.float64]
 
 
 class NoValues(InputError):

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from surfora.geometry.surface import Floats, SurfaceMesh, vertex_areas_nm2, vertex_normals
+from surfora.geometry.arrays import Floats, Mask
+from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2, vertex_normals
 from surfora.measures.statistics import NoValues
 from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
@@ -85,7 +85,7 @@ def areas_with_evidence_nm2(mesh: SurfaceMesh) -> Floats:
     return np.where(mesh.data["evidence"] == MEASURED, vertex_areas_nm2(mesh.vertices, mesh.faces), 0.0)
 
 
-def _supported(points: Floats, mask: Volume, reach_voxels: float) -> NDArray[np.bool_]:
+def _supported(points: Floats, mask: Volume, reach_voxels: float) -> Mask:
     """Whether the centre of a voxel of the mask lies within reach of each point."""
     at = mask.index(points)
     nearest = np.rint(at).astype(np.int64)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.frames import tangents
 from surfora.geometry.occupancy import occupancy
 from surfora.geometry.sampling import poisson_disc
@@ -37,9 +37,6 @@ from tomocore.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 MODES = {"faces": 0, "cylinder": 1, "ball": 2}
 LAID = 6  # places laid out on the innermost ring about a patch

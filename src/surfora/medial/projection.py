@@ -18,12 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Bytes, Floats, Ints, Mask
 from surfora.geometry.frames import factorise, substitute, tangent_frame
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 BLOCK = 4
 NOISE_BOUNDS = (0.05, 0.6)  # voxels: roughness of the faces beyond what voxels explain
@@ -38,7 +35,7 @@ class Lattice(NamedTuple):
     """
 
     place: Floats
-    out: NDArray[np.uint8]
+    out: Bytes
     start: Ints
     blocks: Ints
 
@@ -77,7 +74,7 @@ def new_patches(points: Floats, normals: Floats, half_thickness: float, radius: 
     )
 
 
-def face_lattice(mask: NDArray[np.bool_], occupied: Ints) -> Lattice:
+def face_lattice(mask: Mask, occupied: Ints) -> Lattice:
     """The crossings of a mask [z, y, x]: midway between each voxel inside (n, 3) and its neighbour outside.
 
     The border of the array is no face: there the volume ends, not the membrane.
@@ -102,7 +99,7 @@ def point_lattice(points: Floats, shape: tuple[int, ...]) -> Lattice:
     return _in_blocks(points, np.full(len(points), 6, dtype=np.uint8), shape)
 
 
-def _in_blocks(place: Floats, out: NDArray[np.uint8], shape: tuple[int, ...]) -> Lattice:
+def _in_blocks(place: Floats, out: Bytes, shape: tuple[int, ...]) -> Lattice:
     bz, by, bx = (size // BLOCK + 1 for size in shape)
     x, y, z = np.floor(place / BLOCK).astype(np.int64).T
     key = (z * by + y) * bx + x
@@ -428,7 +425,7 @@ def ball_covariances(lattice, points, radius, covariance):
                 covariance[i, a, b] = covariance[i, a, b] / total - first[a] * first[b] / total**2
 
 
-def chosen_patches(patches: Patches, keep: NDArray[np.bool_] | Ints) -> Patches:
+def chosen_patches(patches: Patches, keep: Mask | Ints) -> Patches:
     """Copies of some patches, by mask or index."""
     kept: Any = (array[keep] for array in patches)
     return Patches(*kept)

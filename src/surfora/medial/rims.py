@@ -12,23 +12,12 @@ from typing import Any
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.frames import tangents
 from surfora.geometry.occupancy import occupancy
-from surfora.medial.projection import (
-    BLOCK,
-    Lattice,
-    Patches,
-    chosen_patches,
-    on_patches,
-    project_points,
-)
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from surfora.medial.projection import BLOCK, Lattice, Patches, chosen_patches, on_patches, project_points
 
 BEYOND = 0.6  # thicknesses beyond the radius of its fit that a sound patch must see its sheet go on
 LEVELS = (-0.6, 0.0, 0.6)  # half thicknesses at which the sheet is looked for

@@ -12,8 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from surfora.geometry.surface import Floats, Ints, PointCloud, SurfaceMesh, face_areas_nm2
-from surfora.meshing.gap_filter import Mask, gap_tests
+from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2
+from surfora.meshing.gap_filter import gap_tests
 from surfora.meshing.loops import (
     boundary_loops,
     fill_loops,

@@ -9,13 +9,10 @@ import numpy as np
 from numba import get_num_threads, njit
 from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Bytes, Floats, Ints, Mask
 from surfora.geometry.occupancy import share_at
-from surfora.geometry.surface import Floats, Ints
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume, world_to_index
-
-Mask = NDArray[np.bool_]
-Bytes = NDArray[np.uint8]
 
 CHUNK = 8192  # triangles that a thread takes at a time
 HALF_BOX = 0.25  # voxels are tested in halves along each axis: boxes of half a voxel, centres at ±¼
@@ -105,7 +102,7 @@ def _as_bytes(mask: NDArray[Any]) -> Bytes:
     return np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask != 0).view(np.uint8)
 
 
-def _offsets_within(limit: float) -> NDArray[np.int64]:
+def _offsets_within(limit: float) -> Ints:
     """Voxels (k, 3) within ``limit`` of a box centre at +¼ on each axis, nearest first."""
     reach = int(np.ceil(limit)) + 1
     offset = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from surfora.geometry.surface import Floats, Ints
+from surfora.geometry.arrays import Floats, Ints, Mask
 
 RINGS_AROUND = 4  # rings of triangles about a loop that mending looks at
 LONGEST_FILLED = 400  # vertices; the triangulation takes the cube of it
@@ -154,10 +153,10 @@ def mend_folds(
     return faces if unchanged else np.concatenate([faces[~close], near])
 
 
-def _around(faces: Ints, loop: Ints, width: int) -> NDArray[np.bool_]:
+def _around(faces: Ints, loop: Ints, width: int) -> Mask:
     """The faces along a loop (width 0: an edge on it, 1: a vertex on it, 2: a vertex on one of those)."""
     shared = np.isin(faces, loop).sum(axis=1)
-    chosen: NDArray[np.bool_] = shared >= (2 if width == 0 else 1)
+    chosen: Mask = shared >= (2 if width == 0 else 1)
     if width == 2:
         chosen = np.asarray(np.isin(faces, faces[chosen]).any(axis=1))
     return chosen
@@ -208,7 +207,7 @@ def _edges_between_boundary_vertices(faces: Ints, loops: list[Ints]) -> set[tupl
     return _edge_set(faces[on_loop[faces].sum(axis=1) >= 2])
 
 
-def _allowed(ring: Ints, taken: set[tuple[int, int]]) -> NDArray[np.bool_]:
+def _allowed(ring: Ints, taken: set[tuple[int, int]]) -> Mask:
     """Whether vertices i and j of the ring may be joined (k, k): neighbours on the ring, or no edge yet."""
     k = len(ring)
     allowed = np.ones((k, k), dtype=bool)
@@ -219,7 +218,7 @@ def _allowed(ring: Ints, taken: set[tuple[int, int]]) -> NDArray[np.bool_]:
     return allowed
 
 
-def _least_triangulation(points: Floats, normals: Floats, allowed: NDArray[np.bool_], facing: float) -> Ints:
+def _least_triangulation(points: Floats, normals: Floats, allowed: Mask, facing: float) -> Ints:
     """Triangles (k − 2, 3) of the ring's indices; (0, 3) where no triangulation is allowed."""
     k = len(points)
     cost = np.zeros((k, k))
@@ -238,9 +237,7 @@ def _least_triangulation(points: Floats, normals: Floats, allowed: NDArray[np.bo
     return _unfold(split, k)
 
 
-def _may_be_face(
-    points: Floats, normals: Floats, i: int, m: Ints, j: int, facing: float
-) -> NDArray[np.bool_]:
+def _may_be_face(points: Floats, normals: Floats, i: int, m: Ints, j: int, facing: float) -> Mask:
     cross = np.cross(points[m] - points[i], points[j] - points[i])
     limit = facing * np.linalg.norm(cross, axis=1)
     along = np.minimum(cross @ normals[i], cross @ normals[j])

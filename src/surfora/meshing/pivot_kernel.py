@@ -11,11 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from surfora.geometry.arrays import Floats, Ints, Mask
 
 EMPTY = -1
 FAR = 1e9
@@ -56,7 +53,7 @@ class Front(NamedTuple):
 
     faces: Ints
     ball: Floats
-    used: Bools
+    used: Mask
     open_at: Ints
     half_edges: Ints
     queue: Ints
@@ -87,7 +84,7 @@ def visit_points(
     cloud: Cloud,
     rows: Rows,
     limits: Limits,
-    asked: Bools,
+    asked: Mask,
     reach: float,
     start: Ints,
     found: Ints,
@@ -321,7 +318,7 @@ def roll(
 
 @njit(cache=True, nogil=True)
 def seed_triangle(
-    cloud: Cloud, limits: Limits, used: Bools, i: int, radius: float, near: Ints
+    cloud: Cloud, limits: Limits, used: Mask, i: int, radius: float, near: Ints
 ) -> tuple[int, int]:
     """Two unused neighbours that an empty ball touches together with i, in winding order; −1 where none.
 

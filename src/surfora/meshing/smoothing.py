@@ -6,13 +6,11 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_array
 
+from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.surface import (
-    Floats,
-    Ints,
     SurfaceMesh,
     edges_and_counts,
     face_areas_nm2,
@@ -47,7 +45,7 @@ class Ring(NamedTuple):
     edges: Ints
     adjacency: csr_array
     valence: Floats
-    free: NDArray[np.bool_]
+    free: Mask
 
 
 def smooth_mesh(

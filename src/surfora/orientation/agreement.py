@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from surfora.geometry.surface import Floats, Ints
+from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.orientation.jet_normals import nearest_neighbours, sheet_reach
 
 SAME_SHEET_COSINE = 0.3  # |nᵢ·nⱼ| below which two neighbours say nothing about each other's side
@@ -31,7 +30,7 @@ class Graph:
     spacing: float
     point_count: int
 
-    def at(self, keep: NDArray[np.bool_]) -> Graph:
+    def at(self, keep: Mask) -> Graph:
         """The edges chosen by a mask."""
         edges = {name: getattr(self, name)[keep] for name in ("first", "second", "direction", "length")}
         return replace(self, **edges)
@@ -52,7 +51,7 @@ class Agreement:
     sign: Floats
     reliability: Floats
 
-    def within(self, inside: NDArray[np.bool_]) -> Agreement:
+    def within(self, inside: Mask) -> Agreement:
         """The edges among the points of a mask (n,), these points renumbered."""
         keep = inside[self.graph.first] & inside[self.graph.second]
         number = np.cumsum(inside) - 1
@@ -118,7 +117,7 @@ def agreement(graph: Graph, normals: Floats, geodesic: Floats | None = None) -> 
     return Agreement(graph.at(fit), sign[fit], reliability[fit])
 
 
-def _stray_links(graph: Graph, fit: NDArray[np.bool_], reliability: Floats) -> NDArray[np.bool_]:
+def _stray_links(graph: Graph, fit: Mask, reliability: Floats) -> Mask:
     """Of the unfit edges, the best one that ties each handful of stray points to a real patch."""
     _, component = connected_components(graph.at(fit).matrix(np.ones(int(fit.sum()))), directed=False)
     is_stray = np.bincount(component)[component] < LEAST_PATCH
@@ -194,7 +193,7 @@ def patches(tree: Tree) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _cut(order: Ints, parent: Ints, unsure: NDArray[np.bool_]) -> Ints:
+def _cut(order: Ints, parent: Ints, unsure: Mask) -> Ints:
     labels = np.arange(len(parent))
     for point in order:
         if parent[point] >= 0 and not unsure[point]:

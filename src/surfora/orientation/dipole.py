@@ -9,7 +9,7 @@ from numba import njit, prange
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-from surfora.geometry.surface import Floats, Ints
+from surfora.geometry.arrays import Floats, Ints
 from surfora.orientation.agreement import Agreement, Tree, patches
 from surfora.orientation.jet_normals import nearest_neighbours
 

@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit, prange
 from scipy.spatial import cKDTree
 
+from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.frames import factorise, substitute, tangent_frame
 from surfora.geometry.repair import equal_points
-from surfora.geometry.surface import Floats, Ints
 from tomocore.contract import InputError
 
 DEFAULT_NEIGHBOURS = 36

@@ -11,8 +11,8 @@ import potpourri3d
 from pydantic import Field
 from scipy.sparse.csgraph import connected_components
 
+from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.repair import equal_points
-from surfora.geometry.surface import Floats, Ints
 from surfora.orientation.agreement import (
     Agreement,
     Graph,

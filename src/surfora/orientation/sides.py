@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from surfora.geometry.surface import Floats
+from surfora.geometry.arrays import Floats
 from surfora.orientation.dipole import winding
 
 SAMPLES = 400

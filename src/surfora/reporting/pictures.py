@@ -17,11 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Bytes, Floats
 from surfora.geometry.surface import SurfaceMesh, to_polydata
 from surfora.measures.statistics import weighted_histogram
 from surfora.measures.wedge import EVIDENCE, EXTRAPOLATED, MEASURED, UNSUPPORTED
-
-Floats = NDArray[np.float64]
 
 if sys.platform == "linux" and "DISPLAY" not in os.environ:
     # VTK finds out by itself that there is no screen, but complains of it first.
@@ -151,7 +150,7 @@ def _directions(vertices: Floats) -> Sequence[tuple[Floats, Floats]]:
 
 def _rendered(
     parts: Sequence[tuple[Any, dict[str, Any]]], vertices: Floats, views: Sequence[tuple[Floats, Floats]]
-) -> list[tuple[NDArray[np.uint8], float]]:
+) -> list[tuple[Bytes, float]]:
     """A picture (h, w, 3) of the meshes from each view, and its nm per pixel."""
     plotter: Any = pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
     try:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from surfora.geometry.surface import SIGN_CONVENTION, Floats, SurfaceMesh, vertex_areas_nm2
+from surfora.geometry.arrays import Floats
+from surfora.geometry.surface import SIGN_CONVENTION, SurfaceMesh, vertex_areas_nm2
 from surfora.measures.pairs import MeasuredSurface, read_measured
 from surfora.measures.wedge import area_shares
 from surfora.reporting.pictures import (

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from surfora.geometry.arrays import Floats
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.surface import (
     SurfaceMesh,
@@ -119,7 +120,7 @@ def _border_columns(mesh: SurfaceMesh) -> dict[str, Any]:
     return columns
 
 
-def _curvature_columns(data: Mapping[str, NDArray[Any]], areas: NDArray[np.float64]) -> dict[str, float]:
+def _curvature_columns(data: Mapping[str, NDArray[Any]], areas: Floats) -> dict[str, float]:
     if "mean_curvature_per_nm" not in data:
         return {}
     mean = data["mean_curvature_per_nm"]
@@ -136,14 +137,14 @@ def _curvature_columns(data: Mapping[str, NDArray[Any]], areas: NDArray[np.float
     }
 
 
-def _radius_nm(mean_curvature: NDArray[Any]) -> NDArray[np.float64]:
+def _radius_nm(mean_curvature: NDArray[Any]) -> Floats:
     """Radius of curvature 1 / |H| (n,) in nm; NaN where H is 0 or not known."""
     with np.errstate(divide="ignore"):
         radius = 1.0 / np.abs(mean_curvature)
     return np.where(np.isfinite(radius), radius, np.nan)
 
 
-def _thickness_columns(data: Mapping[str, NDArray[Any]], areas: NDArray[np.float64]) -> dict[str, float]:
+def _thickness_columns(data: Mapping[str, NDArray[Any]], areas: Floats) -> dict[str, float]:
     columns = {}
     if "roughness_nm" in data:
         columns["roughness_median_nm"] = _median(data["roughness_nm"], areas)
@@ -167,7 +168,7 @@ def _evidence_columns(mesh: SurfaceMesh) -> dict[str, float]:
     return columns
 
 
-def _median(values: NDArray[Any], weights: NDArray[np.float64]) -> float:
+def _median(values: NDArray[Any], weights: Floats) -> float:
     return float(weighted_quantiles(values, weights, [0.5])[0])
 
 
