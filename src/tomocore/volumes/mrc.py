@@ -6,8 +6,7 @@ import bz2
 import gzip
 import warnings
 import zlib
-from collections.abc import Iterator
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
+from tomocore.files import available_memory_bytes
 from tomocore.volumes.header import ANGSTROM_PER_NM, Loader, VolumeHeader, checked_header
 from tomocore.volumes.mrc_header import (
     UNSTAMPED,
@@ -30,7 +30,6 @@ from tomocore.volumes.volume import Volume
 
 WRITTEN_BY = "TomoROIS-SurfORA"
 HEADER_BYTES = 1024
-CHUNK_BYTES = 2**24
 KINDS: dict[int, Any] = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
 UNPACKING_ERRORS = (OSError, EOFError, zlib.error)
 
@@ -47,15 +46,17 @@ def open_mrc(path: Path) -> tuple[VolumeHeader, Loader]:
     packed = _unpacker(path) is not None
     if not packed:
         _require_length(path, path.stat().st_size, offset + length)
+
+    @cache
+    def raw() -> NDArray[np.uint8]:
+        return _unpacked(path, offset, length) if packed else np.memmap(path, np.uint8, "r", offset, length)
+
     notes: list[str] = []
-    if mode == 0:
-        dtype, notes = byte_kind(head, partial(_byte_counts, path, offset, length))
+    if mode == 0 and (not packed or length < available_memory_bytes()):
+        dtype, notes = byte_kind(head, raw)
 
     def load() -> NDArray[Any]:
-        if not packed:
-            return np.memmap(path, dtype, "r", offset, shape).transpose(places)
-        raw = np.concatenate(list(_stored_bytes(path, offset, length)))
-        return raw.view(dtype).reshape(shape).transpose(places)
+        return raw().view(dtype).reshape(shape).transpose(places)
 
     blank = np.lib.stride_tricks.as_strided(np.zeros(1, dtype), [shape[place] for place in places], (0, 0, 0))
     geometry = mrc_geometry(head, blank.shape, notes)
@@ -102,29 +103,16 @@ def _unpacker(path: Path) -> Any:
     return gzip.open if start[:2] == b"\x1f\x8b" else bz2.open if start[:3] == b"BZh" else None
 
 
-def _stored_bytes(path: Path, offset: int, length: int) -> Iterator[NDArray[np.uint8]]:
-    """The bytes of the voxels in pieces. Raises InputError where they end too early."""
-    unpacker = _unpacker(path)
-    found = 0
+def _unpacked(path: Path, offset: int, length: int) -> NDArray[np.uint8]:
+    """The bytes of the voxels in a packed file. Raises InputError where they end too early."""
     try:
-        with (unpacker or open)(path, "rb") as file:
+        with _unpacker(path)(path, "rb") as file:
             file.seek(offset)
-            while found < length and (raw := file.read(min(CHUNK_BYTES, length - found))):
-                found += len(raw)
-                yield np.frombuffer(raw, np.uint8)
+            raw = file.read(length)
     except UNPACKING_ERRORS as error:
         raise InputError(f"{path}: cannot be unpacked ({error}); copy or write it again") from error
-    _require_length(path, offset + found, offset + length)
-
-
-def _byte_counts(path: Path, offset: int, length: int, most_values: int = 256) -> NDArray[np.int64]:
-    """How often each value from 0 to 255 occurs among the voxels' bytes, until there are more than wanted."""
-    counts = np.zeros(256, np.int64)
-    for raw in _stored_bytes(path, offset, length):
-        counts += np.bincount(raw, minlength=256)
-        if np.count_nonzero(counts) > most_values:
-            break
-    return counts
+    _require_length(path, offset + len(raw), offset + length)
+    return np.frombuffer(raw, np.uint8)
 
 
 def _require_length(path: Path, found: int, expected: int) -> None:

@@ -22,6 +22,7 @@ UNSTAMPED = "lacks the MAP stamp of an MRC file"
 VOLUME_STACKS = range(401, 631)
 """Space group numbers (ISPG) that mark a stack of volumes, each of mz sections."""
 LONGEST_AXIS = 2**20
+CHUNK_BYTES = 2**24  # counted at once
 MOST_BYTE_LABELS = 64  # bytes of more values than this are grey
 
 
@@ -63,30 +64,40 @@ def _axes_along(head: Any) -> tuple[int, int, int]:
     return along if any(along) else (3, 2, 1)
 
 
-def byte_kind(head: Any, counts: Callable[..., NDArray[np.int64]]) -> tuple[np.dtype[Any], list[str]]:
+def byte_kind(head: Any, stored: Callable[[], NDArray[np.uint8]]) -> tuple[np.dtype[Any], list[str]]:
     """Whether the bytes of mode 0 are signed, as int8 or uint8, and a note where that was concluded.
 
     IMOD's stamp tells, else the header's minimum and maximum; where these are stale, were never set, or would
-    make labels negative, the bytes themselves: ``counts(most_values=...)`` of each value 0 to 255.
+    make labels negative, the bytes themselves, which ``stored`` gives.
     """
     low, high = float(head.dmin), float(head.dmax)
+    signed, unsigned = np.dtype(np.int8), np.dtype(np.uint8)
     imod = _imod_says_unsigned(head)
     if imod is not None:
-        return np.dtype(np.uint8 if imod else np.int8), []
+        return (unsigned if imod else signed), []
     if low < 0 and high <= 127:
-        if not _are_negative_labels(counts(most_values=MOST_BYTE_LABELS)):
-            return np.dtype(np.int8), []
-        return np.dtype(np.uint8), [_signed_note("unsigned", "its labels would be negative")]
+        negative = _are_negative_labels(_counts(stored(), MOST_BYTE_LABELS))
+        note = _signed_note("unsigned", "its labels would be negative")
+        return (unsigned, [note]) if negative else (signed, [])
     if low >= 0 and high > 127:
-        return np.dtype(np.uint8), [_signed_note("unsigned", f"its header's maximum is {high:g}")]
-    found = counts()
-    if not found[128:].any():
-        return np.dtype(np.int8), []
+        return unsigned, [_signed_note("unsigned", f"its header's maximum is {high:g}")]
+    if stored().max() <= 127:
+        return signed, []
     if 0 <= low < high:
-        return np.dtype(np.uint8), [_signed_note("unsigned", f"its header's minimum is {low:g}")]
-    if _look_unsigned(found):
-        return np.dtype(np.uint8), [_signed_note("unsigned", "its values look so")]
-    return np.dtype(np.int8), [_signed_note("signed", "its values look so")]
+        return unsigned, [_signed_note("unsigned", f"its header's minimum is {low:g}")]
+    if _look_unsigned(_counts(stored())):
+        return unsigned, [_signed_note("unsigned", "its values look so")]
+    return signed, [_signed_note("signed", "its values look so")]
+
+
+def _counts(stored: NDArray[np.uint8], most_values: int = 256) -> NDArray[np.int64]:
+    """How often each byte occurs, counted until there are more different ones than wanted."""
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(stored), CHUNK_BYTES):
+        counts += np.bincount(stored[start : start + CHUNK_BYTES], minlength=256)
+        if np.count_nonzero(counts) > most_values:
+            break
+    return counts
 
 
 def _signed_note(kind: str, since: str) -> str:
@@ -125,7 +136,7 @@ def mrc_geometry(head: Any, shape_zyx: Sequence[int], notes: Sequence[str] = ())
         told.append(f"{UNSTAMPED}; read as one because the rest of its header makes sense")
     if _axes_along(head) != (3, 2, 1):
         told.append(f"its sections run along {'xyz'[_axes_along(head)[0] - 1]}; its axes are put in order")
-    if int(head.ispg) == 0 and int(head.mz) == 1 < int(head.nz):
+    if int(head.ispg) == 0 and int(head.mz) == 1 < int(head.nz) and np.allclose(size_a, size_a[0], rtol=0.02):
         told.append("its header calls it a stack of images, as tilt series are (ISPG 0, mz = 1)")
     origin_a, start, place_notes = _place_angstrom(head, size_a)
     return Geometry(
