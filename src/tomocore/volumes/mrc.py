@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
-from tomocore.files import available_memory_bytes
+from tomocore.machine import available_memory_bytes
 from tomocore.volumes.header import ANGSTROM_PER_NM, Loader, VolumeHeader, checked_header
 from tomocore.volumes.mrc_header import (
     UNSTAMPED,
