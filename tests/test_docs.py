@@ -1,5 +1,6 @@
 """The documentation says what the program does: defaults, links, commands and pictures."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -23,11 +24,13 @@ from surfora.medial.points import MedialSettings
 from surfora.meshing.ballpivot import MeshSettings
 from surfora.orientation.orient import OrientSettings
 from tomorois.cli.app import app as tomorois_app
+from tomorois.cli.options import SECTIONS
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
 from tomorois.training.settings import TrainSettings
 from tomosurf.cli.app import app as tomosurf_app
+from tomosurf.project import ProjectSettings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -143,3 +146,49 @@ def test_the_learning_page_shows_its_stored_results():
     assert all(f"<!-- {name} -->" in text for name in tables)
     assert page_with(tables, text) == text
     assert page_with({**tables, "errors": "| changed |"}, text) != text
+
+
+SETTINGS = [(name, *place.split(":")) for name, place in SECTIONS.items()]
+SETTINGS += [("project", ProjectSettings.__module__, ProjectSettings.__name__)]
+"""Everything that `settings` prints and a new project holds; `surfora settings` is part of the project."""
+
+
+@pytest.mark.parametrize(("section", "module", "kind"), SETTINGS, ids=[name for name, *_ in SETTINGS])
+def test_descriptions_of_settings_are_sentences(section, module, kind):
+    texts = dict(described(getattr(importlib.import_module(module), kind), section))
+    assert texts
+    untold = [name for name, text in texts.items() if not text]
+    assert not untold
+    bent = {name: text for name, text in texts.items() if text[0].islower() or not text.endswith(".")}
+    assert not bent
+
+
+def described(kind, place):
+    """Dotted name and description of every setting and section below ``kind``."""
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield f"{place}.{name}", field.description or (inner.__doc__ or "").strip().split("\n")[0]
+            yield from described(inner, f"{place}.{name}")
+        else:
+            yield f"{place}.{name}", field.description or ""
+
+
+@pytest.mark.parametrize("tool", APPS)
+def test_help_of_options_begins_small_and_has_no_stop(tool):
+    bent = [text for text in helps(APPS[tool]) if not begins_small(text) or text.endswith(".")]
+    assert not bent
+
+
+def helps(app):
+    """The texts that the commands of a tool print beside their arguments."""
+    for verb in app:
+        if not verb.startswith("-"):
+            yield from (
+                a.parameter.help for a in app[verb].assemble_argument_collection() if a.parameter.help
+            )
+
+
+def begins_small(text):
+    """Whether a text's first word has no capital, save as an abbreviation (ROIs, CPU, X,Y,Z) or a symbol."""
+    return not re.match(r"[A-Z][a-z]", text)

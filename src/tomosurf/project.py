@@ -25,19 +25,19 @@ STEPS = ("confidence", "rois", "surfaces")
 class ProjectSettings(Settings):
     """A project of tomograms; paths are relative to the project file."""
 
-    tomograms: tuple[str, ...] = Field(("tomograms",), description="tomograms, or folders of them")
+    tomograms: tuple[str, ...] = Field(("tomograms",), description="Tomograms, or folders of them.")
     membranes: str = Field(
-        "membranes", description="folder of <tomogram>__membranes volumes (masks or labels)"
+        "membranes", description="Folder of <tomogram>__membranes volumes (masks or labels)."
     )
     truth: str | None = Field(
-        None, description="folder of <tomogram>__truth.npz, where the true ROIs are known"
+        None, description="Folder of <tomogram>__truth.npz, where the true ROIs are known."
     )
-    model: str = Field("model.safetensors", description="model of `tomorois train`, which finds the ROIs")
+    model: str = Field("model.safetensors", description="Model of `tomorois train`, which finds the ROIs.")
     membrane_model: str | None = Field(
-        None, description="model that draws membranes for the first one to see, else it sees those given"
+        None, description="Model that draws membranes for the first one to see, else it sees those given."
     )
-    output: str = Field("results", description="folder that everything is written to")
-    voxel_size_nm: float | None = Field(None, gt=0, description="voxel edge (nm), whatever the headers say")
+    output: str = Field("results", description="Folder that everything is written to.")
+    voxel_size_nm: float | None = Field(None, gt=0, description="Voxel edge (nm), whatever the headers say.")
     predict: PredictSettings = PredictSettings()
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

@@ -34,13 +34,13 @@ class RoiSettings(Settings):
     """How a membrane is cut out by ROIs."""
 
     dilation_nm: float = Field(
-        5.0, ge=0, description="ROIs are grown by this before they cut surfaces out (nm)"
+        5.0, ge=0, description="ROIs are grown by this before they cut surfaces out (nm)."
     )
     margin_nm: float = Field(
-        25.0, ge=0, description="membrane around an ROI that helps to measure it and is then cut off (nm)"
+        25.0, ge=0, description="Membrane around an ROI that helps to measure it and is then cut off (nm)."
     )
     min_membrane_nm3: float = Field(
-        500.0, ge=0, description="a label with less volume inside an ROI is not measured there (nm³)"
+        500.0, ge=0, description="A label with less volume inside an ROI is not measured there (nm³)."
     )
 
 

@@ -25,7 +25,7 @@ class DistanceSettings(Settings):
     """What counts as a contact."""
 
     contact_distance_nm: float = Field(
-        30.0, gt=0, description="a place closer to the other surface than this is in contact (nm)"
+        30.0, gt=0, description="A place closer to the other surface than this is in contact (nm)."
     )
 
 

@@ -26,15 +26,15 @@ EVIDENCE = {MEASURED: "measured", EXTRAPOLATED: "extrapolated", UNSUPPORTED: "un
 class WedgeSettings(Settings):
     """How the tomogram was tilted."""
 
-    max_tilt_deg: float = Field(60.0, gt=0, le=90, description="highest tilt of the series (degrees)")
+    max_tilt_deg: float = Field(60.0, gt=0, le=90, description="Highest tilt of the series (degrees).")
     tilt_axis: Literal["x", "y"] = Field(
-        "y", description="axis of the tomogram that the specimen was tilted about"
+        "y", description="Axis of the tomogram that the specimen was tilted about."
     )
     support_reach_voxels: float = Field(
         1.5,
         ge=0,
         le=10,
-        description="a point further than this from every voxel of the mask is unsupported (voxels)",
+        description="A point further than this from every voxel of the mask is unsupported (voxels).",
     )
 
 

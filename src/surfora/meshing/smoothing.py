@@ -26,8 +26,8 @@ class SmoothSettings(Settings):
 
     method: Literal["damped", "plain", "bilateral"] = Field(
         "damped",
-        description="damped: Laplacian that gives the curvature back, so nothing shrinks; "
-        "plain: Laplacian, which shrinks; bilateral: keeps edges, by smoothing the triangles' normals.",
+        description="Way of smoothing: damped, a Laplacian that gives curvature back, so nothing shrinks; "
+        "plain, a Laplacian, which shrinks; bilateral, which keeps edges, on the triangles' normals.",
     )
     iterations: int = Field(5, ge=0, le=1000, description="Number of passes.")
     damping: float = Field(0.5, gt=0.0, le=0.8, description="Share of the full step taken in each pass.")
@@ -35,7 +35,7 @@ class SmoothSettings(Settings):
         25.0,
         gt=0.0,
         le=180.0,
-        description="bilateral: triangles that turn by more than this in degrees count little.",
+        description="Method bilateral: triangles that turn by more than this in degrees count little.",
     )
 
 

@@ -24,14 +24,14 @@ class AnnotationSettings(Settings):
         255,
         ge=-1,
         le=65535,
-        description="label of voxels that teach nothing, neither ROI nor background (int16: often -1)",
+        description="Label of voxels that teach nothing, neither ROI nor background (int16: often -1).",
     )
     unlabelled: Literal["background", "ignore"] = Field(
         "background",
-        description="what label 0 means: background, or (sparse annotation) not looked at and so ignored",
+        description="What label 0 means: background, or (sparse annotation) not looked at and so ignored.",
     )
     background_value: int = Field(
-        254, ge=1, le=65535, description="label painted for background where 0 is to be ignored"
+        254, ge=1, le=65535, description="Label painted for background where 0 is to be ignored."
     )
 
 

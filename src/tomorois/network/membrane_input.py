@@ -30,10 +30,10 @@ class MembraneSettings(Settings):
     """How membranes given beside the tomogram become network input."""
 
     threshold: float = Field(
-        0.5, gt=0, lt=1, description="value from which a voxel of a map from 0 to 1 counts as membrane"
+        0.5, gt=0, lt=1, description="Value from which a voxel of a map from 0 to 1 counts as membrane."
     )
     reach_nm: float = Field(
-        30.0, gt=0, le=200, description="distances to the nearest membrane are told up to here, in nm"
+        30.0, gt=0, le=200, description="Distances to the nearest membrane are told up to here, in nm."
     )
 
 

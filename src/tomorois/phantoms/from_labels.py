@@ -44,16 +44,16 @@ class LabelPhantomSettings(Settings):
         30.0,
         gt=5,
         le=200,
-        description="gap in nm, mid-membrane to mid-membrane, up to which membranes are in contact",
+        description="Gap in nm, mid-membrane to mid-membrane, up to which membranes are in contact.",
     )
     margin_nm: float = Field(
-        60.0, ge=0, description="how far in nm the tomogram reaches beyond the contacts; it is cut there"
+        60.0, ge=0, description="How far in nm the tomogram reaches beyond the contacts; it is cut there."
     )
     ignore_border_nm: float = Field(
         0.0,
         ge=0,
         le=20,
-        description="voxels this close in nm to an ROI's border are labelled 255, to be ignored",
+        description="Voxels this close in nm to an ROI's border are labelled 255, to be ignored.",
     )
     specimen: SpecimenSettings = Field(SpecimenSettings(), description="What membranes are made of.")
     imaging: ImagingSettings = Field(ImagingSettings(), description="How they are imaged.")

@@ -33,27 +33,28 @@ class ImagingSettings(Settings):
 
     flavour: Literal["denoised", "raw"] = Field(
         "denoised",
-        description="denoised: less noise, Wiener-filtered, as users feed today; raw: back-projection",
+        description="What is made: denoised, with less noise and Wiener-filtered, as users feed today; "
+        "or raw, the back-projection.",
     )
-    polarity: Literal["dark", "bright"] = Field("dark", description="how membranes look against the solvent")
-    voltage_kv: float = Field(300.0, ge=80, le=400, description="acceleration voltage in kV")
+    polarity: Literal["dark", "bright"] = Field("dark", description="How membranes look against the solvent.")
+    voltage_kv: float = Field(300.0, ge=80, le=400, description="Acceleration voltage in kV.")
     defocus_um: Range = Field(
-        (3.0, 6.0), description="least and greatest underfocus in µm, drawn for each tomogram"
+        (3.0, 6.0), description="Least and greatest underfocus in µm, drawn for each tomogram."
     )
-    cs_mm: float = Field(2.7, ge=0, le=10, description="spherical aberration in mm")
-    amplitude_contrast: float = Field(0.07, ge=0, le=1, description="share of amplitude contrast")
+    cs_mm: float = Field(2.7, ge=0, le=10, description="Spherical aberration in mm.")
+    amplitude_contrast: float = Field(0.07, ge=0, le=1, description="Share of amplitude contrast.")
     tilt_max_deg: float = Field(
-        60.0, gt=0, le=90, description="greatest tilt in degrees about y; 90: no missing wedge"
+        60.0, gt=0, le=90, description="Greatest tilt in degrees about y; 90: no missing wedge."
     )
     snr: Range = Field(
         (0.1, 0.25),
-        description="least and greatest ratio of signal to noise variance of the raw tomogram, drawn",
+        description="Least and greatest ratio of signal to noise variance of the raw tomogram, drawn.",
     )
     denoised_noise_share: float = Field(
         0.3,
         ge=0,
         le=1,
-        description="share of the raw noise amplitude that denoising leaves before the Wiener filter",
+        description="Share of the raw noise amplitude that denoising leaves before the Wiener filter.",
     )
 
 

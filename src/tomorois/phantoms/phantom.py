@@ -60,13 +60,13 @@ FILE_ENDINGS = ("__membranes.mrc", "__labels.mrc", "__truth.npz", "__truth.csv",
 class PhantomSettings(Settings):
     """Size, contents and imaging of synthetic tomograms."""
 
-    shape_zyx: tuple[int, int, int] = Field((80, 192, 192), description="voxels along z, y and x")
-    voxel_size_nm: float = Field(1.5, gt=0.1, le=10, description="edge of a voxel in nm")
+    shape_zyx: tuple[int, int, int] = Field((80, 192, 192), description="Voxels along z, y and x.")
+    voxel_size_nm: float = Field(1.5, gt=0.1, le=10, description="Edge of a voxel in nm.")
     ignore_border_nm: float = Field(
         0.0,
         ge=0,
         le=20,
-        description="voxels this close in nm to an ROI's border are labelled 255, to be ignored",
+        description="Voxels this close in nm to an ROI's border are labelled 255, to be ignored.",
     )
     scene: SceneSettings = Field(SceneSettings(), description="What is drawn.")
     specimen: SpecimenSettings = Field(SpecimenSettings(), description="What it is made of.")

@@ -27,59 +27,61 @@ GREATEST_LOBES = 0.18
 class SceneSettings(Settings):
     """What is drawn: gaps, sizes and how many of each."""
 
-    contacts: tuple[int, int] = Field((3, 6), description="fewest and most contacts placed on purpose")
+    contacts: tuple[int, int] = Field((3, 6), description="Fewest and most contacts placed on purpose.")
     gap_nm: Range = Field(
         (10.0, 24.0),
-        description="least and greatest nearest gap in nm of a contact, mid-membrane to mid-membrane",
+        description="Least and greatest nearest gap in nm of a contact, mid-membrane to mid-membrane.",
     )
     contact_limit_nm: float = Field(
         30.0,
         gt=5,
         le=100,
-        description="gap in nm, mid-membrane to mid-membrane, up to which membranes are in contact",
+        description="Gap in nm, mid-membrane to mid-membrane, up to which membranes are in contact.",
     )
     near_miss_nm: float = Field(
-        36.0, gt=5, le=200, description="least gap in nm between membranes that are not in contact"
+        36.0, gt=5, le=200, description="Least gap in nm between membranes that are not in contact."
     )
     facing_tilt_max_deg: float = Field(
         50.0,
         gt=0,
         le=90,
-        description="contacts face within this angle in degrees of x, seen along the tilt axis y; 90: any",
+        description="Contacts face within this angle in degrees of x, seen along the tilt axis y; 90: any.",
     )
     neighbour_share: float = Field(
-        0.55, ge=0, le=1, description="share of contacts placed beside another one on the same membrane"
+        0.55, ge=0, le=1, description="Share of contacts placed beside another one on the same membrane."
     )
-    buds: tuple[int, int] = Field((3, 6), description="fewest and most buds")
+    buds: tuple[int, int] = Field((3, 6), description="Fewest and most buds.")
     outward_share: float = Field(
-        0.25, ge=0, le=1, description="share of budded vesicles whose buds point outward"
+        0.25, ge=0, le=1, description="Share of budded vesicles whose buds point outward."
     )
     bud_radius_nm: Range = Field(
-        (12.0, 24.0), description="least and greatest radius in nm of a bud's mid-membrane"
+        (12.0, 24.0), description="Least and greatest radius in nm of a bud's mid-membrane."
     )
     neck_radius_nm: Range = Field(
-        (5.0, 10.0), description="least and greatest radius in nm of a neck's mid-membrane"
+        (5.0, 10.0), description="Least and greatest radius in nm of a neck's mid-membrane."
     )
     neck_length_nm: Range = Field(
-        (0.0, 18.0), description="least and greatest straight length in nm of a neck"
+        (0.0, 18.0), description="Least and greatest straight length in nm of a neck."
     )
     fillet_radius_nm: Range = Field(
-        (6.0, 12.0), description="least and greatest radius in nm of the bends at both ends of a neck"
+        (6.0, 12.0), description="Least and greatest radius in nm of the bends at both ends of a neck."
     )
     vesicle_radius_nm: Range = Field(
-        (30.0, 52.0), description="least and greatest radius in nm of common vesicles"
+        (30.0, 52.0), description="Least and greatest radius in nm of common vesicles."
     )
     organelle_radius_nm: Range = Field(
         (90.0, 180.0),
-        description="least and greatest radius in nm of membranes that run through the whole tomogram",
+        description="Least and greatest radius in nm of membranes that run through the whole tomogram.",
     )
-    organelle_share: float = Field(0.3, ge=0, le=1, description="share of membranes that are such large ones")
-    tubes: int = Field(1, ge=0, le=10, description="bare tubes, the published false positive, tried for")
-    near_misses: int = Field(1, ge=0, le=10, description="membranes just beyond contact tried for")
-    nested: int = Field(1, ge=0, le=10, description="vesicles with shells or vesicles inside tried for")
-    gold_beads: float = Field(3.0, ge=0, le=50, description="mean number of gold beads")
+    organelle_share: float = Field(
+        0.3, ge=0, le=1, description="Share of membranes that are such large ones."
+    )
+    tubes: int = Field(1, ge=0, le=10, description="Bare tubes, the published false positive, tried for.")
+    near_misses: int = Field(1, ge=0, le=10, description="Membranes just beyond contact tried for.")
+    nested: int = Field(1, ge=0, le=10, description="Vesicles with shells or vesicles inside tried for.")
+    gold_beads: float = Field(3.0, ge=0, le=50, description="Mean number of gold beads.")
     carbon_share: float = Field(
-        0.2, ge=0, le=1, description="share of tomograms with the edge of a carbon film"
+        0.2, ge=0, le=1, description="Share of tomograms with the edge of a carbon film."
     )
 
     @field_validator("near_miss_nm")

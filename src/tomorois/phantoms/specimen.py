@@ -27,22 +27,22 @@ class SpecimenSettings(Settings):
     """What membranes and their surroundings are made of; densities in units of a leaflet's peak."""
 
     leaflet_spacing_nm: float = Field(
-        4.0, gt=0, le=10, description="distance in nm between the leaflets' centres"
+        4.0, gt=0, le=10, description="Distance in nm between the leaflets' centres."
     )
     leaflet_sigma_nm: float = Field(
-        0.7, gt=0, le=5, description="standard deviation in nm of a leaflet's density"
+        0.7, gt=0, le=5, description="Standard deviation in nm of a leaflet's density."
     )
     membrane_thickness_nm: float = Field(
-        6.0, gt=0, le=20, description="thickness in nm of a membrane in labels: leaflets and head groups"
+        6.0, gt=0, le=20, description="Thickness in nm of a membrane in labels: leaflets and head groups."
     )
     crowding: float = Field(
-        0.22, ge=0, le=2, description="standard deviation of the protein density, a leaflet's peak being 1"
+        0.22, ge=0, le=2, description="Standard deviation of the protein density, a leaflet's peak being 1."
     )
     patchiness: float = Field(
-        0.25, ge=0, le=1, description="standard deviation of a leaflet's density along the membrane"
+        0.25, ge=0, le=1, description="Standard deviation of a leaflet's density along the membrane."
     )
-    ribosomes: float = Field(8.0, ge=0, le=500, description="mean number of ribosome-like particles")
-    tethers_per_1000_nm2: float = Field(2.5, ge=0, le=50, description="tethers for 1000 nm² of contact area")
+    ribosomes: float = Field(8.0, ge=0, le=500, description="Mean number of ribosome-like particles.")
+    tethers_per_1000_nm2: float = Field(2.5, ge=0, le=50, description="Tethers for 1000 nm² of contact area.")
 
 
 def specimen_density(

@@ -25,41 +25,41 @@ class AugmentSettings(Settings):
 
     flips: bool = Field(
         True,
-        description="mirror along z, y and x, each half of the time (y and x together turn by 180° about z)",
+        description="Mirror along z, y and x, each half of the time (y and x together turn by 180° about z).",
     )
     quarter_turns: bool = Field(
-        True, description="turn by 0, 90, 180 or 270° about z (by 180° alone where patches are not square)"
+        True, description="Turn by 0, 90, 180 or 270° about z (by 180° alone where patches are not square)."
     )
     contrast_spread: float = Field(
-        0.15, ge=0, le=1, description="standard deviation of the logarithm of the contrast factor"
+        0.15, ge=0, le=1, description="Standard deviation of the logarithm of the contrast factor."
     )
     brightness_spread: float = Field(
         0.1,
         ge=0,
         le=2,
-        description="standard deviation of the added offset, in standard deviations of a tomogram",
+        description="Standard deviation of the added offset, in standard deviations of a tomogram.",
     )
-    noise_share: float = Field(0.5, ge=0, le=1, description="share of patches that get more white noise")
+    noise_share: float = Field(0.5, ge=0, le=1, description="Share of patches that get more white noise.")
     noise_highest: float = Field(
-        0.3, ge=0, le=5, description="most noise added, in standard deviations of a tomogram"
+        0.3, ge=0, le=5, description="Most noise added, in standard deviations of a tomogram."
     )
-    blur_share: float = Field(0.2, ge=0, le=1, description="share of patches that are blurred")
+    blur_share: float = Field(0.2, ge=0, le=1, description="Share of patches that are blurred.")
     blur_highest_voxels: float = Field(
         0.7,
         ge=0,
         le=5,
-        description="widest Gaussian blur (standard deviation), in voxels of the binned tomogram",
+        description="Widest Gaussian blur (standard deviation), in voxels of the binned tomogram.",
     )
     wedge_share: float = Field(
-        0.0, ge=0, le=1, description="share of patches whose missing wedge is cut out of them once more"
+        0.0, ge=0, le=1, description="Share of patches whose missing wedge is cut out of them once more."
     )
     wedge_lowest_tilt_deg: float = Field(
         45.0,
         ge=10,
         le=89,
-        description="smallest highest tilt of the wedge that is cut, in degrees (largest: 60)",
+        description="Smallest highest tilt of the wedge that is cut, in degrees (largest: 60).",
     )
-    tilt_axis: Literal["x", "y"] = Field("y", description="the axis about which the specimen was tilted")
+    tilt_axis: Literal["x", "y"] = Field("y", description="The axis about which the specimen was tilted.")
 
 
 @dataclass(frozen=True)

@@ -21,70 +21,73 @@ class ValidationSettings(Settings):
         0.12,
         ge=0,
         lt=1,
-        description="share of the tomograms (one at least, of three or more) held out where none is named",
+        description="Share of the tomograms (one at least, of three or more) held out where none is named.",
     )
-    checks: int = Field(10, ge=1, description="validations over the whole training, evenly spaced")
+    checks: int = Field(10, ge=1, description="Validations over the whole training, evenly spaced.")
     patience: int = Field(
-        0, ge=0, description="stop after so many validations without a better Dice (0: never stop early)"
+        0, ge=0, description="Stop after so many validations without a better Dice (0: never stop early)."
     )
     most_voxels: int = Field(
-        12_000_000, ge=10_000, description="most voxels (after binning) that one validation looks at"
+        12_000_000, ge=10_000, description="Most voxels (after binning) that one validation looks at."
     )
-    block_voxels: int = Field(96, ge=16, description="edge of the blocks it looks at, in binned voxels")
-    block_halo_voxels: int = Field(16, ge=0, description="context around each block, in binned voxels")
+    block_voxels: int = Field(96, ge=16, description="Edge of the blocks it looks at, in binned voxels.")
+    block_halo_voxels: int = Field(16, ge=0, description="Context around each block, in binned voxels.")
 
 
 class PenaltySettings(Settings):
     """What becomes of regions that a user rejected: background that weighs more and is seen on purpose."""
 
     weight: float = Field(
-        4.0, ge=1, le=100, description="weight of a rejected voxel against other background"
+        4.0, ge=1, le=100, description="Weight of a rejected voxel against other background."
     )
-    fraction: float = Field(0.15, ge=0, le=0.5, description="share of patches centred on rejected regions")
+    fraction: float = Field(0.15, ge=0, le=0.5, description="Share of patches centred on rejected regions.")
 
 
 class TrainSettings(Settings):
     """How a network is trained."""
 
     # What these defaults rest on, and what others reach from the same work: docs/tomorois/learning.md.
-    bin_factor: int = Field(3, ge=1, le=16, description="voxels per edge averaged into one before training")
+    bin_factor: int = Field(3, ge=1, le=16, description="Voxels per edge averaged into one before training.")
     patch_voxels: int = Field(
-        32, ge=8, le=512, description="edge of the patches, in binned voxels; multiples of 16 compute fastest"
+        32,
+        ge=8,
+        le=512,
+        description="Edge of the patches, in binned voxels; multiples of 16 compute fastest.",
     )
-    batch: int = Field(1, ge=1, le=64, description="patches per step")
+    batch: int = Field(1, ge=1, le=64, description="Patches per step.")
     steps: int | None = Field(
-        None, ge=1, description="steps of training; unset: as many as fit into the minutes"
+        None, ge=1, description="Steps of training; unset: as many as fit into the minutes."
     )
     minutes: float = Field(
-        3.0, gt=0, description="minutes of training, validation included, where no steps are set"
+        3.0, gt=0, description="Minutes of training, validation included, where no steps are set."
     )
     learning_rate: float = Field(
-        1e-2, gt=0, le=1, description="highest learning rate (Adam), reached after warm-up"
+        1e-2, gt=0, le=1, description="Highest learning rate (Adam), reached after warm-up."
     )
     fine_tune_rate: float = Field(
-        0.2, gt=0, le=1, description="factor on the learning rate when a model is trained further"
+        0.2, gt=0, le=1, description="Factor on the learning rate when a model is trained further."
     )
-    warmup_steps: int = Field(20, ge=0, description="steps over which the learning rate rises from zero")
-    gradient_clip: float = Field(1.0, gt=0, description="longest gradient (Euclidean norm) that is followed")
+    warmup_steps: int = Field(20, ge=0, description="Steps over which the learning rate rises from zero.")
+    gradient_clip: float = Field(1.0, gt=0, description="Longest gradient (Euclidean norm) that is followed.")
     class_weight: float = Field(
-        2.0, gt=0, le=100, description="weight of an ROI voxel against a background voxel"
+        2.0, gt=0, le=100, description="Weight of an ROI voxel against a background voxel."
     )
     dice_weight: float = Field(
-        0.0, ge=0, le=10, description="weight of the soft Dice loss beside cross-entropy"
+        0.0, ge=0, le=10, description="Weight of the soft Dice loss beside cross-entropy."
     )
     average_decay: float = Field(
         0.998,
         ge=0,
         lt=1,
-        description="decay per step of the running average of the weights, which is what is kept",
+        description="Decay per step of the running average of the weights, which is what is kept.",
     )
-    roi_fraction: float = Field(0.5, ge=0, le=1, description="share of patches centred on ROIs")
+    roi_fraction: float = Field(0.5, ge=0, le=1, description="Share of patches centred on ROIs.")
     checkpoint_seconds: float = Field(
-        30.0, ge=0, description="seconds between checkpoints, from which --resume goes on"
+        30.0, ge=0, description="Seconds between checkpoints, from which --resume goes on."
     )
-    seed: int = Field(0, ge=0, description="number that all random choices follow from")
+    seed: int = Field(0, ge=0, description="Number that all random choices follow from.")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where to compute; auto takes a GPU if there is one"
+        "auto", description="Where to compute; auto takes a GPU if there is one."
     )
     network: MSDNetConfig = Field(default=MSDNetConfig(), description="The network.")
     intensity: IntensitySettings = Field(default=IntensitySettings(), description="Grey values.")
