@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from surfora.measures.pairs import read_measured
 from surfora.reporting.pictures import (
     CURVATURE_COLOURS,
@@ -19,6 +17,7 @@ from surfora.reporting.pictures import (
     surface_figure,
     symmetric_limits,
 )
+from surfora.reporting.tables import read_table
 from tomosurf.project import read_project
 from tomosurf.report import slice_figure
 
@@ -29,7 +28,7 @@ def main(demo: Path) -> None:
     project = read_project(demo)
     PICTURES.mkdir(exist_ok=True)
     slice_figure(project.plans[0], project).savefig(PICTURES / "rois.png", dpi=100)
-    surfaces = pd.read_csv(project.output / "surfaces.csv")
+    surfaces = read_table(project.output / "surfaces.csv")
     largest = surfaces.sort_values("area_nm2").iloc[-1]
     folder = project.output / "surfaces" / largest["tomogram"]
     surface = read_measured(folder / f"{largest['name']}.medial.vtp")
@@ -42,7 +41,7 @@ def main(demo: Path) -> None:
     distance = surface.mesh.data[array]
     figure = surface_figure(surface.mesh, distance, "distance (nm)", DISTANCE_COLOURS, low_limits(distance))
     figure.savefig(PICTURES / "distance.png", dpi=90)
-    contact_rank_figure(pd.read_csv(project.output / "distances.csv")).savefig(
+    contact_rank_figure(read_table(project.output / "distances.csv")).savefig(
         PICTURES / "contacts.png", dpi=90
     )
 

@@ -1,10 +1,10 @@
-"""A report as one HTML file that opens offline: warnings first, then pictures, tables and provenance."""
+"""A report as one HTML file that opens offline: failures and warnings first, then pictures and tables."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,34 +14,66 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
+from tomocore.columns import Column, column_of
 from tomocore.files import written_beside
 
-FIGURE_DPI = 110
+FIGURE_DPI = 130
+LONG_LETTERS = 40
+TALL_ROWS = 30
+"""A table of more rows scrolls within a box of its own."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with a title and a caption; a broad one takes the room of two."""
+    """PNGs that belong together, the first one the broadest, with a title, what it is of, and a caption."""
 
-    base64: str
+    pngs: tuple[str, ...]
     title: str = ""
+    hover: str = ""
     caption: str = ""
     broad: bool = False
 
 
 @dataclass(frozen=True)
 class Cell:
+    """What is read in a table, the number that it is sorted by (else its text), and what tells more."""
+
     text: str
-    is_text: bool
+    order: float | None = None
+    hover: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text may be broken over lines."""
+        return len(self.text) > LONG_LETTERS
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a common head, such as the tomogram they are of."""
+
+    title: str
+    rows: list[list[Cell]]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, formatted rows, and the sentence shown over each column's head."""
+    """Columns, and rows of as many cells in groups; ``is_text`` tells the columns that hold words."""
 
-    columns: list[str]
-    rows: list[list[Cell]]
-    meanings: Mapping[str, str]
+    caption: str
+    columns: list[Column]
+    groups: list[Group]
+    is_text: list[bool]
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether the table needs a box to scroll in."""
+        return sum(len(group.rows) for group in self.groups) > TALL_ROWS
+
+    @property
+    def has_details(self) -> bool:
+        """Whether some columns are shown on request only."""
+        return any(column.detail for column in self.columns)
 
 
 @dataclass
@@ -53,37 +85,86 @@ class Section:
     figures: list[Picture] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     details: list[tuple[str, str]] = field(default_factory=list)
-    wide: bool = False
+    folded: bool = False
 
 
-def write_page(
-    path: Path,
-    title: str,
-    subtitle: str,
-    warnings: Sequence[str],
-    cards: Sequence[tuple[str, str]],
-    sections: Iterable[Section],
-) -> None:
+@dataclass
+class Page:
+    """All that a report says; ``cards`` are headline numbers, each a label and a value with its unit."""
+
+    title: str
+    subtitle: str
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    cards: list[tuple[str, str]] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+    @property
+    def explained_columns(self) -> list[Column]:
+        """The columns of all tables that have a meaning, once each."""
+        tables = [table for section in self.sections for table in section.tables]
+        found = {(c.key, c.heading): c for table in tables for c in table.columns if c.meaning}
+        return list(found.values())
+
+
+def write_page(path: Path, page: Page) -> None:
     """Write the report, beside its name and renamed; texts are escaped, nothing is loaded from outside."""
-    environment = Environment(loader=PackageLoader("tomocore", "."), autoescape=True)
-    html = environment.get_template("page.html").render(
-        title=title, subtitle=subtitle, warnings=warnings, cards=cards, sections=list(sections)
+    environment = Environment(
+        loader=PackageLoader("tomocore", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    html = environment.get_template("page.html").render(page=page)
     with written_beside(path) as beside:
         beside.write_text(html, encoding="utf-8")
 
 
-def picture_of_figure(figure: Figure, title: str = "", caption: str = "", broad: bool = False) -> Picture:
-    """A matplotlib figure as an embedded picture."""
+def picture_of(
+    figures: Figure | Sequence[Figure],
+    title: str = "",
+    caption: str = "",
+    hover: str = "",
+    broad: bool = False,
+) -> Picture:
+    """One or more matplotlib ``figures`` as an embedded picture with ``title`` and ``caption``.
+
+    ``hover`` is shown over the title; a ``broad`` picture takes the page's width.
+    """
+    chosen = [figures] if isinstance(figures, Figure) else figures
+    return Picture(tuple(_png(figure) for figure in chosen), title, hover, caption, broad)
+
+
+def _png(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=FIGURE_DPI)
-    return Picture(base64.b64encode(buffer.getvalue()).decode("ascii"), title, caption, broad)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def table_of(frame: pd.DataFrame, meanings: Mapping[str, str] | None = None) -> Table:
-    """A data frame for the page: three significant digits, blanks for missing values, units in the heads."""
-    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
-    return Table([str(column) for column in frame.columns], rows, meanings or {})
+def table_of(
+    frame: pd.DataFrame, known: Iterable[Column] = (), caption: str = "", group: str | None = None
+) -> Table:
+    """A data frame for the page: three significant digits, blanks for missing values, headings in words.
+
+    The first column names the rows. ``known`` tells headings, units and meanings; columns without any value
+    are left out. Rows are put under heads by their value in the column ``group``, if one is named.
+    Values may be of `Cell`, where text and order differ.
+    """
+    columns = tuple(known)
+    filled = [key for key in frame.columns if key != group and any(_is_filled(v) for v in frame[key])]
+    shown_columns = [column_of(str(key), columns) for key in filled]
+    if shown_columns and shown_columns[0].detail:
+        raise ValueError(f"{filled[0]}: the column that names the rows is always shown")
+    parts = [("", frame)] if group is None else list(frame.groupby(group, sort=False))
+    whole = {key: _are_whole(frame[key]) for key in filled}
+    groups = [
+        Group(
+            str(title),
+            [
+                [_cell(value, c, whole[c.key]) for value, c in zip(row, shown_columns, strict=True)]
+                for row in part[filled].itertuples(index=False)
+            ],
+        )
+        for title, part in parts
+    ]
+    return Table(caption, shown_columns, groups, [_is_text(frame[key]) for key in filled])
 
 
 def shown(value: Any) -> str:
@@ -101,5 +182,40 @@ def shown(value: Any) -> str:
     return f"{value:.3g}"
 
 
-def _cell(value: Any) -> Cell:
-    return Cell(shown(value), isinstance(value, str))
+def mean_and_spread(mean: float, spread: float) -> Cell:
+    """``22.6 ± 5.0`` of a mean and a standard deviation, with as many decimals each; sorted by the mean."""
+    if not np.isfinite(mean):
+        return Cell("")
+    decimals = min(max(2 - int(np.floor(np.log10(abs(mean) or 1.0))), 0), 6)
+    return Cell(f"{mean:.{decimals}f} ± {spread:.{decimals}f}", float(mean))
+
+
+def _cell(value: Any, column: Column, is_whole: bool) -> Cell:
+    if isinstance(value, Cell):
+        return value
+    if isinstance(value, str):
+        return Cell(value)
+    if not _is_filled(value):
+        return Cell("")
+    if column.unit == "%":
+        return Cell(f"{100 * value:.1f}", float(value))
+    if is_whole or abs(value) >= 1000 or isinstance(value, bool | np.bool_):
+        return Cell(shown(value), float(value))
+    return Cell(f"{value:#.3g}".removesuffix("."), float(value))
+
+
+def _are_whole(values: pd.Series[Any]) -> bool:
+    """Whether all numbers of a column are whole, so that no decimals are read."""
+    return all(float(v).is_integer() for v in values if _is_filled(v) and not isinstance(v, str | Cell))
+
+
+def _is_filled(value: Any) -> bool:
+    if isinstance(value, Cell):
+        return bool(value.text)
+    return value is not None and value != "" and value == value
+
+
+def _is_text(values: pd.Series[Any]) -> bool:
+    """Whether a column holds words: its first filled cell does."""
+    first = next((value for value in values if _is_filled(value)), "")
+    return first.order is None if isinstance(first, Cell) else isinstance(first, str | bool | np.bool_)

@@ -12,22 +12,35 @@ from matplotlib.figure import Figure
 
 from surfora.geometry.surface import SIGN_CONVENTION
 from surfora.measures.pairs import read_measured
-from surfora.reporting.pictures import contact_rank_figure
-from surfora.reporting.report import curvature_pictures
-from surfora.reporting.tables import COLUMN_MEANINGS, read_table, write_table
-from tomocore.page import Section, picture_of_figure, shown, table_of, write_page
+from surfora.reporting.columns import COLUMNS
+from surfora.reporting.contacts import contacts_of
+from surfora.reporting.naming import across_places, full_name, with_words
+from surfora.reporting.report import contact_sections, curvature_picture, in_words, of_kind
+from surfora.reporting.shown_tables import surface_table
+from surfora.reporting.tables import read_table, write_table
+from tomocore.columns import ROI_COLUMNS, Column, column_of
+from tomocore.page import Cell, Page, Section, Table, picture_of, shown, table_of, write_page
 from tomocore.provenance import read_record
 from tomocore.roiset import read_rois, union_mask
 from tomocore.volumes.formats import read_volume
 from tomorois.evaluation.evaluate import Evaluation, write_evaluation
 from tomorois.evaluation.files import EvaluateRequest, evaluate_files
-from tomorois.evaluation.report import cautions, score_section
+from tomorois.evaluation.report import cautions, score_cards, score_section
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.statistics import summary_over_tomograms
 
 MOST_PICTURED = 8
 SUMMARISED = ("mean_nm", "min_nm", "contact_area_nm2", "contact_mean_nm")
 SUMMARISED_SURFACES = ("area_nm2", "mean_curvature_median_per_nm", "roughness_median_nm")
+SUMMARY_COLUMNS = (
+    Column("measure", "measure"),
+    Column("unit", "unit"),
+    Column("places", "rows", meaning="ways between surfaces, or surfaces, that were measured"),
+    Column("tomograms", "tomograms"),
+    Column("mean", "mean", meaning="mean of the tomograms' means"),
+    Column("low", "95 % interval from", meaning="lower end of the 95 % interval"),
+    Column("high", "to", meaning="upper end of the 95 % interval"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,22 +61,23 @@ def write_project_report(project: Project) -> Path:
     evaluation = evaluate_project(project)
     if evaluation is not None:
         write_evaluation(project.output / "metrics.json", evaluation)
-    sections = [
-        _rois_section(project, tables.rois),
-        *([] if evaluation is None else [score_section(evaluation)]),
-        *_contact_sections(tables.distances),
-        *_surface_sections(project, tables.surfaces),
-        *_summary_sections(tables),
-    ]
-    path = project.output / "report.html"
-    write_page(
-        path,
+    failures, warnings = _failures_and_warnings(project)
+    page = Page(
         f"Project {project.folder.resolve().name}",
-        f"{len(project.plans)} tomograms, model {project.settings.model}",
-        [*_warnings(project), *([] if evaluation is None else cautions(evaluation))],
+        f"{len(project.plans)} tomograms; ROIs found by {Path(project.settings.model).name}",
+        failures,
+        [*warnings, *([] if evaluation is None else cautions(evaluation))],
         _cards(tables, evaluation),
-        sections,
+        [
+            _rois_section(project, tables.rois),
+            *([] if evaluation is None else [score_section(evaluation)]),
+            *contact_sections(tables.distances),
+            *_surface_sections(project, tables.surfaces),
+            *_summary_sections(tables),
+        ],
     )
+    path = project.output / "report.html"
+    write_page(path, page)
     return path
 
 
@@ -97,38 +111,39 @@ def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _warnings(project: Project) -> list[str]:
-    """Failures of the last run, then each warning of it and of the tomograms' own runs, once."""
+def _failures_and_warnings(project: Project) -> tuple[list[str], list[str]]:
+    """Failures of the last run; each warning of it and of the tomograms' own runs, once."""
     record = read_record(project.output / "run.json") or {}
-    found = [f"FAILED {text}" for text in record.get("failures", {}).values()]
-    runs = [record, *(read_record(plan.surfaces / "run.json") or {} for plan in project.plans)]
-    for run in runs:
-        found += [text for text in run.get("warnings", []) if text not in found]
-    return found
+    warnings = list(dict.fromkeys(record.get("warnings", [])))
+    for plan in project.plans:
+        surfaces = read_table(plan.surfaces / "surfaces.csv")
+        for text in (read_record(plan.surfaces / "run.json") or {}).get("warnings", []):
+            words = f"{plan.stem}: {in_words(text, surfaces)}"
+            if text not in warnings and words not in warnings:
+                warnings.append(words)
+    return list(record.get("failures", {}).values()), warnings
 
 
 def _cards(tables: PooledTables, evaluation: Evaluation | None) -> list[tuple[str, str]]:
     cards = [("ROIs found", str(len(tables.rois))), ("surfaces measured", str(len(tables.surfaces)))]
     if len(tables.distances):
-        cards.append(("median of mean distances (nm)", shown(tables.distances["mean_nm"].median())))
-    if evaluation is not None:
-        scores = evaluation.scores
-        cards.append(("false positives", _percent(scores["false_positive_rate"]["value"])))
-        cards.append(("false negatives", _percent(scores["false_negative_rate"]["value"])))
-        cards.append(("Dice, all voxels", shown(scores["dice_pooled"]["value"])))
-        cards.append(("IoU, all voxels", shown(scores["iou_pooled"]["value"])))
-    return cards
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+        gaps = of_kind(contacts_of(tables.distances), "medial")["mean_nm"]
+        cards.append(("gap of a contact, median", f"{shown(gaps.median())} nm"))
+    return cards + ([] if evaluation is None else score_cards(evaluation))
 
 
 def _rois_section(project: Project, rois: pd.DataFrame) -> Section:
     plans = [plan for plan in project.plans if plan.rois.exists()][:MOST_PICTURED]
-    figures = [picture_of_figure(slice_figure(plan, project), plan.stem) for plan in plans]
+    figures = [picture_of(slice_figure(plan, project), plan.stem) for plan in plans]
     text = "Each tomogram's slice with most ROI voxels. Orange: ROIs found; dashed blue: true ROIs, if known."
-    return Section("Regions of interest", [text], figures, [table_of(rois)] if len(rois) else [])
+    tables = [roi_table(rois)] if len(rois) else []
+    return Section("Regions of interest", [text], figures, tables)
+
+
+def roi_table(rois: pd.DataFrame) -> Table:
+    """A row a region of interest under its tomogram; "1:2" of its membranes reads "1 and 2"."""
+    worded = rois.assign(membranes=[str(m).replace(":", " and ") for m in rois["membranes"].fillna("")])
+    return table_of(worded, ROI_COLUMNS, group="tomogram")
 
 
 def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
@@ -154,35 +169,22 @@ def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
     return figure
 
 
-def _contact_sections(distances: pd.DataFrame) -> list[Section]:
-    if distances.empty:
-        return []
-    figure = picture_of_figure(
-        contact_rank_figure(distances), caption="Mean distance ± 1 SD over the area, closest first."
-    )
-    hidden = {"kind", "roi"}
-    columns = [column for column in distances.columns if column not in hidden]
-    ranked = distances.sort_values("mean_nm")[columns]
-    return [
-        Section("Contacts of all tomograms", [], [figure], [table_of(ranked, COLUMN_MEANINGS)], wide=True)
-    ]
-
-
 def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]:
     if surfaces.empty:
         return []
     figures = []
-    for _, row in surfaces.sort_values("area_nm2", ascending=False).head(MOST_PICTURED).iterrows():
+    worded = with_words(surfaces).sort_values("area_nm2", ascending=False)
+    for row in worded.head(MOST_PICTURED).to_dict("records"):
         folder = next(plan.surfaces for plan in project.plans if plan.stem == row["tomogram"])
-        surface = read_measured(folder / f"{row['name']}.{row['kind']}.vtp")
-        figures += curvature_pictures(surface)
-    texts = [
-        f"At most {MOST_PICTURED} of {len(surfaces)}, the largest first; reports in surfaces/ have all.",
-        f"{SIGN_CONVENTION}.",
-    ]
-    columns = [c for c in surfaces.columns if c not in ("source", "provenance", "voxel_size_nm")]
-    table = table_of(surfaces[columns].dropna(axis=1, how="all"), COLUMN_MEANINGS)
-    return [Section("Surfaces of all tomograms", texts, figures, [table])]
+        surface = read_measured(folder / f"{full_name(row)}.vtp")
+        if "mean_curvature_per_nm" in surface.mesh.data:
+            title = across_places(row["place"], row["surface"])
+            figures.append(curvature_picture(surface.mesh, title, surface.path.name))
+    text = (
+        f"Mean curvature of the largest, {len(figures)} of {len(surfaces)}; the reports in surfaces/ show "
+        f"the others. {SIGN_CONVENTION}."
+    )
+    return [Section("Surfaces of all tomograms", [text], figures, [surface_table(surfaces)])]
 
 
 def _summary_sections(tables: PooledTables) -> list[Section]:
@@ -197,4 +199,8 @@ def _summary_sections(tables: PooledTables) -> list[Section]:
         "Mean of the tomograms' means, with a 95 % interval from resampling tomograms and the places within "
         "them; places of one tomogram are not independent."
     )
-    return [Section("Over tomograms", [text], tables=[table_of(pd.concat(parts, ignore_index=True))])]
+    summary = pd.concat(parts, ignore_index=True)
+    told = [column_of(key, COLUMNS) for key in summary["measure"]]
+    summary["measure"] = [Cell(c.heading, hover=c.explanation) for c in told]
+    summary.insert(1, "unit", [column.unit for column in told])
+    return [Section("Over tomograms", [text], tables=[table_of(summary, SUMMARY_COLUMNS)])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import matplotlib.cm
@@ -20,17 +20,28 @@ from numpy.typing import NDArray
 from surfora.geometry.arrays import Bytes, Floats
 from surfora.geometry.surface import SurfaceMesh, to_polydata
 from surfora.measures.statistics import weighted_histogram
-from surfora.measures.wedge import EVIDENCE, EXTRAPOLATED, MEASURED, UNSUPPORTED
+from surfora.measures.wedge import EXTRAPOLATED, MEASURED, UNSUPPORTED
+from surfora.reporting.contacts import contacts_of
+from surfora.reporting.naming import across_places, surface_with_kind
+from tomocore.page import mean_and_spread
 
 if sys.platform == "linux" and "DISPLAY" not in os.environ:
     # VTK finds out by itself that there is no screen, but complains of it first.
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 VIEW_SIZE = (640, 480)
+MOST_NAMED = 16
+"""Contacts whose names stand in a figure."""
+MOST_LETTERS = 56
 NO_VALUE = "#c9ced4"
 DISTANCE_COLOURS = "viridis_r"
 CURVATURE_COLOURS = "RdBu_r"
 ACCENT = "#0b6e78"
+EVIDENCE_WORDS = {
+    MEASURED: "measured",
+    EXTRAPOLATED: "in the missing wedge",
+    UNSUPPORTED: "without voxels",
+}
 EVIDENCE_COLOURS = {MEASURED: "#0b6e78", EXTRAPOLATED: "#e0a136", UNSUPPORTED: "#b8433b"}
 
 
@@ -66,7 +77,7 @@ def overview_figure(surfaces: Sequence[tuple[str, Sequence[SurfaceMesh]]]) -> Fi
     ]
     vertices = np.concatenate([mesh.vertices for _, meshes in surfaces for mesh in meshes])
     figure = _views_figure(parts, vertices)
-    handles = [Patch(color=c, label=name) for (name, _), c in zip(surfaces, colours, strict=True)]
+    handles = [Patch(color=c, label=plain_text(name)) for (name, _), c in zip(surfaces, colours, strict=True)]
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     return figure
 
@@ -98,9 +109,9 @@ def _draw_scale_bar(panel: matplotlib.axes.Axes, nm_per_pixel: float) -> None:
 
 def evidence_figure(mesh: SurfaceMesh, evidence: NDArray[Any]) -> Figure:
     """A mesh from two sides: what was measured, what lies in the missing wedge, what no voxel supports."""
-    colours = matplotlib.colors.ListedColormap([EVIDENCE_COLOURS[kind] for kind in sorted(EVIDENCE)])
+    colours = matplotlib.colors.ListedColormap([EVIDENCE_COLOURS[kind] for kind in EVIDENCE_WORDS])
     figure = _two_views(mesh, evidence.astype(np.float64), colours, (-0.5, 2.5))
-    handles = [Patch(color=EVIDENCE_COLOURS[kind], label=name) for kind, name in sorted(EVIDENCE.items())]
+    handles = [Patch(color=EVIDENCE_COLOURS[kind], label=words) for kind, words in EVIDENCE_WORDS.items()]
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     return figure
 
@@ -191,59 +202,73 @@ def _aim(plotter: Any, vertices: Floats, view: tuple[Floats, Floats]) -> None:
     plotter.reset_camera_clipping_range()
 
 
-def histogram_figure(
-    series: Sequence[tuple[str, Floats, Floats]], axis_title: str, limits: tuple[float, float]
-) -> Figure:
-    """Area-weighted histograms of named values: share of the area against the value."""
+def histogram_figure(values: Floats, areas: Floats, axis_title: str, limits: tuple[float, float]) -> Figure:
+    """Area-weighted histogram of vertex ``values``: share of the ``areas`` (%) against the value."""
     figure = _figure(4.6, 3.4)
     axes = figure.subplots()
     bins = np.linspace(*limits, 61)
-    for name, values, areas in series:
-        axes.stairs(weighted_histogram(values, areas, bins) * 100, bins, label=name, linewidth=1.6)
+    axes.stairs(weighted_histogram(values, areas, bins) * 100, bins, color=ACCENT, fill=True, alpha=0.75)
     axes.set_xlabel(axis_title)
     axes.set_ylabel("share of the area (%)")
     axes.set_xlim(*limits)
     axes.set_ylim(bottom=0)
-    if len(series) > 1:
-        axes.legend(frameon=False, fontsize=8)
     axes.locator_params(axis="x", nbins=6)
     _plain_frame(axes)
     return figure
 
 
-def contact_rank_figure(contacts: pd.DataFrame) -> Figure:
-    """Contacts ranked by mean distance, each with its band of one standard deviation."""
-    ranked = contacts.sort_values("mean_nm").reset_index(drop=True)
-    figure = _figure(max(7.2, min(11.0, 3.0 + 0.22 * len(ranked))), 3.2)
+def contact_rank_figure(distances: pd.DataFrame) -> Figure:
+    """Contacts ranked by their mean gap, each with its band of one standard deviation, of distances.csv.
+
+    Up to ``MOST_NAMED`` are named, a line each; more make a curve over their ranks.
+    """
+    contacts = contacts_of(distances)
+    if len(contacts) > MOST_NAMED:
+        middles = contacts[contacts["kind"] == "medial"]
+        return _rank_curve(middles if len(middles) else contacts)
+    several = contacts["kind"].nunique() > 1
+    names = [
+        plain_text(across_places(c["place"], surface_with_kind(c["contact"], c["kind"], several)))
+        for c in contacts.to_dict("records")
+    ]
+    figure = _figure(8.6, 0.9 + 0.3 * len(contacts))
     axes = figure.subplots()
-    place = np.arange(1, len(ranked) + 1)
-    mean, spread = ranked["mean_nm"].to_numpy(float), ranked["sd_nm"].to_numpy(float)
-    if len(ranked) > 12:
-        axes.fill_between(place, mean - spread, mean + spread, color=ACCENT, alpha=0.22, linewidth=0)
-        axes.plot(place, mean, color=ACCENT, linewidth=1.8)
-    else:
-        axes.errorbar(
-            place, mean, yerr=spread, fmt="o", color=ACCENT, ecolor="#8fc1c5", elinewidth=6, capsize=0
+    mean, spread = contacts["mean_nm"].to_numpy(float), contacts["sd_nm"].to_numpy(float)
+    rows = np.arange(len(contacts))
+    axes.errorbar(mean, rows, xerr=spread, fmt="o", color=ACCENT, ecolor="#8fc1c5", elinewidth=7)
+    for row, gap, sd in zip(rows, mean, spread, strict=True):
+        axes.annotate(
+            mean_and_spread(gap, sd).text, (gap + sd, row), (8, 0), textcoords="offset points", va="center"
         )
-        several = ranked["kind"].nunique() > 1
-        start = shared_start([*ranked["name"], *ranked["target"]])
-        names = [
-            f"{row['name'][start:]}{' ' + row['kind'] if several else ''} → {row['target'][start:]}"
-            for _, row in ranked.iterrows()
-        ]
-        axes.set_xticks(place, names, rotation=25, ha="right", fontsize=7)
+    axes.set_yticks(rows, names)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1.2 * float(np.nanmax(mean + spread)))
+    axes.set_xlabel("gap, mean ± 1 SD (nm)")
+    _plain_frame(axes, "x")
+    return figure
+
+
+def _rank_curve(contacts: pd.DataFrame) -> Figure:
+    figure = _figure(8.6, 3.2)
+    axes = figure.subplots()
+    rank = np.arange(1, len(contacts) + 1)
+    mean, spread = contacts["mean_nm"].to_numpy(float), contacts["sd_nm"].to_numpy(float)
+    axes.fill_between(rank, mean - spread, mean + spread, color=ACCENT, alpha=0.22, linewidth=0)
+    axes.plot(rank, mean, color=ACCENT, linewidth=1.8)
+    axes.set_xlim(1, len(rank))
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("each membrane of each contact, closest first")
-    axes.set_ylabel("mean distance ± 1 SD (nm)")
+    axes.set_xlabel(f"rank of the contact, closest first (of {len(rank)})")
+    axes.set_ylabel("gap, mean ± 1 SD (nm)")
     _plain_frame(axes)
     return figure
 
 
-def shared_start(names: Sequence[str]) -> int:
-    """How many letters all names begin with, up to an underscore: ``te1_labels_`` of two labels."""
-    first, last = min(names), max(names)  # whatever these two share, all share
-    same = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
-    return first[:same].rfind("_") + 1
+def plain_text(name: str) -> str:
+    """A user's name as a figure can show it: cut in its middle where it is long, nothing taken for TeX."""
+    if len(name) > MOST_LETTERS:
+        half = MOST_LETTERS // 2
+        name = f"{name[: half - 1]} … {name[1 - half :]}"
+    return (" " if name.startswith("_") else "") + name.replace("$", r"\$")
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -251,7 +276,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _plain_frame(axes: matplotlib.axes.Axes) -> None:
+def _plain_frame(axes: matplotlib.axes.Axes, grid: Literal["x", "y"] = "y") -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e6eaee", linewidth=0.8)
+    axes.grid(axis=grid, color="#e6eaee", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -1,9 +1,11 @@
-"""report.html of a run: warnings first, then contacts, pictures, histograms, tables and provenance."""
+"""report.html of a run: warnings first, then contacts, tables, pictures, histograms and provenance."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,15 @@ from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import SIGN_CONVENTION, SurfaceMesh, vertex_areas_nm2
 from surfora.measures.pairs import MeasuredSurface, read_measured
 from surfora.measures.wedge import area_shares
+from surfora.reporting.contacts import contacts_of
+from surfora.reporting.naming import (
+    across_places,
+    full_name,
+    membrane_in_words,
+    natural_key,
+    surface_with_kind,
+    with_words,
+)
 from surfora.reporting.pictures import (
     CURVATURE_COLOURS,
     DISTANCE_COLOURS,
@@ -26,13 +37,14 @@ from surfora.reporting.pictures import (
     surface_figure,
     symmetric_limits,
 )
-from surfora.reporting.tables import COLUMN_MEANINGS, read_table
+from surfora.reporting.shown_tables import contact_table, direction_table, surface_table
+from surfora.reporting.tables import read_table
+from tomocore.columns import Column
 from tomocore.contract import InputError
-from tomocore.page import Picture, Section, picture_of_figure, shown, table_of, write_page
+from tomocore.page import Page, Picture, Section, mean_and_spread, picture_of, shown, table_of, write_page
 from tomocore.provenance import read_record
 
 EVIDENCE_COLUMNS = (
-    "name",
     "kind",
     "area_nm2",
     "area_with_evidence_nm2",
@@ -42,19 +54,50 @@ EVIDENCE_COLUMNS = (
     "mean_curvature_median_with_evidence_per_nm",
 )
 DISTANCE_EVIDENCE_COLUMNS = (
-    "name",
     "kind",
-    "target",
     "median_nm",
     "median_with_evidence_nm",
     "contact_area_nm2",
     "contact_area_with_evidence_nm2",
+)
+PROVENANCE_COLUMNS = (
+    Column("path", "file"),
+    Column("bytes", "size", "bytes"),
+    Column("voxel_size_nm", "voxel edge", "nm"),
+    Column("sha256", "SHA-256 of its bytes"),
+    Column("sum", "time", "s"),
+    Column("count", "times"),
 )
 
 MOST_PICTURED = 24
 """Surfaces drawn in a report; a page with hundreds would not open."""
 LEAST_PICTURED_SHARE = 0.03
 """Of a surface's area without evidence; a picture of less shows nothing but the surface."""
+SEEN = "Seen along z and from the side"
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A surface to draw, what people call it, and its ways to others, by the NAME of the other."""
+
+    surface: MeasuredSurface
+    title: str
+    ways: Mapping[str, str]
+
+    @property
+    def mesh(self) -> SurfaceMesh:
+        """The surface's mesh."""
+        return self.surface.mesh
+
+    @property
+    def kind(self) -> str:
+        """What of the membrane it is."""
+        return self.surface.facts.kind
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.surface.path.name
 
 
 def write_run_report(folder: Path) -> Path:
@@ -66,38 +109,55 @@ def write_run_report(folder: Path) -> Path:
     if record is None:
         raise InputError(f"{folder}: holds no run.json of `surfora run`; name the folder given with -o")
     path = folder / "report.html"
-    write_page(path, *run_page(folder, record))
+    write_page(path, run_page(folder, record))
     return path
 
 
-def run_page(
-    folder: Path, record: Mapping[str, Any]
-) -> tuple[str, str, list[str], list[tuple[str, str]], list[Section]]:
-    """Title, subtitle, warnings, headline numbers and sections of the report of one run."""
+def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
+    """The report of one run, from its tables, its surfaces' files and its record."""
     surfaces = read_table(folder / "surfaces.csv")
     distances = read_table(folder / "distances.csv")
     pictured = _pictured(folder, surfaces, distances)
-    warnings = [f"FAILED {text}" for text in record["failures"].values()] + list(record["warnings"])
+    warnings = [in_words(text, surfaces) for text in record["warnings"]]
     if len(surfaces) > len(pictured):
         warnings.append(
             f"{len(pictured)} of {len(surfaces)} surfaces are pictured; the tables hold all of them"
         )
-    inputs = ", ".join(Path(item["path"]).name for item in record["inputs"])
-    subtitle = f"surfora run on {inputs or 'no usable input'}, {record['started']}, {record['seconds']:.0f} s"
-    sections = [
-        *_overview_sections(pictured),
-        *_contact_sections(distances),
-        *_curvature_sections(pictured),
-        *_distance_sections(pictured),
-        *_thickness_sections(pictured),
-        *_evidence_sections(surfaces, distances, pictured),
-        _table_section(surfaces),
-        _provenance_section(record),
-    ]
-    return "Surfaces and distances", subtitle, warnings, _cards(surfaces, distances), sections
+    return Page(
+        "Membrane surfaces" + (" and their distances" if len(distances) else ""),
+        _subtitle(record),
+        [in_words(text, surfaces) for text in record["failures"].values()],
+        warnings,
+        _cards(surfaces, distances),
+        [
+            *contact_sections(distances),
+            *_overview_sections(pictured),
+            _surface_section(surfaces),
+            *_curvature_sections(pictured),
+            *_distance_sections(pictured),
+            *_thickness_sections(pictured),
+            *_evidence_sections(surfaces, distances, pictured),
+            _provenance_section(record),
+        ],
+    )
 
 
-def _pictured(folder: Path, surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[MeasuredSurface]:
+def in_words(text: str, surfaces: pd.DataFrame) -> str:
+    """A warning about a surface, which begins with its NAME, with what people call the surface instead."""
+    subject, colon, rest = text.partition(": ")
+    if not colon or surfaces.empty:
+        return text
+    own = with_words(surfaces[surfaces["name"] == subject])
+    return text if own.empty else f"{own['surface'].iloc[0]}: {rest}"
+
+
+def _subtitle(record: Mapping[str, Any]) -> str:
+    inputs = ", ".join(Path(item["path"]).name for item in record["inputs"]) or "no usable input"
+    started = datetime.fromisoformat(record["started"])
+    return f"Measured by SurfORA from {inputs} on {started:%-d %B %Y, %H:%M} UTC in {record['seconds']:.0f} s"
+
+
+def _pictured(folder: Path, surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[Pictured]:
     """The surfaces to draw: those in the closest contacts first, then the largest."""
     if surfaces.empty:
         return []
@@ -105,158 +165,162 @@ def _pictured(folder: Path, surfaces: pd.DataFrame, distances: pd.DataFrame) -> 
     order = surfaces.assign(closest=surfaces["name"].map(closest)).sort_values(
         ["closest", "area_nm2"], ascending=[True, False], na_position="last"
     )
-    paths = [folder / f"{row['name']}.{row['kind']}.vtp" for _, row in order.head(MOST_PICTURED).iterrows()]
-    return [read_measured(path) for path in paths if path.exists()]
+    several = surfaces["kind"].nunique() > 1
+    words = with_words(surfaces).loc[order.index].to_dict("records")
+    ways = with_words(distances).to_dict("records") if len(distances) else []
+    found = []
+    for row in words[:MOST_PICTURED]:
+        path = folder / f"{full_name(row)}.vtp"
+        if path.exists():
+            title = surface_with_kind(across_places(row["place"], row["surface"]), row["kind"], several)
+            own = {w["target"]: w["way"] for w in ways if full_name(w) == full_name(row)}
+            found.append(Pictured(read_measured(path), title, own))
+    return found
 
 
 def _cards(surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[tuple[str, str]]:
     if surfaces.empty:
         return []
-    once = _of_kind(surfaces, "medial", "isosurface")  # a membrane's leaflets would count it again
-    cards = [
-        ("surfaces", str(len(surfaces))),
-        ("area (µm²)", shown(once["area_nm2"].sum() / 1e6)),
-        ("median radius of curvature (nm)", shown(surfaces["radius_of_curvature_median_nm"].median())),
-    ]
+    once = of_kind(surfaces, "medial", "isosurface")  # a membrane's leaflets would count it again
+    cards = [("surfaces", str(len(surfaces))), ("area of all", f"{shown(once['area_nm2'].sum() / 1e6)} µm²")]
+    radius = surfaces.get("radius_of_curvature_median_nm", pd.Series(dtype=float)).median()
+    if np.isfinite(radius):
+        cards.append(("radius of curvature, median", f"{shown(radius)} nm"))
     if len(distances):
-        nearest = _of_kind(distances, "medial")["median_nm"].min()
-        cards.append(("distances measured", str(len(distances))))
-        cards.append(("smallest median distance (nm)", shown(nearest)))
-        middles = distances.loc[distances["kind"] == "medial", "contact_area_nm2"]
-        if len(middles):  # each contact is there both ways
-            cards.append(("area in contact (nm²)", shown(middles.sum() / 2)))
+        contacts = of_kind(contacts_of(distances), "medial")
+        closest = contacts.iloc[0]
+        gap = mean_and_spread(closest["mean_nm"], closest["sd_nm"]).text
+        cards.append(("pairs of membranes measured", str(len(contacts))))
+        cards.append((f"closest: {closest['contact']}", f"{gap} nm"))
+        cards.append(("area in contact", f"{shown(contacts['contact_area_nm2'].sum())} nm²"))
     return cards
 
 
-def _of_kind(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
+def of_kind(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
     """The rows of the first of these kinds that a table has, or all where it has none of them."""
     present = next((kind for kind in kinds if (table["kind"] == kind).any()), None)
     return table if present is None else table[table["kind"] == present]
 
 
-def _overview_sections(pictured: list[MeasuredSurface]) -> list[Section]:
+def _overview_sections(pictured: list[Pictured]) -> list[Section]:
     """All membranes of each mask where they lie to each other: of each, its middle or else its boundary."""
-    whole = [surface for surface in pictured if surface.facts.kind == "medial"]
-    whole = whole or [surface for surface in pictured if surface.facts.kind == "isosurface"]
+    whole = [one for one in pictured if one.kind == "medial"]
+    whole = whole or [one for one in pictured if one.kind == "isosurface"]
     figures = []
-    for source in dict.fromkeys(surface.facts.source for surface in whole):
+    for source in dict.fromkeys(one.surface.facts.source for one in whole):
         own: dict[str, list[SurfaceMesh]] = {}
-        for surface in (one for one in whole if one.facts.source == source):
-            own.setdefault(surface.facts.label or surface.name, []).append(surface.mesh)
+        for one in (one for one in whole if one.surface.facts.source == source):
+            own.setdefault(_membrane(one), []).append(one.mesh)
         if sum(map(len, own.values())) > 1:
-            figures.append(
-                picture_of_figure(overview_figure(sorted(own.items())), Path(source).name, broad=True)
-            )
+            ordered = sorted(own.items(), key=lambda item: natural_key(item[0]))
+            figures.append(picture_of(overview_figure(ordered), Path(source).name, f"{SEEN}.", broad=True))
     return [Section("Where they lie", [], figures)] if figures else []
 
 
-def _contact_sections(distances: pd.DataFrame) -> list[Section]:
+def _membrane(one: Pictured) -> str:
+    return membrane_in_words(one.surface.facts.label, one.title)
+
+
+def contact_sections(distances: pd.DataFrame) -> list[Section]:
+    """Contacts ranked, in a picture and in tables: both ways joined, and each way for itself."""
     if distances.empty:
         return []
-    rank = picture_of_figure(
+    rank = picture_of(
         contact_rank_figure(distances),
-        caption="Mean distance of each surface to its partner, closest first; the band is one standard "
-        "deviation over the area.",
+        "Contacts, closest first",
+        "Mean gap between the two membranes; the band is one standard deviation over their area.",
+        broad=True,
     )
-    hidden = ("roi", "target_label") if distances["kind"].nunique() > 1 else ("kind", "target_kind", "roi")
-    shown_columns = [column for column in distances.columns if column not in hidden]
-    table = table_of(distances.sort_values("mean_nm")[shown_columns], COLUMN_MEANINGS)
     limit = shown(distances["contact_distance_nm"].iloc[0])
     text = (
-        "Distances run from every point of a surface to the nearest point of its partner, weighted by "
-        f"area. Contact means closer than {limit} nm. From A to B and from B to A differ where one is larger."
+        "A gap runs from a point of a membrane to the nearest point of its partner; points count by their "
+        f"area. In contact is what lies closer than {limit} nm. From one membrane to the other and back "
+        "differ where one is larger."
     )
-    return [Section("Contacts", [text], [rank], [table], wide=True)]
+    tables = [contact_table(distances), direction_table(distances, caption="Each way for itself")]
+    return [Section("Contacts", [text], [rank], tables)]
 
 
-def curvature_pictures(surface: MeasuredSurface) -> list[Picture]:
+def curvature_picture(mesh: SurfaceMesh, title: str, hover: str = "") -> Picture:
     """A surface coloured by mean curvature, and the histogram of it over the area."""
-    values = surface.mesh.data["mean_curvature_per_nm"]
-    title = f"{surface.name} {surface.facts.kind}"
-    caption = "Seen along z and from the side; grey: no value (border)."
-    limits = symmetric_limits(values)
-    return _value_pictures(
-        surface.mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, limits, title, caption
+    values = mesh.data["mean_curvature_per_nm"]
+    figures = value_figures(
+        mesh, values, "mean curvature (1/nm)", CURVATURE_COLOURS, symmetric_limits(values)
     )
+    caption = f"{SEEN}; grey: no value (border). Right: share of the area."
+    return picture_of(figures, title, caption, hover, broad=True)
 
 
-def _value_pictures(
-    mesh: SurfaceMesh,
-    values: Floats,
-    quantity: str,
-    colours: str,
-    limits: tuple[float, float],
-    title: str,
-    caption: str,
-) -> list[Picture]:
-    """A surface coloured by vertex values within ``limits``, and their histogram over the area."""
-    figure = surface_figure(mesh, values, quantity, colours, limits)
+def value_figures(
+    mesh: SurfaceMesh, values: Floats, quantity: str, colours: str, limits: tuple[float, float]
+) -> list[Any]:
+    """A mesh coloured by vertex ``values`` (n,) within ``limits``, and their histogram over the area.
+
+    ``quantity`` names them, with their unit; ``colours`` is a matplotlib colour map.
+    """
     areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
-    histogram = histogram_figure([("", values, areas)], quantity, histogram_span(values))
     return [
-        picture_of_figure(figure, title, caption, broad=True),
-        picture_of_figure(histogram, "", f"Share of the area against {quantity.split(' (')[0]}."),
+        surface_figure(mesh, values, quantity, colours, limits),
+        histogram_figure(values, areas, quantity, histogram_span(values)),
     ]
 
 
-def _curvature_sections(pictured: list[MeasuredSurface]) -> list[Section]:
-    curved = [surface for surface in pictured if "mean_curvature_per_nm" in surface.mesh.data]
-    figures = [picture for surface in curved for picture in curvature_pictures(surface)]
+def _curvature_sections(pictured: list[Pictured]) -> list[Section]:
+    curved = [one for one in pictured if "mean_curvature_per_nm" in one.mesh.data]
+    figures = [curvature_picture(one.mesh, one.title, one.file) for one in curved]
     text = f"{SIGN_CONVENTION}. Red bends outward, blue inward."
     return [Section("Mean curvature", [text], figures)] if figures else []
 
 
-def _distance_sections(pictured: list[MeasuredSurface]) -> list[Section]:
+def _distance_sections(pictured: list[Pictured]) -> list[Section]:
     figures: list[Picture] = []
-    for surface in pictured:
-        for array in [name for name in surface.mesh.data if name.startswith("distance_to_")]:
-            target = array.removeprefix("distance_to_").removesuffix("_nm")
-            values = surface.mesh.data[array]
-            title = f"{surface.name} {surface.facts.kind} → {target}"
-            caption = "Seen along z and from the side; close is bright."
-            limits = low_limits(values)
-            figures += _value_pictures(
-                surface.mesh, values, "distance (nm)", DISTANCE_COLOURS, limits, title, caption
-            )
-    return [Section("Distance", [], figures)] if figures else []
+    for one in pictured:
+        for target, way in one.ways.items():
+            values = one.mesh.data.get(f"distance_to_{target}_nm")
+            if values is None:
+                continue
+            title = surface_with_kind(way, one.kind, one.kind != "medial")
+            parts = value_figures(one.mesh, values, "gap (nm)", DISTANCE_COLOURS, low_limits(values))
+            caption = f"{SEEN}; close is bright. Right: share of the area."
+            figures.append(picture_of(parts, title, caption, f"{one.file} to {target}", broad=True))
+    return [Section("Gaps", [], figures)] if figures else []
 
 
-def _thickness_sections(pictured: list[MeasuredSurface]) -> list[Section]:
+def _thickness_sections(pictured: list[Pictured]) -> list[Section]:
     figures: list[Picture] = []
-    for surface in pictured:
-        values = surface.mesh.data.get("bilayer_thickness_nm", np.empty(0))
-        if surface.facts.kind == "outer" and np.isfinite(values).any():
+    for one in pictured:
+        values = one.mesh.data.get("bilayer_thickness_nm", np.empty(0))
+        if one.kind == "outer" and np.isfinite(values).any():
             limits = (float(np.nanquantile(values, 0.02)), float(np.nanquantile(values, 0.98)))
-            caption = "Seen along z and from the side; grey: no value (beside a border)."
-            figures += _value_pictures(
-                surface.mesh, values, "thickness (nm)", "viridis", limits, surface.name, caption
-            )
+            parts = value_figures(one.mesh, values, "thickness (nm)", "viridis", limits)
+            caption = f"{SEEN}; grey: no value (beside a border). Right: share of the area."
+            figures.append(picture_of(parts, one.title, caption, one.file, broad=True))
     text = "Straight through the membrane from the outer leaflet to the inner one: as thick as the mask is."
     return [Section("Thickness", [text], figures)] if figures else []
 
 
 def _evidence_sections(
-    surfaces: pd.DataFrame, distances: pd.DataFrame, pictured: list[MeasuredSurface]
+    surfaces: pd.DataFrame, distances: pd.DataFrame, pictured: list[Pictured]
 ) -> list[Section]:
     """What of the surfaces the tilt series saw, and the measures with and without the rest."""
     if "extrapolated_area_share" not in surfaces:
         return []
-    figures = []
-    for surface in pictured:
-        if surface.facts.kind in ("medial", "outer") and _lacks_evidence(surface.mesh):
-            figure = evidence_figure(surface.mesh, surface.mesh.data["evidence"])
-            title = f"{surface.name} {surface.facts.kind}"
-            figures.append(picture_of_figure(figure, title, "Seen along z and from the side.", broad=True))
+    lacking = [one for one in pictured if one.kind in ("medial", "outer") and _lacks_evidence(one.mesh)]
+    figures = [
+        picture_of(evidence_figure(one.mesh, one.mesh.data["evidence"]), one.title, f"{SEEN}.", one.file)
+        for one in lacking
+    ]
     text = (
         "A tilt series leaves no trace of patches that face into its missing wedge (nearly along the beam): "
-        "where a mask has them, they were extrapolated. Unsupported is what was closed over a hole of the "
+        "where a mask has them, they were extrapolated. Without voxels is what was closed over a hole of the "
         "mask. The tables give each measure over the whole surface and over what was measured alone."
     )
     if len(figures) < len(pictured):
         text += f" Surfaces of which less than {LEAST_PICTURED_SHARE:.0%} lacks evidence are not pictured."
-    tables = [_present(surfaces, EVIDENCE_COLUMNS), _present(distances, DISTANCE_EVIDENCE_COLUMNS)]
-    shown_tables = [table_of(table, COLUMN_MEANINGS) for table in tables if len(table)]
-    return [Section("What was measured", [text], figures, shown_tables)]
+    tables = [surface_table(surfaces, EVIDENCE_COLUMNS)]
+    if "median_with_evidence_nm" in distances:
+        tables.append(direction_table(distances, DISTANCE_EVIDENCE_COLUMNS))
+    return [Section("What was measured", [text], figures, tables)]
 
 
 def _lacks_evidence(mesh: SurfaceMesh) -> bool:
@@ -264,34 +328,28 @@ def _lacks_evidence(mesh: SurfaceMesh) -> bool:
     return "evidence" in mesh.data and area_shares(mesh)["measured_area_share"] <= 1 - LEAST_PICTURED_SHARE
 
 
-def _present(table: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    return table[[column for column in columns if column in table]]
-
-
-def _table_section(surfaces: pd.DataFrame) -> Section:
+def _surface_section(surfaces: pd.DataFrame) -> Section:
     if surfaces.empty:
-        return Section("All surfaces", ["No surface could be made; the warnings above say why."])
-    hidden = ("source", "provenance", "voxel_size_nm")
-    columns = [column for column in surfaces.columns if column not in hidden]
+        return Section("Surfaces", ["No surface could be made; what stands above says why."])
     return Section(
-        "All surfaces",
-        ["Hold the pointer over a column's head for its meaning. The same numbers are in surfaces.csv."],
-        tables=[table_of(surfaces[columns].dropna(axis=1, how="all"), COLUMN_MEANINGS)],
+        "Surfaces",
+        ["Point at a heading for its meaning, click it to sort. All numbers are in surfaces.csv."],
+        tables=[surface_table(surfaces)],
     )
 
 
 def _provenance_section(record: Mapping[str, Any]) -> Section:
-    inputs = pd.DataFrame(record["inputs"])
-    stages = pd.DataFrame(record["stages"])
-    tables = [table_of(inputs)] if len(inputs) else []
+    inputs, stages = pd.DataFrame(record["inputs"]), pd.DataFrame(record["stages"])
+    tables = [table_of(inputs, PROVENANCE_COLUMNS, "Files measured")] if len(inputs) else []
     if len(stages):
         by_stage = stages.groupby("stage", sort=False)["seconds"].agg(["count", "sum"]).reset_index()
-        tables.append(table_of(by_stage.rename(columns={"count": "times", "sum": "seconds"})))
+        tables.append(table_of(by_stage, PROVENANCE_COLUMNS, "Time spent"))
     return Section(
-        "Provenance",
+        "Provenance: files, versions, settings and times",
         [f"Run {record['id']}: {record['command']}", f"{record['machine']}; {_versions(record)}"],
         tables=tables,
-        details=[("settings of this run", json.dumps(record["settings"], indent=2))],
+        details=[("Settings of this run", json.dumps(record["settings"], indent=2))],
+        folded=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of a run: a row a surface, a row a pair of surfaces; what every column means."""
+"""The tables of a run: a row a surface, a row a pair of surfaces."""
 
 from __future__ import annotations
 
@@ -24,66 +24,11 @@ from surfora.isosurface.roi_border import CUT
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
+from surfora.reporting.columns import COLUMNS
 from tomocore.files import written_beside
 
-COLUMN_MEANINGS = {
-    "name": "the surface; also the start of its files' names",
-    "kind": "medial: middle of the membrane; isosurface: its whole boundary; inner, outer: leaflets",
-    "label": "label of the membrane in a labelled mask",
-    "roi": "number of the region of interest it lies in",
-    "source": "mask file",
-    "area_nm2": "area of the triangles",
-    "volume_nm3": "volume inside, for closed surfaces only",
-    "is_closed": "whether the surface has no open border",
-    "components": "connected pieces",
-    "boundary_loops": "closed chains of border edges: outlines and holes",
-    "boundary_length_nm": "length of all borders",
-    "cut_length_nm": "of it, where the ROI cuts a membrane that goes on",
-    "vertices": "points of the mesh",
-    "triangles": "triangles of the mesh",
-    "thickness_nm": "thickness of the mask, from its distance transform",
-    "bilayer_thickness_median_nm": "median over area of the distance straight through to the other leaflet",
-    "curvature_area_share": "share of the area with a curvature (not at the border)",
-    "mean_curvature_median_per_nm": "median over area of H; H > 0 bends outward along the normal",
-    "mean_curvature_mean_per_nm": "mean over area of H",
-    "mean_curvature_sd_per_nm": "standard deviation over area of H",
-    "gaussian_curvature_median_per_nm2": "median over area of K = k1 k2",
-    "radius_of_curvature_median_nm": "median over area of 1 / |H|",
-    "curvature_scale_median_nm": "median radius of the neighbourhoods that curvature was fitted in",
-    "curvature_confidence_mean": "0 to 1: neighbours, fit and distance to the border, mean over area",
-    "roughness_median_nm": "median over area of the height left above the cut-off wavelength (RMS)",
-    "roughness_floor_nm": "roughness that voxels alone give to a smooth membrane; less cannot be seen",
-    "measured_area_share": "share of the area that the tilt series reached and voxels support",
-    "extrapolated_area_share": "share of the area that faces into the missing wedge: continued, not seen",
-    "unsupported_area_share": "share of the area with no voxel of the mask near it",
-    "area_with_evidence_nm2": "area that was measured: neither in the wedge nor unsupported",
-    "mean_curvature_median_with_evidence_per_nm": "median of H over that area alone",
-    "radius_of_curvature_median_with_evidence_nm": "median of 1 / |H| over that area alone",
-    "orientation_rule": "what decided which side the normals point to",
-    "orientation_confidence": "0 (a toss-up) to 1, mean over the points",
-    "provenance": "id of the run in run.json",
-    "target": "the surface that distances are measured to",
-    "target_kind": "medial for the middle; a leaflet is measured to its partner's whole boundary",
-    "area_measured_nm2": "area with a distance",
-    "mean_nm": "mean over area of the distance to the nearest point of the target",
-    "sd_nm": "standard deviation over area of that distance",
-    "min_nm": "smallest distance",
-    "q05_nm": "5th percentile over area",
-    "q25_nm": "lower quartile over area",
-    "median_nm": "median over area",
-    "q75_nm": "upper quartile over area",
-    "q95_nm": "95th percentile over area",
-    "max_nm": "largest distance",
-    "contact_distance_nm": "a place counts as contact below this distance",
-    "contact_area_nm2": "area closer to the target than the contact distance",
-    "contact_mean_nm": "mean over the contact's area of the distance",
-    "contact_sd_nm": "standard deviation over the contact's area of the distance",
-    "mean_with_evidence_nm": "mean distance over the area that was measured alone",
-    "median_with_evidence_nm": "median distance over the area that was measured alone",
-    "contact_area_with_evidence_nm2": "contact area that was measured",
-    "seen_share": "share of the area that sees its nearest point, with nothing of its own surface between",
-}
-"""A sentence for every column of surfaces.csv and distances.csv."""
+NAMES = ("name", "label", "source", "target", "target_label", "tomogram")
+"""Columns that hold names, even where these look like numbers."""
 
 
 def surface_row(mesh: SurfaceMesh, facts: SurfaceFacts) -> dict[str, Any]:
@@ -173,9 +118,9 @@ def _median(values: NDArray[Any], weights: Floats) -> float:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Write rows as CSV, columns in the order of ``COLUMN_MEANINGS``; return the table."""
+    """Write rows as CSV, columns in the order of `surfora.reporting.columns.COLUMNS`; return the table."""
     table = pd.DataFrame(list(rows), columns=None if rows else ["name"])
-    order = [column for column in COLUMN_MEANINGS if column in table]
+    order = [column.key for column in COLUMNS if column.key in table]
     table = table[order + [column for column in table if column not in order]]
     with written_beside(path) as beside:
         table.to_csv(beside, index=False, float_format="%.6g")
@@ -183,7 +128,9 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table written by `write_table`, or an empty one where there is none."""
+    """A table written by `write_table`, or an empty one where there is none; an absent name is ""."""
     if not path.is_file() or path.stat().st_size < 2:
         return pd.DataFrame()
-    return pd.read_csv(path, dtype={"label": str, "name": str, "target": str}, keep_default_na=True)
+    # A label may be called NA or null: only what is empty is missing.
+    table = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
+    return table.fillna({name: "" for name in NAMES if name in table})

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tomocore.columns import column_of
 from tomorois.evaluation.matching import Comparison, match_by_iou
-from tomorois.evaluation.scores import SUMS, rates
+from tomorois.evaluation.scores import SCORE_COLUMNS, SUMS, rates
 
 Floats = NDArray[np.float64]
 
@@ -65,10 +66,12 @@ def precision_recall_figure(
     }
     left.plot(column["recall"], column["precision"], "o-", color="#1f5a7a", ms=4)
     left.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
-    names = {"precision": "#b3541e", "recall": "#1f5a7a", "f1": "#555555", "dice_pooled": "#4c8c4a"}
-    for name, colour in names.items():
+    colours = {"precision": "#b3541e", "recall": "#1f5a7a", "f1": "#555555", "dice_pooled": "#4c8c4a"}
+    for name, colour in colours.items():
         if np.isfinite(column[name]).any():
-            right.plot(column["threshold"], column[name], color=colour, label=name.split("_")[0])
+            right.plot(
+                column["threshold"], column[name], color=colour, label=column_of(name, SCORE_COLUMNS).heading
+            )
     if chosen_threshold is not None:
         right.axvline(chosen_threshold, color="#999999", ls=":", label="chosen")
     right.set(xlabel="threshold", ylabel="score", xlim=(0, 1), ylim=(0, 1.02))
@@ -84,8 +87,10 @@ def interval_figure(scores: Mapping[str, Mapping[str, float]], interval: float) 
     for row, score in enumerate(scores.values()):
         axes.plot([score["low"], score["high"]], [row, row], color="#9db8c7", lw=5, solid_capstyle="butt")
         axes.plot(score["value"], row, "o", color="#1f5a7a", ms=5, clip_on=False)
-    axes.set_yticks(range(len(scores)), [name.replace("_", " ") for name in scores], fontsize=8)
-    axes.set(xlim=(0, 1), xlabel=f"score, {interval:.0%} interval")
+    axes.set_yticks(
+        range(len(scores)), [column_of(name, SCORE_COLUMNS).heading for name in scores], fontsize=8
+    )
+    axes.set(xlim=(0, 1), xlabel=f"share or score, {interval:.0%} interval")
     axes.invert_yaxis()
     _bare(axes)
     return figure

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from scipy.stats import beta
 
+from tomocore.columns import Column
 from tomocore.settings import Settings
 from tomorois.evaluation.matching import Comparison, MatchSettings
 
@@ -42,6 +43,18 @@ RULES = {
     "roi_low, roi_high": "exact binomial interval (Clopper and Pearson 1934) as if ROIs were independent",
     "tilt": "angle in degrees of a true ROI's thinnest principal axis to z: 0 lies in XY, 90 stands upright",
 }
+
+SCORE_COLUMNS = (
+    Column("false_positive_rate", "false positives", "%", RULES["false_positive_rate"]),
+    Column("false_negative_rate", "false negatives", "%", RULES["false_negative_rate"]),
+    Column("precision", "precision", "%", "TP / (TP + FP): the share of predicted ROIs that are right"),
+    Column("recall", "recall", "%", "TP / (TP + FN): the share of true ROIs that are found"),
+    Column("f1", "F1", "", "harmonic mean of precision and recall"),
+    Column("dice_pooled", "Dice, all voxels", "", RULES["dice and iou"]),
+    Column("iou_pooled", "IoU, all voxels", "", RULES["dice and iou"]),
+    Column("panoptic_quality", "panoptic quality", "", RULES["panoptic_quality"]),
+)
+"""What the scores are called on a page."""
 
 
 class EvaluateSettings(Settings):

@@ -17,6 +17,7 @@ from command_line import refusal_of, run_command
 
 from surfora.geometry.files import read_facts, read_mesh, read_points
 from surfora.geometry.surface import face_areas_nm2
+from surfora.reporting.columns import COLUMNS
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 
@@ -149,11 +150,20 @@ def test_report_is_one_file_that_loads_nothing(finished):
     assert html.count("data:image/png;base64,") >= 6
     assert "http://" not in html
     assert "https://" not in html
-    assert "spheres_IN" in html
+    assert 'title="spheres_IN.medial"' in html
+    assert "IN and OUT" in html
     assert "Where they lie" in html
     assert "close is bright" in html
     area_um2 = pd.read_csv(folder / "surfaces.csv")["area_nm2"].sum() / 1e6
-    assert f"<b>{area_um2:.3g}</b>area (µm²)" in html
+    assert f"<b>{area_um2:.3g} µm²</b>area of all" in html
+
+
+def test_every_column_of_the_tables_has_words_a_meaning_and_a_place(both):
+    for name in ("surfaces.csv", "distances.csv"):
+        keys = list(pd.read_csv(both / name))
+        known = [column.key for column in COLUMNS if column.key in keys]
+        assert keys == known  # a new column needs an entry in surfora.reporting.columns
+    assert all(column.heading and column.meaning for column in COLUMNS)
 
 
 def test_a_second_run_keeps_everything(labelled, finished):

@@ -2,15 +2,17 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import shapes
 
 from surfora.geometry.surface import SurfaceMesh
 from surfora.reporting.pictures import (
     DISTANCE_COLOURS,
+    contact_rank_figure,
     histogram_span,
     overview_figure,
-    shared_start,
+    plain_text,
     surface_figure,
     symmetric_limits,
 )
@@ -74,14 +76,49 @@ def test_histograms_show_all_but_the_last_hundredth():
     assert one[0] < -3 < one[1]
 
 
-@pytest.mark.parametrize(
-    ("names", "start"),
-    [
-        (["te1_labels_OMM", "te1_labels_IMM"], len("te1_labels_")),
-        (["t1_2_roi003", "t1_24_roi003"], len("t1_")),
-        (["a", "a"], 0),
-        (["mito", "er"], 0),
-    ],
-)
-def test_what_all_names_begin_with(names, start):
-    assert shared_start(names) == start
+def distance_rows(count, stem="t1"):
+    """Both ways of contacts 1, 2, ... between labels 2 and 5, at 20 nm, 21 nm, ... ± 5 nm, closest last."""
+    rows = []
+    for roi in range(1, count + 1):
+        for label, target in (("2", "5"), ("5", "2")):
+            row = {"name": f"{stem}_{label}_roi{roi:03d}", "kind": "medial", "label": label, "roi": roi}
+            row |= {
+                "target": f"{stem}_{target}_roi{roi:03d}",
+                "target_kind": "medial",
+                "target_label": target,
+            }
+            row |= {"area_measured_nm2": 100.0, "mean_nm": 20.0 + count - roi, "sd_nm": 5.0, "min_nm": 9.0}
+            row |= {"contact_area_nm2": 60.0, "contact_mean_nm": 15.0, "contact_sd_nm": 2.0}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_few_contacts_are_named_in_words_closest_first():
+    axes = contact_rank_figure(distance_rows(3)).axes[0]
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names == [f"contact {roi}: membranes 2 and 5" for roi in (3, 2, 1)]
+    assert "20.0 ± 5.0" in [text.get_text() for text in axes.texts]
+    assert "(nm)" in axes.get_xlabel()
+    top, bottom = axes.get_ylim()[::-1]
+    assert top < bottom  # the closest stands at the top
+
+
+def test_many_contacts_are_a_curve_over_their_ranks():
+    axes = contact_rank_figure(distance_rows(40)).axes[0]
+    assert axes.lines[0].get_ydata().tolist() == [20.0 + k for k in range(40)]
+    assert "closest first (of 40)" in axes.get_xlabel()
+
+
+def test_a_long_name_does_not_cut_its_figure():
+    figure = contact_rank_figure(distance_rows(2).assign(label="a" * 200, target_label="b" * 200))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert axes.get_position().width > 0.3
+    assert axes.yaxis.get_ticklabels()[0].get_window_extent().x0 >= 0
+
+
+def test_names_are_not_taken_for_tex():
+    assert plain_text("A$B$") == r"A\$B\$"
+    figure = overview_figure([("$x^$", [ellipsoid((5.0, 5.0, 5.0))]), ("_y", [ellipsoid((6.0, 5.0, 5.0))])])
+    figure.canvas.draw()
+    assert len(figure.legends[0].get_texts()) == 2

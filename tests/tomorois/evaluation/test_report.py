@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +54,12 @@ def test_the_page_holds_figures_tables_and_cautions(evaluation, tmp_path):
     assert page.count("<img") == 3
     assert "took part in the model&#39;s training (bad)" in page
     assert "Hungarian" in page
-    assert all(word in page for word in ("panoptic_quality", "false_positive_rate", "good"))
+    assert all(word in page for word in ("panoptic quality", "false positives", "good", "Dice, all voxels"))
+    assert "3 regions were predicted and 3 are true: 2 found, 1 false, 1 missed" in page
+    assert "50.0 to 100.0 %" in page  # recall of the two tomograms: 1 and 1/2
+    assert "<td>9.4 to 99.2 %</td>" in page  # 2 of 3, exact binomial
+    shown = re.sub(r'title="[^"]*"|<dl>.*?</dl>|<pre>.*?</pre>', "", page, flags=re.DOTALL)
+    assert not re.search(r"[a-z]_[a-z]+_?(?=<)", shown.split("<script>")[0])
 
 
 def test_a_page_without_any_curve_has_the_other_figures(evaluation, tmp_path):

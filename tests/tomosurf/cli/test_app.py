@@ -8,6 +8,7 @@ import pytest
 from command_line import refusal_of, run_command
 from two_vesicles import GAP_NM, RADIUS_NM, two_vesicles, write_project
 
+from tomocore.columns import ROI_COLUMNS
 from tomocore.volumes.formats import read_volume, write_volume
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,9 @@ def test_from_project_file_to_report(project):
     html = (results / "report.html").read_text()
     assert "https://" not in html
     assert "Scores against the truth" in html
+    assert "contact 1: membranes 1 and 2" in html
+    assert html.count(">t1<") == html.count('scope="rowgroup">t1<') + 2  # slice's title, row of its scores
+    assert {column.key for column in ROI_COLUMNS} >= set(rois)
 
     status = run_command("tomosurf", "status", project)
     assert status.stdout.count("done") == 6
@@ -77,7 +81,7 @@ def test_one_tomogram_without_membranes_does_not_stop_the_other(project, tmp_pat
     assert result.returncode == 1
     assert "a__membranes" in result.stderr
     assert (tmp_path / "results" / "surfaces" / "b" / "report.html").exists()
-    assert "FAILED" in (tmp_path / "results" / "report.html").read_text()
+    assert "1 failure<" in (tmp_path / "results" / "report.html").read_text()
 
 
 def test_a_second_model_draws_the_membranes_that_the_first_one_sees(project, tmp_path):
