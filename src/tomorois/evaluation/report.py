@@ -143,8 +143,8 @@ def _score_table(evaluation: Evaluation) -> Table:
             {
                 "score": Cell(column.heading, hover=column.meaning),
                 "value": Cell(_score_text(score["value"], column), score["value"]),
-                "over_tomograms": _interval_text(score.get("low"), score.get("high"), column),
-                "over_rois": _interval_text(score.get("roi_low"), score.get("roi_high"), column),
+                "over_tomograms": _interval(score.get("low"), score.get("high"), column),
+                "over_rois": _interval(score.get("roi_low"), score.get("roi_high"), column),
             }
         )
     caption = f"Scores with {evaluation.settings.interval:.0%} intervals"
@@ -164,8 +164,8 @@ def _score_text(value: float, column: Column) -> str:
     return f"{100 * value:.1f} %" if column.unit == "%" else f"{value:.3f}"
 
 
-def _interval_text(low: float | None, high: float | None, column: Column) -> str:
+def _interval(low: float | None, high: float | None, column: Column) -> Cell:
     """``50.0 to 100.0 %``, or nothing where there is no interval."""
     if low is None or high is None or low != low:
-        return ""
-    return f"{_score_text(low, column).removesuffix(' %')} to {_score_text(high, column)}"
+        return Cell("")
+    return Cell(f"{_score_text(low, column).removesuffix(' %')} to {_score_text(high, column)}", low)

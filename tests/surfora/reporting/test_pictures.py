@@ -111,7 +111,7 @@ def test_many_contacts_are_a_curve_over_their_ranks():
 
 def test_a_long_name_does_not_cut_its_figure():
     figure = contact_rank_figure(distance_rows(2).assign(label="a" * 200, target_label="b" * 200))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     axes = figure.axes[0]
     assert axes.get_position().width > 0.3
     assert axes.yaxis.get_ticklabels()[0].get_window_extent().x0 >= 0
@@ -120,5 +120,5 @@ def test_a_long_name_does_not_cut_its_figure():
 def test_names_are_not_taken_for_tex():
     assert plain_text("A$B$") == r"A\$B\$"
     figure = overview_figure([("$x^$", [ellipsoid((5.0, 5.0, 5.0))]), ("_y", [ellipsoid((6.0, 5.0, 5.0))])])
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert len(figure.legends[0].get_texts()) == 2
