@@ -13,7 +13,10 @@ import numpy as np
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 
-TRAINING = """
+SETTINGS = """
+[phantom]
+shape_zyx = [40, 72, 64]
+voxel_size_nm = 3.0
 [train]
 bin_factor = 1
 patch_voxels = 20
@@ -30,7 +33,7 @@ CHAINS = (
         "tomorois train --tomograms a.mrc b.mrc --labels . -o m.safetensors -s s.toml",
         "tomorois predict m.safetensors a.mrc -o confidence",
         "tomorois instances confidence --membranes labels.mrc --split contacts -o rois",
-        "tomorois phantom --kind contacts --count 1 -o phantom -s s.toml",
+        "tomorois phantom --kind invaginations -o phantom -s s.toml",
     ),
 )
 
@@ -44,11 +47,11 @@ def main() -> None:
 
 
 def write_inputs(folder: Path) -> None:
-    """Labels of two membranes, two tomograms with labels of the first, and settings of a short training."""
+    """Labels of two membranes, two tomograms with labels of the first, and settings of small runs."""
     rng = np.random.default_rng(0)
     labels = two_vesicles()
     write_volume(folder / "labels.mrc", labels)
-    (folder / "s.toml").write_text(TRAINING, encoding="utf-8")
+    (folder / "s.toml").write_text(SETTINGS, encoding="utf-8")
     for stem in ("a", "b"):
         noise = rng.normal(size=labels.shape).astype(np.float32)
         inner = labels.data == 1

@@ -45,7 +45,7 @@ def test_from_project_file_to_report(project):
     assert html.count(">t1<") == html.count('scope="rowgroup">t1<') + 2  # slice's title, row of its scores
     assert {column.key for column in ROI_COLUMNS} >= set(rois)
 
-    status = run_command("tomosurf", "status", project)
+    status = run_command("tomosurf", "status", project, own_process=True)
     assert status.stdout.count("done") == 6
     before = (results / "confidence" / "t1__confidence.mrc").stat().st_mtime_ns
     assert run_command("tomosurf", "run", project).returncode == 0
