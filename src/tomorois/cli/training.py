@@ -16,6 +16,7 @@ from tomocore.terminal.options import (
     Jobs,
     Output,
     Overwrite,
+    Resample,
     SettingsFile,
     VoxelSize,
     next_hint,
@@ -107,6 +108,7 @@ def train(
     ] = False,
     minutes: Annotated[float | None, Parameter(help="minutes of training")] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     jobs: Jobs = None,
     overwrite: Overwrite = False,
@@ -119,7 +121,7 @@ def train(
     chosen = section(TrainSettings, "train", settings)
     use_threads(cores(jobs))
     watched = tomogram_files(validation or [])
-    files = _annotated(tomograms, watched, labels, membranes, penalty, voxel_size)
+    files = _annotated(tomograms, watched, labels, membranes, penalty, voxel_size, resample)
     request = TrainRequest(files, output, watched, init, resume, minutes, overwrite)
     result = train_on_files(request, chosen, Terminal(), _LiveLine())
     if result is None:
@@ -136,6 +138,7 @@ def _annotated(
     membranes: list[Path] | None,
     penalty: list[Path] | None,
     voxel_size_nm: float | None,
+    resample: bool,
 ) -> AnnotatedFiles:
     """The files named on the command line, of the tomograms and of the further ones that are held out."""
     from tomorois.training.files import AnnotatedFiles
@@ -146,6 +149,7 @@ def _annotated(
         membranes=membrane_files(membranes),
         penalties=product_files(penalty or [], "rois.npz", "rejected"),
         voxel_size_nm=voxel_size_nm,
+        resample=resample,
     )
 
 
@@ -191,6 +195,7 @@ def learning_curve(
     repeats: Annotated[int | None, Parameter(help="trainings for each number")] = None,
     minutes: Annotated[float | None, Parameter(help="minutes of each training")] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     jobs: Jobs = None,
 ) -> None:
@@ -206,7 +211,7 @@ def learning_curve(
 
     use_threads(cores(jobs))
     ahead = tomogram_files(unseen or [])
-    files = _annotated(tomograms, ahead, labels, membranes, None, voxel_size)
+    files = _annotated(tomograms, ahead, labels, membranes, None, voxel_size, resample)
     points, answer = learning_curve_of_files(
         CurveRequest(files, output, ahead, truth or (), minutes),
         section(TrainSettings, "train", settings),

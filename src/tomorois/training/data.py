@@ -67,6 +67,7 @@ def read_training_tomograms(
     voxel_size_nm: float | None = None,
     membranes: Sequence[Path] = (),
     ignore_value: int = AnnotationSettings().ignore_value,
+    resample: bool = False,
 ) -> list[TrainingTomogram]:
     """Tomograms (read lazily where the format allows), each with its label volume and its rejected ROIs.
 
@@ -74,7 +75,8 @@ def read_training_tomograms(
     order. Penalties are label volumes or ``.npz`` ROI files, matched alike; of a curated ROI file (some ROIs
     have status "kept" or "rejected") only what was rejected counts. A tomogram with a penalty and no labels
     teaches by that alone: its other voxels are ``ignore_value``. Membranes become further input channels,
-    and then every tomogram needs them. Raises InputError where files cannot be matched.
+    and then every tomogram needs them. With ``resample`` volumes of unequal voxel edges are brought to one.
+    Raises InputError where files cannot be matched.
     """
     label_of = matched(tomograms, labels, "label")
     penalty_of = matched(tomograms, penalties, "penalty")
@@ -90,19 +92,20 @@ def read_training_tomograms(
         raise InputError(f"no membranes for {', '.join(bare)}; give them for each tomogram, or for none")
     samples = []
     for path in tomograms:
-        tomogram = read_volume(path, voxel_size_nm, lazy=True)
+        tomogram = read_volume(path, voxel_size_nm, lazy=True, resample=resample)
+        edge_nm, side = tomogram.voxel_size_nm, membranes_of.get(path)
         labelled = (
-            read_volume(label_of[path], tomogram.voxel_size_nm)
+            read_volume(label_of[path], edge_nm, resample=resample)
             if path in label_of
             else blank_annotation(tomogram, ignore_value)
         )
         rejected = _read_rejected(penalty_of[path], tomogram) if path in penalty_of else None
-        beside = read_volume(membranes_of[path], tomogram.voxel_size_nm, lazy=True) if membranes else None
+        beside = read_volume(side, edge_nm, lazy=True, resample=resample) if side else None
         used = {
             "tomogram": path,
             "labels": label_of.get(path),
             "penalty": penalty_of.get(path),
-            "membranes": membranes_of.get(path),
+            "membranes": side,
         }
         files = {what: f"{p.name} {file_hash(p)[:HASH_LETTERS]}" for what, p in used.items() if p}
         samples.append(TrainingTomogram(volume_stem(path), tomogram, labelled.data, rejected, beside, files))

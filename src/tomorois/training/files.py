@@ -28,6 +28,7 @@ class AnnotatedFiles:
     membranes: Sequence[Path] = ()
     penalties: Sequence[Path] = ()
     voxel_size_nm: float | None = None
+    resample: bool = False
 
     def read(self, *groups: Sequence[Path], ignore_value: int) -> list[list[TrainingTomogram]]:
         """Groups of the tomograms, each with what belongs to it; those without an annotation are refused."""
@@ -37,7 +38,7 @@ class AnnotatedFiles:
         def read_group(group: Sequence[Path]) -> list[TrainingTomogram]:
             labels, penalties, membranes = ([own[t] for t in group if t in own] for own in pairs)
             return read_training_tomograms(
-                group, labels, penalties, self.voxel_size_nm, membranes, ignore_value
+                group, labels, penalties, self.voxel_size_nm, membranes, ignore_value, self.resample
             )
 
         return [read_group(group) if group else [] for group in groups]

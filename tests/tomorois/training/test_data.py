@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 from blobs import blob_tomogram
@@ -160,6 +161,26 @@ def test_other_shapes_are_refused_with_both_shapes():
     sample = blob_tomogram(1)
     with pytest.raises(InputError, match=r"blobs_1.*\(18, 36, 36\).*labels.*\(18, 36, 35\)"):
         made(replace(sample, labels=sample.labels[..., 1:]))
+
+
+def test_unequal_edges_are_resampled_on_request_tomogram_labels_and_membranes_alike(tmp_path):
+    rng = np.random.default_rng(0)
+    made = {
+        "t.mrc": rng.normal(size=(9, 20, 22)).astype(np.float32),
+        "t__labels.mrc": np.pad(np.ones((3, 8, 8), np.int8), ((3, 3), (6, 6), (7, 7))),
+        "t__membranes.mrc": np.pad(np.ones((1, 20, 22), np.int8), ((4, 4), (0, 0), (0, 0))),
+    }
+    for name, data in made.items():
+        with mrcfile.new(tmp_path / name) as file:
+            file.set_data(data)
+            file.voxel_size = (10, 10, 20)
+    files = [[tmp_path / name] for name in made]
+    with pytest.raises(InputError, match="with --resample"):
+        read_training_tomograms(files[0], files[1], membranes=files[2])
+    (sample,) = read_training_tomograms(files[0], files[1], membranes=files[2], resample=True)
+    assert sample.tomogram.shape == sample.labels.shape == sample.membranes.shape == (18, 20, 22)
+    assert sample.tomogram.voxel_size_nm == sample.membranes.voxel_size_nm == 1.0
+    assert np.count_nonzero(sample.labels) == pytest.approx(6 * 8 * 8, rel=0.1)
 
 
 def test_nan_is_filled_and_told_by_name(caplog):
