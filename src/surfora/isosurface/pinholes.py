@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from surfora.geometry.arrays import Floats, Mask
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_normals
 from surfora.masks.cleaning import mask_thickness_nm
+from surfora.masks.sheets import without_bridges
 from tomocore.volumes.volume import world_to_index
 
 NEXT_TO_HOLE = 1.5  # voxels about a hole in which the membrane is thinned by it, and made whole too
@@ -41,7 +42,8 @@ def without_pinholes(
     if len(sound) >= USUAL_OF:
         around = cKDTree(places[sound]).query(places[thinned], k=USUAL_OF)[1]
         half = np.median(thickness[sound][around], axis=1) / 2
-    return _with_columns(mask, places[thinned], normals[thinned], half, voxel_size_nm, origin_nm)
+    filled = _with_columns(mask, places[thinned], normals[thinned], half, voxel_size_nm, origin_nm)
+    return without_bridges(mask, filled)
 
 
 def _places(

@@ -15,6 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.masks.sheets import without_bridges
 from tomocore.contract import InputError
 from tomocore.settings import Settings
 
@@ -59,7 +60,7 @@ def clean_mask(mask: Mask, voxel_size_nm: float, settings: CleanSettings = Clean
     part = np.ascontiguousarray(mask[box])
     part = opened(part, settings.opening_nm / voxel_size_nm)
     part = ~opened(~part, settings.closing_nm / voxel_size_nm)
-    part = without_cavities(part, settings.fill_holes_nm3 / voxel_size_nm**3)
+    part = without_bridges(part, without_cavities(part, settings.fill_holes_nm3 / voxel_size_nm**3))
     part = without_small_pieces(part, settings.min_volume_nm3 / voxel_size_nm**3)
     if not part.any():
         raise InputError(

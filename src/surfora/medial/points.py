@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from surfora.geometry.occupancy import occupancy
 from surfora.geometry.sampling import poisson_disc
 from surfora.geometry.surface import PointCloud
 from surfora.masks.cleaning import mask_box, require_membrane, sheet_thickness, voxel_depths
+from surfora.masks.sheets import sheets_apart
 from surfora.medial.projection import (
     Lattice,
     Patches,
@@ -46,6 +48,7 @@ NEAR_RIM_LEAN = 0.08
 RIM_STEPS = np.arange(-1.5, 3.01, 0.25)  # voxels outward from a point near a rim
 OFF_MIDDLE = 0.25  # voxels from a neighbour's patch, beyond what its bending explains
 ATHWART = 0.5  # cosine between normals that no smooth membrane reaches between neighbours
+LEAST_SHARE = 0.25  # of the smallest area asked: what may become so little is not looked at
 RIM_LEAN = 0.28  # of the radius: how far a point lies off the middle of its support within 2 voxels of an end
 
 
@@ -113,27 +116,55 @@ def medial_points(
     occupied = np.argwhere(sheet)
     depth, faces = voxel_depths(sheet, occupied)
     scales = _scales(sheet_thickness(depth, int(faces.sum())), voxel_size_nm, settings)
+    found = []
+    for part in _large_parts(occupied, sheet.shape, scales, settings, voxel_size_nm):
+        found.append(_part_patches(sheet.shape, occupied[part], depth[part], scales, settings))
+        progress(len(found), len(found) + 1)
+    patches = _without_small_pieces(reduce(joined_patches, found), scales, settings, voxel_size_nm)
+    corner = np.array([span.start for span in box[::-1]])
+    return _cloud(patches, scales, settings, corner, voxel_size_nm, origin_nm)
+
+
+def _large_parts(
+    occupied: Ints, shape: tuple[int, ...], scales: Scales, settings: MedialSettings, voxel_size_nm: float
+) -> list[Ints]:
+    """Which voxels (k,) make up each sheet that may have the area asked, the largest sheet at any rate."""
+    number = sheets_apart(occupied, shape)
+    size = np.bincount(number)
+    least = LEAST_SHARE * settings.min_area_nm2 / voxel_size_nm**2 * scales.thickness
+    large = np.flatnonzero(size >= min(least, size.max()))
+    order = np.argsort(number, kind="stable")
+    first = np.searchsorted(number[order], np.arange(len(size) + 1))
+    return [np.sort(order[first[k] : first[k + 1]]) for k in large]
+
+
+def _part_patches(
+    shape: tuple[int, ...], occupied: Ints, depth: Floats, scales: Scales, settings: MedialSettings
+) -> Patches:
+    """The patches of one sheet, given by its voxels (n, 3) in a mask of this shape and their depths (n,)."""
+    low, high = np.maximum(occupied.min(axis=0) - 2, 0), np.minimum(occupied.max(axis=0) + 3, shape)
+    sheet = np.zeros(high - low, dtype=bool)
+    occupied = occupied - low
+    sheet[tuple(occupied.T)] = True
     centres = occupied[:, ::-1].astype(np.float64)
     lattice = face_lattice(sheet, occupied) if scales.mode == 0 else point_lattice(centres, sheet.shape)
-    progress(0, 5)
     seeds = _seeds(centres, depth, sheet.shape, scales, settings.seed)
+    if len(seeds.points) == 0:
+        return seeds
     patches, lattice = _settled(sheet, lattice, seeds, scales, settings.projections)
-    progress(1, 5)
-    patches = _single_layer(_supported(sheet, patches), scales.seed_spacing)
+    patches = _supported(sheet, patches)
+    if len(patches.points) == 0:
+        return patches
+    patches = _single_layer(patches, scales.seed_spacing)
     patches = _densified(sheet, lattice, patches, scales.seed_spacing, scales, settings)
-    progress(3, 5)
     patches = _single_layer(patches, scales.spacing)
-    rims = _at_rims(sheet, patches)
-    patches = _even(rims, patches, scales, settings)
+    patches = _even(_at_rims(sheet, patches), patches, scales, settings)
     patches = _single_layer(
         _densified(sheet, lattice, patches, scales.spacing, scales, settings), scales.spacing
     )
-    progress(4, 5)
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
-    patches = _without_small_pieces(_supported(sheet, patches), scales, settings, voxel_size_nm)
-    progress(5, 5)
-    corner = np.array([span.start for span in box[::-1]])
-    return _cloud(patches, scales, settings, corner, voxel_size_nm, origin_nm)
+    patches = _supported(sheet, patches)
+    return patches._replace(points=patches.points + low[::-1])
 
 
 def _scales(thickness: float, voxel_size_nm: float, settings: MedialSettings) -> Scales:
@@ -348,11 +379,13 @@ def _without_small_pieces(
     patches: Patches, scales: Scales, settings: MedialSettings, voxel_size_nm: float
 ) -> Patches:
     """Without connected pieces of less area than asked; InputError where nothing is left."""
-    area = 1.45 * (_spacing(patches, scales, settings) * voxel_size_nm) ** 2
-    pairs = cKDTree(patches.points).query_pairs(2.0 * scales.spacing, output_type="ndarray")
-    links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(area), len(area)))
-    _, piece = connected_components(links, directed=False)
-    large = np.bincount(piece, weights=area) >= settings.min_area_nm2
+    large, piece = np.zeros(1, dtype=bool), np.empty(0, dtype=np.int64)
+    if len(patches.points):
+        area = 1.45 * (_spacing(patches, scales, settings) * voxel_size_nm) ** 2
+        pairs = cKDTree(patches.points).query_pairs(2.0 * scales.spacing, output_type="ndarray")
+        links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(area), len(area)))
+        _, piece = connected_components(links, directed=False)
+        large = np.bincount(piece, weights=area) >= settings.min_area_nm2
     if not large.any():
         raise InputError(
             f"mask: no piece of {settings.min_area_nm2:g} nm² of membrane surface found; "
