@@ -14,8 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
 from surfora.geometry.arrays import Floats, Grid32, Ints, Mask
-from surfora.geometry.sampling import poisson_disc
-from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2, vertex_normals
+from surfora.geometry.surface import SurfaceMesh, face_areas_nm2, vertex_normals
 from surfora.isosurface.fit import adjacency, fit_patches, neighbour_means
 from surfora.isosurface.levelset import OBSTACLE, TUBE, curvature_flow
 from surfora.isosurface.pinholes import without_pinholes
@@ -25,7 +24,6 @@ from tomocore.settings import Settings
 from tomocore.volumes.volume import index_to_world
 
 MARGIN = 4  # voxels of background about the mask, where the volume has them
-CANDIDATES_PER_POINT = 10
 ROUGH_COSINE, SMOOTH_COSINE = 0.5, 0.7  # least cosine of normals in a patch: first round, later rounds
 NUDGE = np.float32(1e-3)  # voxels that touch by an edge or a corner only are taken as apart
 
@@ -39,7 +37,7 @@ class IsosurfaceSettings(Settings):
         "shrink it nor reach over gaps; or by mean-curvature flow of the distance field, held by the "
         "published obstacle (thins membranes) or within a two-sided tube.",
     )
-    supersampling: int = Field(1, ge=1, le=4, description="Grid32 points per voxel edge.")
+    supersampling: int = Field(1, ge=1, le=4, description="Grid points per voxel edge.")
     gaussian_voxels: float = Field(
         0.0,
         ge=0,
@@ -61,17 +59,6 @@ class IsosurfaceSettings(Settings):
     )
     smallest_part_nm2: float = Field(
         60.0, ge=0, description="Separate parts of less area in nm² are specks or cavities, and dropped."
-    )
-    point_spacing_nm: float = Field(2.0, gt=0, description="Largest spacing in nm of resampled points.")
-    finest_spacing_nm: float = Field(
-        1.0, gt=0, description="Smallest spacing in nm of resampled points, where the surface bends most."
-    )
-    spacing_per_radius: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Spacing of resampled points as a share of the smaller radius of "
-        "curvature; 0 spaces them evenly.",
     )
 
 
@@ -209,28 +196,3 @@ def _kept_near(vertices: Floats, first: Floats, farthest: float) -> Floats:
     step = vertices - first
     length = np.linalg.norm(step, axis=1, keepdims=True)
     return first + step * np.minimum(1.0, farthest / np.maximum(length, 1e-12))
-
-
-def resampled_points(mesh: SurfaceMesh, settings: IsosurfaceSettings, seed: int = 0) -> PointCloud:
-    """Points with normals spread over an isosurface by Poisson-disc sampling, evenly or by curvature.
-
-    The spacing is ``point_spacing_nm``; where ``spacing_per_radius`` is set, that share of the smaller
-    radius of curvature, but between the finest and the largest spacing. Array ``spacing_nm``.
-    """
-    random = np.random.default_rng(seed)
-    area = face_areas_nm2(mesh.vertices, mesh.faces)
-    smallest = settings.finest_spacing_nm if settings.spacing_per_radius > 0 else settings.point_spacing_nm
-    count = int(np.ceil(CANDIDATES_PER_POINT * area.sum() / smallest**2))
-    face = mesh.faces[random.choice(len(area), size=count, p=area / area.sum())]
-    weights = random.dirichlet((1.0, 1.0, 1.0), size=count)
-    points = np.einsum("ij,ijk->ik", weights, mesh.vertices[face])
-    normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
-    mixed = np.einsum("ij,ijk->ik", weights, normals[face])
-    mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
-    spacing = np.full(count, settings.point_spacing_nm)
-    if settings.spacing_per_radius > 0:
-        bend = np.einsum("ij,ij->i", weights, mesh.data["bend_per_nm"][face])
-        wanted = settings.spacing_per_radius / np.maximum(np.nan_to_num(bend), 1e-12)
-        spacing = np.clip(wanted, smallest, settings.point_spacing_nm)
-    kept = poisson_disc(points, spacing, seed=seed)
-    return PointCloud(points[kept], mixed[kept], {"spacing_nm": spacing[kept]})

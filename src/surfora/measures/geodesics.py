@@ -18,17 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import potpourri3d
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.frames import tangent_frame
-from surfora.geometry.surface import boundary_edges, vertex_normals
-from tomocore.contract import InputError
-
-TASKS = 32
-"""Portions that a parallel kernel deals out to the threads; results do not depend on it."""
+from surfora.geometry.surface import boundary_edges
 
 
 @dataclass(frozen=True)
@@ -49,21 +44,6 @@ class Fans:
     def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
         """The three arrays, as kernels take them."""
         return self.start, self.corner, self.shape
-
-
-@dataclass(frozen=True)
-class GeodesicBalls:
-    """Balls in compressed rows: ball i is ``vertex[start[i]:start[i + 1]]``, its centre first, in no other
-    order.
-
-    ``log_map_nm`` (k, 2) are geodesic polar coordinates as u, v in an orthonormal frame of the centre's
-    tangent plane; their length is the geodesic ``distance_nm`` (k,).
-    """
-
-    start: Ints
-    vertex: NDArray[np.int32]
-    distance_nm: Floats
-    log_map_nm: Floats
 
 
 def triangle_fans(vertices: Floats, faces: Ints) -> Fans:
@@ -304,60 +284,6 @@ def ball(
     return march(front, start, corner, shape, reach, count, count - 1, 0)
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _balls(
-    sources: Any, reach: float, radius: float, vertices: Any, normals: Any,
-    start: Any, corner: Any, shape: Any, tasks: int, ends: Any, vertex: Any, distance: Any, log_map: Any,
-) -> None:  # fmt: skip
-    """Count the balls' members into ``ends`` where that is empty of them, else write the members."""
-    for task in prange(tasks):
-        front = new_front(len(vertices))
-        for at in range(task * len(sources) // tasks, (task + 1) * len(sources) // tasks):
-            count = ball(front, sources[at], reach, vertices, normals, start, corner, shape)
-            to = ends[at]
-            for slot in range(count):
-                if front[2][slot] <= radius:
-                    if len(vertex) > 0:
-                        vertex[to] = front[1][slot]
-                        distance[to] = front[2][slot]
-                        log_map[to, 0] = front[2][slot] * front[3][slot, 0]
-                        log_map[to, 1] = front[2][slot] * front[3][slot, 1]
-                    to += 1
-            if len(vertex) == 0:
-                ends[at] = to
-
-
-def geodesic_balls(
-    vertices: Floats,
-    faces: Ints,
-    radius_nm: float,
-    sources: Ints | None = None,
-    normals: Floats | None = None,
-) -> GeodesicBalls:
-    """The geodesic balls of a radius about the sources (all vertices if None).
-
-    ``normals`` (n, 3) set the frames of the log maps; the mesh's own where None. One mean edge of margin is
-    marched beyond the radius, as the last vertices inside may be reached across an edge that is partly
-    outside.
-    """
-    if not radius_nm > 0:
-        raise InputError(f"geodesic balls: radius {radius_nm} nm; give one above 0")
-    fans = triangle_fans(vertices, faces)
-    sources = np.arange(len(vertices)) if sources is None else np.asarray(sources)
-    normals = vertex_normals(vertices, faces) if normals is None else normals
-    margin = float(fans.shape[:, 0].mean()) if len(fans.shape) else 0.0
-    tasks = max(1, min(TASKS, len(sources)))
-    given = (sources, radius_nm + margin, radius_nm, vertices, normals, *fans.arrays, tasks)
-    counts = np.zeros(len(sources), np.int64)
-    none = (np.empty(0, np.int32), np.empty(0), np.empty((0, 2)))
-    _balls(*given, counts, *none)
-    start = np.concatenate([[0], np.cumsum(counts)])
-    total = int(start[-1])
-    members = (np.empty(total, np.int32), np.empty(total), np.empty((total, 2)))
-    _balls(*given, start[:-1].copy(), *members)
-    return GeodesicBalls(start, *members)
-
-
 @njit(cache=True, nogil=True)
 def _from_many(
     sources: Any, origins: Any, chained: int, start: Any, corner: Any, shape: Any, vertex_count: int
@@ -414,24 +340,6 @@ def _along_loops(edges: Ints) -> tuple[Ints, Ints]:
             step += 1
             here = next((n for n in neighbours[here] if n not in number), None)
     return np.array(order, dtype=np.int64), np.array([number[v] for v in order], dtype=np.int64)
-
-
-def heat_distance_nm(vertices: Floats, faces: Ints, sources: Ints) -> Floats:
-    """Geodesic distance (n,) in nm to the nearest source by the heat method (Crane et al. 2013).
-
-    Smooth and fast for one-to-all, but 2–3 % off near the source; here for distances across a whole surface
-    and to validate the fronts. Vertices of components without a source are infinite.
-    """
-    sources = np.unique(sources)
-    if len(sources) == 0:
-        raise InputError("heat distance: no source vertices; name at least one")
-    reached = np.isfinite(geodesic_distance_nm(vertices, faces, sources))
-    part = faces[reached[faces].all(axis=1)]
-    used, renumbered = np.unique(part, return_inverse=True)
-    solver = potpourri3d.MeshHeatMethodDistanceSolver(vertices[used], renumbered.reshape(-1, 3))
-    distance = np.full(len(vertices), np.inf)
-    distance[used] = solver.compute_distance_multisource(np.searchsorted(used, sources))
-    return distance
 
 
 def spatial_order(points: Floats) -> Ints:

@@ -27,25 +27,6 @@ class GapTests(NamedTuple):
     box_tests: Ints
 
 
-def gap_free_faces(
-    vertices: Floats,
-    faces: Ints,
-    occupied: Mask,
-    voxel_size_nm: float,
-    origin_nm: tuple[float, float, float],
-    *,
-    foreign: Mask | None = None,
-    limit_voxels: float = 1.2,
-) -> Mask:
-    """Mask (m,) of the triangles that meet no gap box; arguments as for ``gap_tests``.
-
-    vertices: (n, 3) in nm; faces: (m, 3); occupied, foreign: bool [z, y, x]; voxel_size_nm, origin_nm: of
-    their grid; limit_voxels: the widest gap that is bridged.
-    """
-    support = Volume(occupied, voxel_size_nm, origin_nm)
-    return gap_tests(vertices, faces, support, foreign=foreign, limit_voxels=limit_voxels).keep
-
-
 def gap_tests(
     vertices: Floats,
     faces: Ints,
@@ -85,16 +66,6 @@ def gap_tests(
     with ThreadPoolExecutor(get_num_threads()) as pool:
         list(pool.map(test, range(0, len(faces), CHUNK)))
     return GapTests(keep, tests)
-
-
-def occupied_by_points(points: Floats, voxel_size_nm: float, margin_voxels: int = 3) -> Volume:
-    """The voxels that hold a point of a dense cloud (bool), where there is no mask to take as support."""
-    low = points.min(axis=0) - margin_voxels * voxel_size_nm
-    origin = (float(low[0]), float(low[1]), float(low[2]))
-    index = np.round(world_to_index(points, voxel_size_nm, origin)).astype(np.int64)
-    data = np.zeros(tuple(index.max(axis=0) + margin_voxels + 1), dtype=bool)
-    data[tuple(index.T)] = True
-    return Volume(data, voxel_size_nm, origin)
 
 
 def _as_bytes(mask: NDArray[Any]) -> Bytes:

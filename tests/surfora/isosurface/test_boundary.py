@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.surface import boundary_vertices, edges_and_counts, enclosed_volume_nm3, vertex_normals
-from surfora.isosurface.boundary import IsosurfaceSettings, distance_field, isosurface, resampled_points
+from surfora.isosurface.boundary import IsosurfaceSettings, distance_field, isosurface
 from surfora.isosurface.fit import adjacency, fit_height, fit_patches, gather_patch, neighbour_means
 from surfora.isosurface.levelset import FREE, OBSTACLE, TUBE, curvature_flow, curvature_speed
 from tomocore.contract import InputError
@@ -137,20 +137,6 @@ def test_rough_mask_is_smoothed_within_its_noise():
     error, outer = boundary_errors(shape, mesh, 4.0, rim_margin=6.0)
     assert abs(error[outer].mean()) < 0.05
     assert error.std() < 0.16
-
-
-def test_resampled_points_keep_their_distance_and_crowd_where_it_bends():
-    shape = shapes.torus(17.0, 8.0)
-    mask, origin = shape.voxelise(1.0, 4.0)
-    mesh = isosurface(mask, 1.0, origin)
-    even = resampled_points(mesh, IsosurfaceSettings(point_spacing_nm=2.0))
-    assert np.abs(np.abs(shape.signed_distance(even.points)) - 2.0).mean() < 0.07
-    assert set(even.data["spacing_nm"]) == {2.0}
-    graded = IsosurfaceSettings(point_spacing_nm=3.0, finest_spacing_nm=1.0, spacing_per_radius=0.25)
-    points = resampled_points(mesh, graded)
-    inner = shape.signed_distance(points.points) < 0  # tube of radius 6 instead of 10
-    assert points.data["spacing_nm"][inner].mean() < 0.8 * points.data["spacing_nm"][~inner].mean()
-    assert np.allclose(np.linalg.norm(points.normals, axis=1), 1)
 
 
 @pytest.mark.parametrize(

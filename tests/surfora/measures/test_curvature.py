@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapes
+from geodesic_balls import geodesic_balls
 from pydantic import ValidationError
 from scipy.sparse import csr_array
 
@@ -18,7 +19,7 @@ from surfora.measures.curvature import (
     scan_radii_nm,
     stable_choice,
 )
-from surfora.measures.geodesics import geodesic_balls, new_front, triangle_fans
+from surfora.measures.geodesics import new_front, triangle_fans
 from surfora.measures.jets import (
     COLUMNS,
     DIFFERENCE,

@@ -6,7 +6,7 @@ import shapes
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from surfora.meshing.gap_filter import gap_free_faces, gap_tests, occupied_by_points, triangle_meets_box
+from surfora.meshing.gap_filter import gap_tests, triangle_meets_box
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 
@@ -136,7 +136,7 @@ def test_bridges_in_any_direction_are_dropped(seed):
     mask[tuple(inside[np.abs(across) < 1.2].T)] = False
     vertices, faces = sheet.mesh(3.0)
     x = ((vertices - sheet.centre_nm) @ sheet.rotation)[faces][:, :, 0]
-    keep = gap_free_faces(vertices, faces, mask, 1.0, origin)
+    keep = gap_tests(vertices, faces, Volume(mask, 1.0, origin)).keep
     bridges = (x.min(axis=1) < 0) & (x.max(axis=1) > 0)
     assert bridges.sum() > 10
     assert not keep[bridges].any()
@@ -162,7 +162,7 @@ def test_the_surface_of_a_mask_one_voxel_thick_meets_no_gap(thickness):
     vesicle = shapes.invaginated_vesicle()
     mask, origin = vesicle.voxelise(1.0, thickness)
     vertices, faces = vesicle.mesh(1.5)
-    assert gap_free_faces(vertices, faces, mask, 1.0, origin).all()
+    assert gap_tests(vertices, faces, Volume(mask, 1.0, origin)).keep.all()
 
 
 @pytest.mark.parametrize("shape", [shapes.sphere(14.0), shapes.invaginated_vesicle()], ids=lambda s: s.name)
@@ -183,18 +183,10 @@ def test_labels_on_either_side_do_not_cut_a_thin_membrane(shape, thickness, fill
 def test_lengths_are_physical_and_the_origin_counts():
     vertices, faces = strip()
     place = np.array([100.0, -30.0, 7.0])
-    expected = gap_free_faces(vertices, faces, sheet_mask(2), 1.0, (0.0, 0.0, 0.0))
-    moved = gap_free_faces(vertices * 1.3 + place, faces, sheet_mask(2), 1.3, tuple(place))
+    expected = gap_tests(vertices, faces, Volume(sheet_mask(2), 1.0, (0.0, 0.0, 0.0))).keep
+    moved = gap_tests(vertices * 1.3 + place, faces, Volume(sheet_mask(2), 1.3, tuple(place))).keep
     assert np.array_equal(expected, moved)
     assert 0 < expected.sum() < len(expected)
-
-
-def test_a_dense_cloud_stands_in_for_a_mask():
-    points, _ = shapes.flat_sheet(30.0, 20.0).sample(count=20000)
-    support = occupied_by_points(points, 1.0)
-    index = np.round(support.index(points)).astype(int)
-    assert support.data[tuple(index.T)].all()
-    assert support.data.sum() == len(np.unique(index, axis=0))
 
 
 def test_wrong_input_is_told():
