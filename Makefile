@@ -21,16 +21,18 @@ $(VENV)/.ready: pyproject.toml constraints.txt scripts/system_packages.sh
 demo: setup
 	$(BIN)/python examples/demo.py --output demo_output
 
-# Two files of tests at a time: most of a file's time is one core compiling its kernels.
+# Two files of tests at a time, since the tests of a file share what they made; slow files first.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # Draws every picture of the documentation again.
 docs: setup

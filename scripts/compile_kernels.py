@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from surfora.geometry.files import write_surface
+from surfora.geometry.surface import PointCloud
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 
@@ -26,7 +28,7 @@ layers = 3
 dilations = [1, 2]
 """
 
-# Side by side, each on one core: no two of them compile the same kernels.
+# Side by side, each on one core: they have few kernels in common, and those at other times.
 CHAINS = (
     ("surfora run labels.mrc --distances 1:2 --surface both --jobs 1 -o measured",),
     (
@@ -34,6 +36,7 @@ CHAINS = (
         "tomorois predict m.safetensors a.mrc -o confidence",
         "tomorois instances confidence --membranes labels.mrc --split contacts -o rois",
         "tomorois phantom --kind invaginations -o phantom -s s.toml",
+        "surfora orient sphere.vtp -o oriented.vtp -s dipoles.toml",
     ),
 )
 
@@ -47,11 +50,15 @@ def main() -> None:
 
 
 def write_inputs(folder: Path) -> None:
-    """Labels of two membranes, two tomograms with labels of the first, and settings of small runs."""
+    """Labels of two membranes, two tomograms with labels of the first, a cloud, settings of small runs."""
     rng = np.random.default_rng(0)
     labels = two_vesicles()
     write_volume(folder / "labels.mrc", labels)
     (folder / "s.toml").write_text(SETTINGS, encoding="utf-8")
+    (folder / "dipoles.toml").write_text('[orient]\nmethod = "dipole"\n', encoding="utf-8")
+    axes = rng.normal(size=(1500, 3))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    write_surface(folder / "sphere.vtp", PointCloud(20 * axes, axes))
     for stem in ("a", "b"):
         noise = rng.normal(size=labels.shape).astype(np.float32)
         inner = labels.data == 1

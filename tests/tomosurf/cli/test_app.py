@@ -77,7 +77,7 @@ def test_one_tomogram_without_membranes_does_not_stop_the_other(project, tmp_pat
     write_volume(tmp_path / "membranes" / "b__membranes.mrc", membranes)
     model = (project / "model.safetensors").resolve()
     (tmp_path / "project.toml").write_text(f'model = "{model}"\n')
-    result = run_command("tomosurf", "run", tmp_path)
+    result = run_command("tomosurf", "run", tmp_path, "--jobs", "1")
     assert result.returncode == 1
     assert "a__membranes" in result.stderr
     assert (tmp_path / "results" / "surfaces" / "b" / "report.html").exists()
@@ -113,7 +113,7 @@ def test_a_second_model_draws_the_membranes_that_the_first_one_sees(project, tmp
     (tmp_path / "project.toml").write_text("\n".join([*lines, drawn, f"model = {blind}"]))
     assert "trained without membranes" in refusal_of(run_command("tomosurf", "run", tmp_path))
     (tmp_path / "project.toml").write_text("\n".join([*lines, drawn]))
-    result = run_command("tomosurf", "run", tmp_path)
+    result = run_command("tomosurf", "run", tmp_path, "--jobs", "1")
     assert result.returncode == 0, result.stderr
     by_hand, by_project = (
         read_volume(tmp_path / name).data

@@ -1,0 +1,12 @@
+"""The order of the tests: the slow files first, so that two workers end together."""
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests before the others, each file's tests in their order.
+
+    Workers take whole files, for whose tests share what they made; a slow one taken last would run alone.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
