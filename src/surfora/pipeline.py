@@ -77,8 +77,11 @@ def measure_membrane(
 ) -> list[Path]:
     """Reconstruct and measure one membrane; the VTP files of its measured surfaces, medial first.
 
-    Points and proxy are written beside them. Files that all exist are kept as they are unless
-    ``overwrite``. Raises InputError where the mask cannot carry a surface.
+    They are ``NAME.<kind>.vtp`` in ``folder``, where points and proxy are written beside them. ``kind``
+    chooses the middle of the membrane, its boundary with both leaflets, or all; an empty leaflet has no file.
+    Files that all exist are kept as they are unless ``overwrite``, with a warning where ``settings`` differ
+    from theirs. Stages and their times are noted in ``record``, whose id the files carry. Raises InputError
+    where the mask cannot carry a surface.
     """
     identity = _identity(membrane, settings)
     wanted = [_file(membrane, folder, which) for which in KINDS_OF[kind]]
@@ -126,7 +129,12 @@ def medial_surface(
     record: RunRecord,
     progress: Progress = no_progress,
 ) -> tuple[PointCloud, SurfaceMesh, dict[str, Any]]:
-    """Oriented points on the middle of a cleaned mask, their mesh, and what decided the normals' side."""
+    """Oriented points on the middle of a cleaned mask, their mesh, and what decided the normals' side.
+
+    ``mask`` (bool z, y, x) is that of ``membrane`` after cleaning; the membrane gives grid, known side, and
+    the other labels that no triangle may cross. ``settings`` are read from medial to smooth, each stage is
+    timed in ``record``, and ``progress`` is told of points and mesh in turn.
+    """
     voxel_nm, origin_nm, name = membrane.voxel_size_nm, membrane.origin_nm, membrane.name
     with record.stage("medial points", name) as counts:
         points = medial_points(mask, voxel_nm, origin_nm, settings.medial, progress)
@@ -167,7 +175,13 @@ def boundary_surfaces(
     record: RunRecord,
     progress: Progress = no_progress,
 ) -> dict[str, SurfaceMesh]:
-    """Isosurface of a cleaned mask, Poisson proxy, and the leaflets that the proxy parts, by kind."""
+    """Isosurface of a cleaned mask, Poisson proxy, and the leaflets that the proxy parts, by kind.
+
+    ``mask`` (bool z, y, x) is that of ``membrane`` after cleaning, ``medial`` the oriented mesh of
+    `medial_surface`: it closes holes of the mask, carries the proxy, and says which leaflet is the outer one.
+    A leaflet may have no faces. ``settings`` are read from isosurface to leaflets, each stage is timed in
+    ``record``.
+    """
     name = membrane.name
     with record.stage("isosurface", name) as counts:
         voxel_nm, origin_nm = membrane.voxel_size_nm, membrane.origin_nm

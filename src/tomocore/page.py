@@ -108,7 +108,12 @@ class Page:
 
 
 def write_page(path: Path, page: Page) -> None:
-    """Write the report, beside its name and renamed; texts are escaped, nothing is loaded from outside."""
+    """Write the report to ``path``, beside its name and renamed; nothing is loaded from outside.
+
+    ``title`` and ``subtitle`` head the page, then come the ``warnings`` (a green "No warnings." where there
+    are none) and the ``cards``: pairs of a label and its value, already formatted (see `shown`). ``sections``
+    follow in their order. All texts are plain and escaped.
+    """
     environment = Environment(
         loader=PackageLoader("tomocore", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

@@ -48,7 +48,12 @@ EVIDENCE_COLOURS = {MEASURED: "#0b6e78", EXTRAPOLATED: "#e0a136", UNSUPPORTED: "
 def surface_figure(
     mesh: SurfaceMesh, values: Floats, title: str, colours: str, limits: tuple[float, float]
 ) -> Figure:
-    """A mesh seen along z and from the side that shows most of it, coloured by vertex values."""
+    """A mesh seen along z and from the side that shows most of it, coloured by vertex values.
+
+    ``values`` (n,) belong to the vertices of ``mesh``; NaN is grey. ``colours`` names a colour map of
+    matplotlib, ``limits`` are the values at its two ends, and ``title`` stands beside the colour bar:
+    quantity and unit.
+    """
     figure = _two_views(mesh, values, colours, limits)
     shown = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), colours)
     figure.colorbar(shown, ax=figure.axes, label=title, shrink=0.8, pad=0.02)

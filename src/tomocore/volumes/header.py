@@ -75,9 +75,13 @@ class VolumeHeader:
 def checked_header(
     path: Path, kind: str, array: Any, geometry: Geometry, on_disk: bool = True
 ) -> VolumeHeader:
-    """The header of a file, checked. ``array`` has the shape (z, y, x) and dtype of its voxels.
+    """The header of a volume file, checked; its readers call this before they load anything.
 
-    Raises InputError where they are not one volume.
+    ``array`` needs no voxels, only the ``shape`` (z, y, x) and ``dtype`` that they will have. ``kind`` is the
+    format as users call it ("MRC"). ``geometry`` is what the file says of itself, believed or not: what is
+    wrong with its voxel size is told in the header and raised only where the size is used. ``on_disk`` is
+    False where voxels must be decoded into memory (packed files). ``path`` is for messages. Raises InputError
+    where the array has other than three axes, or no voxels.
     """
     if len(array.shape) != 3:
         raise InputError(

@@ -52,7 +52,12 @@ def evaluate_to_file(
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
-    """Score the files of ``request``; write ``target`` (JSON) and its report (.html) unless it is there."""
+    """Score the files of ``request``; write ``target`` (JSON) and its report (.html) unless it is there.
+
+    ``settings`` say what counts as found, ``instances`` how confidence maps become ROIs first (files of ROIs
+    are taken as they are). With ``overwrite`` existing results are replaced. The ``watcher`` hears the scores
+    line by line; cautions are logged. Raises InputError as `evaluate_files` does.
+    """
     batch = Batch(watcher)
 
     def one(path: Path) -> str:

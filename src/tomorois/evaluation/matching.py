@@ -84,12 +84,13 @@ def compare(
     name: str = "",
     ignored: Volume | None = None,
 ) -> Comparison:
-    """The comparison of one tomogram.
+    """The comparison of one tomogram's ``predicted`` with its ``truth`` ROIs, both on one grid.
 
-    Matching is one to one: of all ways to pair predicted with true ROIs of at least ``min_iou``, the
+    Matching is one to one: of all ways to pair predicted with true ROIs of at least ``settings.min_iou``, the
     one with the greatest sum of IoU (Hungarian method). Rejected predictions are left out. Voxels of
-    ``ignored`` are not judged, nor are unmatched ROIs that lie mostly there. Raises InputError where
-    the two are not on the same grid.
+    ``ignored`` (other than 0, on the same grid) are not judged, nor are unmatched ROIs that lie mostly there;
+    None: all are. ``name`` is the tomogram's, for messages and tables. Raises InputError where the two are
+    not on the same grid.
     """
     _refuse_other_grid(predicted, truth, name)
     predicted = predicted.at(predicted.table["status"].to_numpy() != "rejected")

@@ -65,9 +65,12 @@ def learning_curve(
 ) -> list[CurvePoint]:
     """A point for each number of ROIs and repeat, from networks trained alike on parts of the samples.
 
-    Every network chooses its threshold as `train` does, without the unseen tomograms. Points are written to
-    ``folder/learning_curve.csv`` one by one, and those that are there already are not trained again.
-    Raises InputError where there are fewer ROIs than asked for.
+    Every network is trained by ``settings`` (its seed moves with the repeat) on ROIs drawn from ``samples``,
+    and chooses its threshold as `train` does, without the ``unseen`` tomograms; these are then scored with
+    ROIs found by ``instances`` at that threshold. ``curve`` says how many ROIs and how often. Models and
+    points are written into ``folder``, the points to ``learning_curve.csv`` one by one, and those that are
+    there already are not trained again. ``progress`` counts trainings. Raises InputError where there are
+    fewer ROIs than asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "learning_curve.csv"

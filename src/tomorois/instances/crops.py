@@ -61,7 +61,10 @@ def crops_table(folder: Path, stem: str) -> Path:
 def write_crops(folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm: float) -> list[Path]:
     """The paths of ``<stem>__roi007.mrc``, one an ROI, and of ``<stem>__crops.csv`` with their places.
 
-    The table serves `read_crops` where an outside tool loses the origin from the header.
+    ``volume`` and ``rois`` lie on one grid, the volume perhaps on disk: only the boxes are read, each with
+    ``margin_nm`` about its ROI, cut at the edge. ``folder`` must exist; files of these names are replaced.
+    The table serves `read_crops` where an outside tool loses the origin from the header. Raises InputError
+    where the grids differ.
     """
     table = crops_table(folder, stem)
     rows, paths = [], []

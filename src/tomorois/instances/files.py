@@ -75,7 +75,13 @@ def restrict_file(
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
-    """Write the membrane ``mask`` within the (grown) ``rois`` of its tomogram, labelled by ROI."""
+    """Write the membrane ``mask`` within the (grown) ``rois`` of its tomogram, labelled by ROI.
+
+    Any value of the mask above 0 is membrane; ``rois`` is a ``.npz`` or a label volume on the same grid.
+    ``settings`` hold the growth in nm. ``voxel_size_nm`` overrules the headers of both; None believes them. A
+    ``target`` that exists is skipped unless ``overwrite``; the ``watcher`` hears of either. Raises InputError
+    where the grids differ or a file cannot be read.
+    """
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
@@ -101,7 +107,13 @@ def crop_file(
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
-    """Write a subvolume of ``volume`` for each of its ``rois`` into ``folder``, and a table of places."""
+    """Write a subvolume of ``volume`` for each of its ``rois`` into ``folder``, and a table of places.
+
+    ``volume`` is the tomogram or a mask of it, ``rois`` a ``.npz`` or a label volume on the same grid;
+    ``settings`` hold the margin in nm. ``voxel_size_nm`` overrules the headers of both; None believes them.
+    Everything is skipped where the table exists, unless ``overwrite``; the ``watcher`` hears of it. Raises
+    InputError where the grids differ or a file cannot be read.
+    """
     batch = Batch(watcher)
     stem = volume_stem(volume)
 
@@ -125,7 +137,13 @@ def paste_files(
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
-    """Write the ``masks`` of subvolumes, placed by the table ``crops``, on the grid of ``like``."""
+    """Write the ``masks`` of subvolumes, placed by the table ``crops``, on the grid of ``like``.
+
+    The masks are named after the subvolumes that `crop_file` wrote together with the table; ``like`` is the
+    volume that they were cut from, and its grid alone counts. ``voxel_size_nm`` overrules its header; None
+    believes it. A ``target`` that exists is skipped unless ``overwrite``; the ``watcher`` hears of either.
+    Raises InputError for a mask that is no crop of the table or has another shape.
+    """
     batch = Batch(watcher)
 
     def one(path: Path) -> str:

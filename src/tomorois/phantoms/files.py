@@ -58,8 +58,11 @@ def make_phantom_files_from_labels(
 ) -> Batch:
     """One tomogram a seed, all of the membranes of a segmentation: other optics, tethers and noise.
 
-    ``pairs`` ("1:3") are the labels whose contacts are the ROIs. Raises InputError for labels that are not
-    there.
+    ``request`` names folder, count, first seed and whether existing ones are replaced (they are skipped
+    otherwise; here one process does it all). ``labels`` is a volume whose values above 0 are one membrane
+    each; ``pairs`` ("1:3") are those whose contacts are the ROIs. ``voxel_size_nm`` overrules its header;
+    None believes it. The ``watcher`` hears of each tomogram. Raises InputError for labels that are not there,
+    and where no pair comes within ``settings.contact_limit_nm``.
     """
     _require_count(request)
     batch, folder = Batch(watcher), require_writable_folder(request.folder)

@@ -144,9 +144,11 @@ def phantom_from_labels(
 ) -> Phantom:
     """A synthetic tomogram of a segmentation's membranes about the contacts of pairs of its labels.
 
-    Every label above zero becomes a membrane. ROIs are the places where two labels of ``pairs`` come within
-    the contact limit, as in `contact_truth`, each membrane facing both ways. Raises InputError for labels
-    that are not there, and where no pair comes close enough.
+    Every value of ``labels`` above zero becomes a membrane. ROIs are the places where two labels of ``pairs``
+    come within ``settings.contact_limit_nm``, as in `contact_truth`, each membrane facing both ways. All that
+    is drawn (optics, tethers, proteins, noise) follows from ``seed``; the membranes stay. ``progress`` counts
+    membranes, and the imaging as one more. Raises InputError for labels that are not there, and where no pair
+    comes close enough.
     """
     data = np.asarray(labels.data)
     values = [int(value) for value in np.unique(data) if value > 0]
@@ -176,9 +178,10 @@ def write_phantom_from_labels(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Path:
-    """Write ``<stem>.mrc`` and its truth as `write_phantoms` does; return its path.
+    """Write ``<stem>.mrc`` and its truth into ``folder`` as `write_phantoms` does; return its path.
 
-    An existing one is left alone unless ``overwrite``.
+    ``labels``, ``pairs``, ``seed``, ``settings`` and ``progress`` as of `phantom_from_labels`. The folder is
+    made; a tomogram that exists is left alone, and nothing computed, unless ``overwrite``.
     """
     path = folder / f"{stem}.mrc"
     if overwrite or not path.exists():

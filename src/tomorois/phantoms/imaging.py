@@ -184,9 +184,11 @@ def electron_wavelength_nm(voltage_kv: float) -> float:
 def ctf(
     k_per_nm: ArrayLike, voltage_kv: float, defocus_um: float, cs_mm: float, amplitude_contrast: float
 ) -> Image:
-    """Contrast transfer −sin(χ + arcsin A), χ = π λ Δz k² − π/2 Cs λ³ k⁴; Δz > 0 is underfocus.
+    """Contrast transfer −sin(χ + arcsin A), χ = π λ Δz k² − π/2 Cs λ³ k⁴, float32.
 
-    Negative at low frequencies: mass is dark.
+    Negative at low frequencies: mass is dark. ``k_per_nm`` are spatial frequencies in 1/nm, in any shape, λ
+    follows from ``voltage_kv``, Δz is ``defocus_um`` in µm (above 0: underfocus), Cs is ``cs_mm`` in mm, and
+    A is ``amplitude_contrast``, a share from 0 to 1.
     """
     wavelength = electron_wavelength_nm(voltage_kv)
     k2 = np.asarray(k_per_nm, dtype=np.float32) ** 2

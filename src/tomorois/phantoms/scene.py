@@ -249,7 +249,11 @@ def add_apart(draft: Draft, surface: Surface, role: str, clearance_nm: float) ->
 
 
 def bent_path(place: Floats, away: Floats, along: Floats, curve: float, half_length: float) -> Floats:
-    """A path through a place: an arc that bends from ``away``, then straight ends of 160 nm."""
+    """A path (n, 3) in nm through ``place``: an arc about it, then straight ends of 160 nm.
+
+    ``along`` is the unit direction of the path at the place and ``away`` the unit vector across it that the
+    arc bends from; ``curve`` is the arc's radius and ``half_length`` its length to either side, both in nm.
+    """
     turn = np.linspace(-half_length / curve, half_length / curve, max(4, int(half_length)))[:, None]
     arc = place + curve * ((np.cos(turn) - 1.0) * away + np.sin(turn) * along)
     ends = [np.cos(turn[k]) * along - np.sin(turn[k]) * away for k in (0, -1)]

@@ -288,7 +288,12 @@ def two_across(axis: Floats) -> tuple[Floats, Floats]:
 def arc_points(
     centre: Floats, radius: float, start: float, stop: float, spacing_nm: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Midpoints rho, height of equal steps along an arc between two angles, and their lengths."""
+    """Midpoints rho and height (n,) of equal steps along an arc between two angles, and their lengths in nm.
+
+    ``centre`` (2,) is rho and height of the arc's centre in nm, in a half-plane through an axis; ``radius``
+    is its radius in nm, and it runs from angle ``start`` to ``stop`` in radians, 0 pointing away from the
+    axis and π/2 up it, either way round. Steps are at most ``spacing_nm`` long, two at least.
+    """
     steps = max(2, int(np.ceil(abs(stop - start) * radius / spacing_nm)))
     angles = start + (np.arange(steps) + 0.5) / steps * (stop - start)
     length = np.full(steps, abs(stop - start) * radius / steps)

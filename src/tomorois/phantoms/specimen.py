@@ -48,7 +48,12 @@ class SpecimenSettings(Settings):
 def specimen_density(
     scene: Scene, tethers: Sequence[Tube], grid: Grid, settings: SpecimenSettings, rng: np.random.Generator
 ) -> Image:
-    """Density (z, y, x) of everything but gold, above the solvent, a leaflet's peak being 1."""
+    """Density (z, y, x) of everything but gold, above the solvent, a leaflet's peak being 1.
+
+    ``scene`` holds the membranes and the carbon, ``tethers`` are drawn between membranes beforehand; parts
+    that reach beyond ``grid`` are cut. ``settings`` give thickness and contrast, and ``rng`` draws what the
+    scene does not fix: proteins, ribosomes, patches along membranes, and the carbon's grain.
+    """
     crowd = protein_crowd(grid, settings.crowding, rng)
     patches = gaussian_filter(rng.standard_normal(grid.shape, dtype=np.float32), 3.0, truncate=2.5)
     patches = 1.0 + settings.patchiness * patches / patches.std()

@@ -138,13 +138,14 @@ def membrane_labels(surfaces: Sequence[Surface], grid: Grid, thickness_nm: float
 def contact_truth(
     surfaces: Sequence[Surface], grid: Grid, limit_nm: float, thickness_nm: float, tilt_max_deg: float = 60.0
 ) -> tuple[RoiSet, Bools]:
-    """The contacts of all pairs of membranes, and the voxels of those too small to count.
+    """The contacts of all pairs of membranes, and the voxels (bool z, y, x) of those too small to count.
 
-    A voxel lies in the contact of A and B where both signed distances are at least minus half a membrane,
-    they add up to at most ``limit_nm``, and the membranes face one another there (their outward
-    directions differ by more than 90°). Between parallel membranes the sum is the gap, so this is the
-    space between and both bilayers wherever the gap is within the limit. Each connected place (26
-    neighbours) of a pair is an ROI if its area is at least 150 nm².
+    A voxel of ``grid`` lies in the contact of A and B where both signed distances are at least minus half of
+    ``thickness_nm``, they add up to at most ``limit_nm``, and the membranes face one another there (their
+    outward directions differ by more than 90°). Between parallel membranes the sum is the gap, so this is the
+    space between and both bilayers wherever the gap is within the limit. Each connected place (26 neighbours)
+    of a pair is an ROI if its area is at least 150 nm². ``surfaces`` are named 1, 2, … in the table;
+    ``tilt_max_deg``, the greatest tilt about y, decides which share of an ROI's area was seen.
     """
     pairs = combinations(range(len(surfaces)), 2)
     found = (_pair_places(surfaces, pair, grid, limit_nm, thickness_nm, tilt_max_deg) for pair in pairs)
@@ -198,7 +199,12 @@ def mean_curvature_per_nm(surface: Surface, points: Floats, step_nm: float = 0.2
 def places_of_pair(
     voxels: NDArray[np.int64], sides: Sequence[Side], names: tuple[int, int], grid: Grid, tilt_max_deg: float
 ) -> list[Place]:
-    """Connected places of a pair's contact voxels (n, 3), each with its measures from both sides' samples."""
+    """Connected places of a pair's contact voxels, each with its measures from both sides' samples.
+
+    ``voxels`` (n, 3) are indices z, y, x on ``grid``. ``sides`` are the patches of the two membranes, in the
+    order of ``names``, their labels. ``tilt_max_deg`` as of `contact_truth`. Pieces are not yet sorted out by
+    their area; all voxels together below 500 nm³ give none.
+    """
     if len(voxels) * grid.voxel_size_nm**3 < MIN_PIECE_NM3:
         return []
     start = voxels.min(axis=0)

@@ -98,7 +98,12 @@ def predict_with_uncertainty(
     progress: Progress = no_progress,
     membranes: Volume | None = None,
 ) -> tuple[Volume, Volume]:
-    """Confidence as `predict_confidence`, and its standard deviation over at least two orientations."""
+    """Confidence as `predict_confidence`, and its standard deviation over at least two orientations.
+
+    Both are float32 on the grid of ``volume``. ``model``, ``record``, ``progress`` and ``membranes`` as
+    there; ``settings.orientations`` says how many mirrored copies are compared, and None takes the defaults.
+    Raises InputError for fewer than two orientations, too.
+    """
     settings = settings or PredictSettings()
     require_orientations(settings)
     result = predict_on_network_grid(model, record, volume, settings, progress, membranes)
@@ -122,8 +127,10 @@ def predict_to_file(
 ) -> None:
     """Write the confidence of `predict_confidence` to a volume file; an .mrc or .zarr file slab by slab.
 
-    The full-size map is never in memory: with a memory-mapped tomogram what counts is the binned network.
-    ``uncertainty_path`` takes the standard deviation over orientations, of which at least two are needed.
+    ``model``, ``record``, ``volume``, ``settings``, ``progress`` and ``membranes`` as there. The full-size
+    map is never in memory: with a memory-mapped tomogram what counts is the binned network. ``path`` is
+    replaced where it exists, once the map is whole. ``uncertainty_path`` takes the standard deviation over
+    orientations, of which at least two are needed; None: it is not written.
     """
     if uncertainty_path is not None:
         require_orientations(settings or PredictSettings())
@@ -141,7 +148,13 @@ def predict_on_network_grid(
     progress: Progress = no_progress,
     membranes: Volume | None = None,
 ) -> Prediction:
-    """The confidence where the network computes it, before interpolation to the tomogram's grid."""
+    """The confidence where the network computes it, before interpolation to the tomogram's grid.
+
+    ``model``, ``record``, ``volume``, ``settings`` (None: the defaults), ``progress`` and ``membranes`` as of
+    `predict_confidence`. Warns of a tomogram that looks inverted to what the network learned from, and of a
+    map that nowhere reaches the model's threshold. Raises InputError as that function does, and where not
+    even the smallest tile fits the memory.
+    """
     settings = settings or PredictSettings()
     ratio = network_ratio(record, volume.voxel_size_nm)
     _require_membranes(model, volume, membranes)

@@ -71,12 +71,14 @@ def read_training_tomograms(
 ) -> list[TrainingTomogram]:
     """Tomograms (read lazily where the format allows), each with its label volume and its rejected ROIs.
 
-    Label files are matched by name (``tomo_01.mrc`` with ``tomo_01__labels.mrc``) or, with a warning, by
-    order. Penalties are label volumes or ``.npz`` ROI files, matched alike; of a curated ROI file (some ROIs
-    have status "kept" or "rejected") only what was rejected counts. A tomogram with a penalty and no labels
-    teaches by that alone: its other voxels are ``ignore_value``. Membranes become further input channels,
-    and then every tomogram needs them. With ``resample`` volumes of unequal voxel edges are brought to one.
-    Raises InputError where files cannot be matched.
+    Files of ``labels`` are matched to ``tomograms`` by name (``tomo_01.mrc`` with ``tomo_01__labels.mrc``)
+    or, with a warning, by order. ``penalties`` are label volumes or ``.npz`` ROI files, matched alike; of a
+    curated ROI file (some ROIs have status "kept" or "rejected") only what was rejected counts. A tomogram
+    with a penalty and no labels teaches by that alone: its other voxels are ``ignore_value``. ``membranes``
+    become further input channels, and then every tomogram needs them. ``voxel_size_nm`` overrules the
+    tomograms' headers (None believes them); all that belongs to a tomogram takes its voxel size. With
+    ``resample`` volumes of unequal voxel edges are brought to one. Raises InputError where files cannot be
+    matched.
     """
     label_of = matched(tomograms, labels, "label")
     penalty_of = matched(tomograms, penalties, "penalty")
@@ -138,7 +140,13 @@ def training_volume(
     intensity: IntensitySettings,
     membranes: MembraneSettings = MembraneSettings(),
 ) -> TrainingVolume:
-    """The sample as the network sees it. Raises InputError for other shapes, NaN, or unusable labels."""
+    """The sample as the network sees it: image, target and weights, all on the binned grid.
+
+    ``bin_factor`` is how many voxels along an edge become one. ``annotation`` tells ROI, background and
+    ignored values in the labels apart; voxels of rejected ROIs weigh ``penalty_weight`` where other
+    background weighs 1. ``intensity`` normalises grey values, ``membranes`` makes channels of the sample's
+    membranes and counts only where it has some. Raises InputError for other shapes, NaN, or unusable labels.
+    """
     _require_same_shape(sample)
     labels = np.asarray(sample.labels)
     targets = training_targets(labels, annotation, f"labels of {sample.name}")

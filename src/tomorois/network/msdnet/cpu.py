@@ -156,7 +156,10 @@ def gradient_plan(
 ) -> GradientPlan:
     """Passes from the last layer to the first, then to the inputs where their gradient is wanted.
 
-    One channel or two ``together`` gather from the layers behind both, then the earlier from the later.
+    ``layer_dilations`` holds a dilation in voxels for each layer, from the first; ``inputs`` counts the
+    channels before them, which get slots of their own only ``with_inputs``. ``kernel_taps`` is 27 for kernels
+    in space, 9 for those in a plane. One channel or two ``together`` gather from the layers behind both, then
+    the earlier from the later.
     """
     layers = len(layer_dilations)
     dilations = sorted(set(layer_dilations))

@@ -412,7 +412,10 @@ def combine_channels(channels, weights, bias, out):
 def spread_gradient(out, weights, slots, inputs, channels, gradients):
     """Start every channel's gradient from that of ``out`` (z, y, x), and clear the rows of zeros.
 
-    Returns, for each plane, the sums of ``out`` × channel, and of ``out`` itself last.
+    ``weights`` (channels,) are those of `combine_channels`, and ``channels`` hold what was summed there. The
+    gradient of channel c begins in ``gradients`` at ``slots[c]``, or nowhere where that is -1; a layer's is
+    0 where its channel is, that of one of the first ``inputs`` is not. Returns, for each plane, the sums of
+    ``out`` × channel, and of ``out`` itself last.
     """
     count, source, data = len(weights), channels.data, gradients.data
     parts = np.zeros((channels.size_z, count + 1), np.float32)
