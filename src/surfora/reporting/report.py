@@ -333,9 +333,23 @@ def _surface_section(surfaces: pd.DataFrame) -> Section:
         return Section("Surfaces", ["No surface could be made; what stands above says why."])
     return Section(
         "Surfaces",
-        ["Point at a heading for its meaning, click it to sort. All numbers are in surfaces.csv."],
+        [
+            "Point at a heading for its meaning, click it to sort. All numbers are in surfaces.csv.",
+            *filled_in_words(surfaces),
+        ],
         tables=[surface_table(surfaces)],
     )
+
+
+def filled_in_words(surfaces: pd.DataFrame) -> list[str]:
+    """A sentence on the surfaces that are boundaries of filled bodies; none where all are sheets."""
+    if "filled" not in surfaces:
+        return []
+    filled = with_words(surfaces[surfaces["filled"].astype(str) == "True"])
+    if filled.empty:
+        return []
+    names = [across_places(row["place"], row["surface"]) for row in filled.to_dict("records")]
+    return [f"Measured by the boundary, since the mask is filled and no thin sheet: {'; '.join(names)}."]
 
 
 def _provenance_section(record: Mapping[str, Any]) -> Section:
