@@ -19,7 +19,7 @@ from vtkmodules.vtkCommonCore import vtkObject
 from surfora.geometry.arrays import Floats
 from surfora.geometry.clouds import NM_PER, LengthUnit, named_unit, star_points, text_points
 from surfora.geometry.facts import SurfaceFacts, facts_text, parsed_facts
-from surfora.geometry.repair import Told, repaired, vertex_data
+from surfora.geometry.repair import Told, is_sound, repaired, vertex_data
 from surfora.geometry.surface import SIGN_CONVENTION, PointCloud, SurfaceMesh, to_polydata
 from tomocore.contract import InputError
 from tomocore.files import written_beside
@@ -77,7 +77,7 @@ def read_surface(
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path")
     suffix = path.suffix.lower()
-    told = Told()
+    told, sound = Told(), False
     if suffix in (".xyz", ".csv", ".tsv", ".txt", ".star"):
         surface = _in_nm(*_columns_of(path, unit), path, voxel_size_nm)
     elif suffix in VTK_ENDINGS:
@@ -87,13 +87,14 @@ def read_surface(
         surface = _in_nm(
             from_polydata(poly, told), own_unit if ours else unit or own_unit, path, voxel_size_nm
         )
+        sound = ours and isinstance(surface, SurfaceMesh) and is_sound(surface)
     else:
         raise InputError(
             f"{path}: not a surface file; {', '.join(VTK_ENDINGS)} can be read, and points of "
             ".xyz, .csv, .tsv, .txt and .star"
         )
     try:
-        surface = repaired(surface, told)
+        surface = surface if sound else repaired(surface, told)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     if told.sentences:

@@ -75,6 +75,23 @@ def repaired_mesh(mesh: SurfaceMesh, told: Told) -> SurfaceMesh:
     return _with_unit_normals(_wound_to_one_side(mesh, told), told)
 
 
+def is_sound(mesh: SurfaceMesh) -> bool:
+    """Whether a mesh has nothing to repair but points a rounding apart: a quick look for files of ours."""
+    if mesh.normals is None or not np.isfinite(mesh.vertices).all():
+        return False
+    count = len(mesh.vertices)
+    starts, ends = mesh.faces.T.ravel(), np.roll(mesh.faces, -1, axis=1).T.ravel()
+    sides = np.sort(starts * count + ends)  # one side twice: wound unlike, there twice, or three on an edge
+    return bool(
+        (starts != ends).all()
+        and (np.diff(sides) > 0).all()
+        and np.bincount(starts, minlength=count).all()
+        and np.abs(np.linalg.norm(mesh.normals, axis=1) - 1).max(initial=0) <= UNIT
+        and (np.einsum("ij,ij->i", mesh.normals, vertex_normals(mesh.vertices, mesh.faces)) > 0).all()
+        and len(equal_points(mesh.vertices)[0]) == count
+    )
+
+
 def repaired_points(cloud: PointCloud, told: Told) -> PointCloud:
     """The points with unit normals (NaN where none was usable), coincident ones once, the first of each.
 

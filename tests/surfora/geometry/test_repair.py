@@ -5,7 +5,7 @@ import pytest
 import pyvista as pv
 
 from surfora.geometry.files import read_mesh, read_points, read_surface
-from surfora.geometry.repair import Told, equal_points, repaired_mesh, repaired_points
+from surfora.geometry.repair import Told, equal_points, is_sound, repaired_mesh, repaired_points
 from surfora.geometry.surface import (
     PointCloud,
     SurfaceMesh,
@@ -54,6 +54,26 @@ def test_a_sound_mesh_comes_back_as_it_is(sphere):
     assert told.sentences == []
     np.testing.assert_array_equal(mesh.vertices, sphere.vertices)
     np.testing.assert_array_equal(mesh.faces, sphere.faces)
+
+
+def test_the_quick_look_finds_what_a_repair_would_change(sphere):
+    normals = vertex_normals(sphere.vertices, sphere.faces)
+    sound = SurfaceMesh(sphere.vertices, sphere.faces, normals)
+    assert is_sound(sound)
+    flipped = sphere.faces.copy()
+    flipped[3] = flipped[3, ::-1]
+    spare = np.concatenate([sphere.vertices, [[0.0, 0, 0]]]), np.concatenate([normals, [[1.0, 0, 0]]])
+    apart = parted(sphere)
+    for wrong in (
+        SurfaceMesh(sphere.vertices, sphere.faces),
+        SurfaceMesh(sphere.vertices, sphere.faces, -normals),
+        SurfaceMesh(sphere.vertices, sphere.faces, 2 * normals),
+        SurfaceMesh(sphere.vertices, flipped, normals),
+        SurfaceMesh(sphere.vertices, np.concatenate([sphere.faces, sphere.faces[:1]]), normals),
+        SurfaceMesh(spare[0], sphere.faces, spare[1]),
+        SurfaceMesh(apart.vertices, apart.faces, normals[sphere.faces.ravel()]),
+    ):
+        assert not is_sound(wrong)
 
 
 @pytest.mark.parametrize("rounding_nm", [0.0, 1e-5])
