@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from surfora.geometry.arrays import Floats, Ints
+from surfora.geometry.arrays import Floats, Ints, Mask
 from tomocore.contract import InputError
 
 
@@ -46,7 +46,7 @@ def _cell_keys(points: Floats, width: float) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _adjacent(cells):
+def _adjacent(cells: Ints) -> Ints:
     """For each occupied cell (ascending keys) its up to 27 occupied neighbours, itself first, then -1."""
     n = len(cells)
     near = np.full((n, 27), -1, dtype=np.int64)
@@ -69,7 +69,7 @@ def _adjacent(cells):
 
 
 @njit(cache=True, nogil=True)
-def _crowded(points, radius, i, j, following):
+def _crowded(points: Floats, radius: Floats, i: int, j: int, following: Ints) -> bool:
     """Whether point i lies too near any point of the list that starts at j."""
     while j >= 0:
         x, y, z = points[i, 0] - points[j, 0], points[i, 1] - points[j, 1], points[i, 2] - points[j, 2]
@@ -81,7 +81,7 @@ def _crowded(points, radius, i, j, following):
 
 
 @njit(cache=True, nogil=True)
-def _throw(points, radius, turn, cell, near):
+def _throw(points: Floats, radius: Floats, turn: Ints, cell: Ints, near: Ints) -> Mask:
     """Mask of the points kept, taken in turn; cells are as wide as the largest radius."""
     head = np.full(len(near), -1, dtype=np.int64)
     following = np.full(len(points), -1, dtype=np.int64)

@@ -180,7 +180,7 @@ def _pieces(occupied: Ints, shape: tuple[int, ...]) -> NDArray[np.int32]:
 
 
 @njit(cache=True, nogil=True)
-def _fill_from(walled, seeds, fewest):
+def _fill_from(walled: Mask, seeds: Ints, fewest: int) -> None:
     """Fill, in place, every hole (6-connected) of fewer voxels than this that holds a seed (n, 3)."""
     found = np.empty((fewest, 3), dtype=np.int64)
     for i in range(len(seeds)):
@@ -241,7 +241,7 @@ def voxel_depths(mask: Mask, occupied: Ints) -> tuple[Floats, Ints]:
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _search_outside(mask, occupied, offsets, square):
+def _search_outside(mask: Mask, occupied: Ints, offsets: Ints, square: Ints) -> tuple[Ints, Ints]:
     """Squared distance to the nearest voxel outside, along offsets sorted by length; open faces."""
     depth = np.full(len(occupied), square[-1], dtype=np.int64)
     faces = np.zeros(len(occupied), dtype=np.int64)

@@ -110,7 +110,7 @@ def _in_blocks(place: Floats, out: Bytes, shape: tuple[int, ...]) -> Lattice:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_frame(normal, frame):
+def fill_frame(normal: Floats, frame: Floats) -> None:
     """Fill frame (3, 3) with two tangents and the normal."""
     along_and_across = tangent_frame(normal[0], normal[1], normal[2])
     for k in range(3):
@@ -118,14 +118,14 @@ def fill_frame(normal, frame):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bending_in(frame, bending):
+def bending_in(frame: Floats, bending: Floats) -> tuple[float, float, float]:
     """Second derivatives a, b, c of the height in a frame's two tangents."""
     u, v = frame[0], frame[1]
     return _bend(bending, u, u), _bend(bending, u, v), _bend(bending, v, v)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _bend(bending, u, v):
+def _bend(bending: Floats, u: Floats, v: Floats) -> float:
     return (
         bending[0] * u[0] * v[0] + bending[3] * u[1] * v[1] + bending[5] * u[2] * v[2]
         + bending[1] * (u[0] * v[1] + u[1] * v[0])
@@ -135,7 +135,7 @@ def _bend(bending, u, v):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def store_bending(frame, a, b, c, bending):
+def store_bending(frame: Floats, a: float, b: float, c: float, bending: Floats) -> None:
     """The inverse of `bending_in`.
 
     frame: (3, 3) of `fill_frame`; a, b, c: second derivatives; bending: the six numbers that are filled.
@@ -149,7 +149,9 @@ def store_bending(frame, a, b, c, bending):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def gather(lattice, point, frame, radius, height, local):
+def gather(
+    lattice: Lattice, point: Floats, frame: Floats, radius: float, height: float, local: Floats
+) -> int:
     """Copy the samples in a cylinder about the point, in its frame, to rows of local (6, n); how many."""
     place, out, start, blocks = lattice
     low, high, axes = np.empty(3, np.int64), np.empty(3, np.int64), np.zeros((7, 3))
@@ -195,7 +197,7 @@ def gather(lattice, point, frame, radius, height, local):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def sum_faces(local, count, model, radius, sums):
+def sum_faces(local: Floats, count: int, model: Floats, radius: float, sums: Floats) -> None:
     """Weighted sums of the crossings, shifted to the mid-surface of the current model, for the next one.
 
     model: a, b, c, d, e, f, half thickness, noise. sums: 15 of x^i y^j, 6 of z x^i y^j, 6 of side x^i y^j,
@@ -252,13 +254,13 @@ def sum_faces(local, count, model, radius, sums):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _fill(sums, first, values):
+def _fill(sums: Floats, first: int, values: tuple[float, ...]) -> None:
     for k, value in enumerate(values):
         sums[first + k] = value
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def sum_centres(local, count, model, radius, ball, sums):
+def sum_centres(local: Floats, count: int, model: Floats, radius: float, ball: bool, sums: Floats) -> None:
     """The sums of `sum_faces` for voxel centres: heights as they are, weights by cylinder or by ball.
 
     local, count, model, radius, sums: as of `sum_faces`; ball: whether weights fall with the distance in
@@ -285,7 +287,7 @@ def sum_centres(local, count, model, radius, ball, sums):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def normal_equations(sums, prior, matrix, right):
+def normal_equations(sums: Floats, prior: float, matrix: Floats, right: Floats) -> None:
     """Fill the 7 × 7 matrix (lower half) and right side for 1, x, y, x², xy, y² and the side of the face."""
     total = sums[0]
     rows = ((0, 1, 2, 3, 4, 5), (1, 3, 4, 6, 7, 8), (2, 4, 5, 7, 8, 9),
@@ -301,7 +303,7 @@ def normal_equations(sums, prior, matrix, right):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def refit(sums, radius, hold, model, matrix, right):
+def refit(sums: Floats, radius: float, hold: float, model: Floats, matrix: Floats, right: Floats) -> float:
     """Replace the model by the solution for these sums; its standard error at the point, or -1.
 
     hold: weight of the thickness as it is, beside the crossings; above 0 the noise stays too.
@@ -322,7 +324,20 @@ def refit(sums, radius, hold, model, matrix, right):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix, right, model):
+def fit_patch(
+    lattice: Lattice,
+    patches: Patches,
+    i: int,
+    steps: int,
+    mode: int,
+    hold: float,
+    frame: Floats,
+    local: Floats,
+    sums: Floats,
+    matrix: Floats,
+    right: Floats,
+    model: Floats,
+) -> None:
     """Gather about point i, refit ``steps`` times, and move the point along the fitted normal.
 
     lattice: of `face_lattice`; mode, hold: as of `project_points`; frame, local, sums, matrix, right, model:
@@ -352,7 +367,7 @@ def fit_patch(lattice, patches, i, steps, mode, hold, frame, local, sums, matrix
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def move(patches, i, frame, model, sums):
+def move(patches: Patches, i: int, frame: Floats, model: Floats, sums: Floats) -> None:
     """Put the fitted patch in place of the old one.
 
     i: the patch; frame: its (3, 3); model: a, b, c, d, e, f, half thickness, noise; sums: of `sum_faces`.
@@ -370,7 +385,7 @@ def move(patches, i, frame, model, sums):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_patches(lattice, patches, chosen, steps, mode, hold):
+def fit_patches(lattice: Lattice, patches: Patches, chosen: Ints, steps: int, mode: int, hold: float) -> None:
     """`fit_patch` for each of the chosen, in turn.
 
     lattice, patches, chosen, steps, mode, hold: as of `project_points`.
@@ -386,7 +401,9 @@ def fit_patches(lattice, patches, chosen, steps, mode, hold):
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def project_points(lattice, patches, chosen, steps, mode, hold):
+def project_points(
+    lattice: Lattice, patches: Patches, chosen: Ints, steps: int, mode: int, hold: float
+) -> None:
     """Project the chosen patches once, in place, with so many refits of each.
 
     mode: 0 faces, 1 centres by cylinder, 2 centres by ball. hold: see `refit`.
@@ -403,7 +420,7 @@ def sheet_normals(lattice: Lattice, points: Floats, radius: float) -> Floats:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ball_covariances(lattice, points, radius, covariance):
+def ball_covariances(lattice: Lattice, points: Floats, radius: float, covariance: Floats) -> None:
     """Fill the covariances (n, 3, 3) of the samples about each point, weighted by (1 − d² / radius²)²."""
     local, frame = np.empty((6, int(40 * (radius + 2) ** 2) + 400)), np.eye(3)
     first = np.empty(3)

@@ -8,8 +8,6 @@ are in voxels and points are x, y, z, as in projection.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit, prange
 from scipy.spatial import cKDTree
@@ -162,7 +160,7 @@ def _aliens(lattice: Lattice, faces: Floats, patches: Patches, zone: Ints) -> Fl
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def _unexplained(place: Any, outward: Any, faces: Any, near: Any, patches: Any) -> Any:
+def _unexplained(place: Floats, outward: Floats, faces: Floats, near: Ints, patches: Patches) -> Mask:
     """Mask of the crossings that lie on neither face of any near patch, or face another way."""
     alien = np.ones(len(place), dtype=np.bool_)
     for i in prange(len(place)):
@@ -173,7 +171,7 @@ def _unexplained(place: Any, outward: Any, faces: Any, near: Any, patches: Any) 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _on_face(place: Any, outward: Any, face: Any, patches: Any, j: Any) -> Any:
+def _on_face(place: Floats, outward: Floats, face: Floats, patches: Patches, j: int) -> bool:
     """Whether a crossing is as near to a face of patch j as `sum_faces` asks, and its surface as parallel."""
     offset, normal, bending = place - patches.points[j], patches.normals[j], patches.bending[j]
     height = np.sum(offset * normal)
@@ -193,7 +191,7 @@ def _on_face(place: Any, outward: Any, face: Any, patches: Any, j: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def near_means(lattice: Any, values: Any, chosen: Any, reach: Any) -> Any:
+def near_means(lattice: Lattice, values: Floats, chosen: Ints, reach: float) -> Floats:
     """Means (c, k) of the values (m, k) of all crossings within reach, of at most a block, of the chosen."""
     place, _, start, blocks = lattice
     means = np.zeros((len(chosen), values.shape[1]))
