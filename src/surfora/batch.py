@@ -5,37 +5,46 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surfora.masks.membranes import Membrane, membranes_in, require_named, with_known_sides
+from surfora.masks.cleaning import TooSmallError, too_small_line
+from surfora.masks.membranes import (
+    Membrane,
+    membranes_in,
+    require_named,
+    require_own_names,
+    with_known_sides,
+)
 from surfora.measures.pairs import (
     MeasuredSurface,
     Pair,
     measured_distances,
     paired_surfaces,
     read_measured,
+    require_common_place,
     unmatched_pairs,
 )
 from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import surface_row, write_table
-from tomocore.contract import Batch, InputError, about, one_line
+from tomocore.contract import FAILURES, NOBODY, Batch, InputError, Watcher, about, one_line
 from tomocore.files import remove_leftovers, writable_folder
 from tomocore.machine import use_threads
-from tomocore.page import shown
+from tomocore.names import matched, require_match
 from tomocore.provenance import RunRecord, recorded_run
-from tomocore.terminal.console import Terminal, out, progress_bar
-from tomocore.terminal.options import next_hint
 
 log = logging.getLogger(__name__)
+
+DIED = "its process was ended by the system, most likely for want of memory; use fewer --jobs, or crop it"
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What `surfora run` is asked for."""
+    """What `surfora run` is asked for; ``kind`` None: the middle of sheets, the boundary of filled bodies."""
 
     masks: tuple[Path, ...]
     folder: Path
@@ -44,84 +53,97 @@ class RunRequest:
     pairs: tuple[Pair, ...] | None = None
     inside: tuple[Pair, ...] = ()
     lumens: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    kind: SurfaceKind = "medial"
+    kind: SurfaceKind | None = None
     voxel_size_nm: float | None = None
+    resample: bool = False
     jobs: int = 1
     overwrite: bool = False
 
 
 @dataclass
-class _Outcome:
+class RunOutcome(Batch):
+    """What became of each membrane of a run, its tables, and where the report lies (None: nothing made)."""
+
+    surfaces: list[dict[str, Any]] = field(default_factory=list)
+    distances: list[dict[str, Any]] = field(default_factory=list)
+    report: Path | None = None
+
+
+@dataclass
+class _Measured:
     """What became of one membrane, as it travels back from a worker process."""
 
     name: str
     record: RunRecord
     files: list[Path] = field(default_factory=list)
     failure: str = ""
+    is_too_small: bool = False
 
 
-def run_masks(request: RunRequest, settings: SurforaSettings) -> Batch:
-    """Measure all membranes of all masks into one folder; what was done, skipped and failed.
+def run_masks(request: RunRequest, settings: SurforaSettings, watcher: Watcher = NOBODY) -> RunOutcome:
+    """Measure all membranes of all masks into one folder; what was done, skipped and failed, and the tables.
 
     A mask or membrane that fails is told and kept in the record, and the rest go on; where no surface
     comes of it, nothing is written. Raises InputError where the folder cannot be written, the ROI files
-    do not match the masks, or a name is asked for that no membrane has.
+    do not match the masks, two membranes would have one name, or a name is asked for that no membrane has.
     """
-    if request.rois and len(request.rois) != len(request.masks):
-        raise InputError(
-            f"--rois names {len(request.rois)} files for {len(request.masks)} masks; "
-            "give one a mask, in the same order"
-        )
+    rois = matched(request.masks, request.rois, "ROI")
+    if request.rois:
+        require_match(request.masks, rois, "ROI")
     with writable_folder(request.folder):
         remove_leftovers(request.folder)
-        return _run_in_folder(request, settings)
+        return _run_in_folder(request, rois, settings, watcher)
 
 
-def _run_in_folder(request: RunRequest, settings: SurforaSettings) -> Batch:
-    batch = Batch(Terminal())
+def _run_in_folder(
+    request: RunRequest, rois: Mapping[Path, Path], settings: SurforaSettings, watcher: Watcher
+) -> RunOutcome:
+    outcome = RunOutcome(watcher)
     with recorded_run("surfora run", settings) as record:
-        found = _all_membranes(request, settings, record, batch)
-        if not found and batch.failed:
-            return batch
-        if not batch.failed:  # else a name may be that of a mask which could not be read
-            absent = set((request.labels or {}).values())  # of which `membranes_in` has warned
-            asked = {name for pair in request.pairs or () for name in pair}
-            require_named(found, asked - absent, "--distances")
-        membranes = with_known_sides(found, request.inside, request.lumens)
-        files = _measure_all(membranes, request, settings, record, batch)
-        if not files and batch.failed:
-            return batch
+        membranes = _all_membranes(request, rois, settings, record, outcome)
+        files = _measure_all(membranes, request, settings, record, outcome)
+        if not files and outcome.failed:
+            return outcome
         surfaces = [read_measured(path) for path in files]
-        surfaces, distances = _all_distances(surfaces, request, settings, record, batch)
-        rows = [surface_row(surface.mesh, surface.facts) for surface in surfaces]
-    record.failures = dict(batch.failed)
-    write_table(request.folder / "surfaces.csv", rows)
-    write_table(request.folder / "distances.csv", distances)
+        surfaces, outcome.distances = _all_distances(surfaces, request, settings, record, outcome)
+        outcome.surfaces = [surface_row(surface.mesh, surface.facts) for surface in surfaces]
+    record.failures = dict(outcome.failed)
+    write_table(request.folder / "surfaces.csv", outcome.surfaces)
+    write_table(request.folder / "distances.csv", outcome.distances)
     record.write(request.folder / "run.json")
-    report = write_run_report(request.folder)
-    _say_headlines(rows, distances)
-    out.print(f"report: {report}", markup=False)
-    next_hint(f"open {report} in a browser, or the .vtp files in ParaView")
-    return batch
+    outcome.report = write_run_report(request.folder)
+    return outcome
 
 
 def _all_membranes(
-    request: RunRequest, settings: SurforaSettings, record: RunRecord, batch: Batch
+    request: RunRequest,
+    rois: Mapping[Path, Path],
+    settings: SurforaSettings,
+    record: RunRecord,
+    outcome: RunOutcome,
 ) -> list[Membrane]:
-    membranes: list[Membrane] = []
-    for index, path in enumerate(request.masks):
-        rois = request.rois[index] if request.rois else None
+    """The membranes of all masks that can be read, with what is known of their sides."""
+    found: list[Membrane] = []
+    for path in request.masks:
         try:
-            found = membranes_in(path, request.labels, rois, request.voxel_size_nm, settings.roi)
-        except (InputError, OSError, MemoryError) as error:
-            batch.fail(str(path), error)
+            own = membranes_in(
+                path, request.labels, rois.get(path), request.voxel_size_nm, settings.roi, request.resample
+            )
+        except FAILURES as error:
+            outcome.fail(str(path), error)
             continue
-        facts = {"voxel_size_nm": found[0].voxel_size_nm} if found else {}
-        record.add_input(path, **facts)
-        if rois is not None:
-            record.add_input(rois)
-        membranes += found
-    return membranes
+        record.add_input(path, **({"voxel_size_nm": own[0].voxel_size_nm} if own else {}))
+        if path in rois:
+            record.add_input(rois[path])
+        found += own
+    require_own_names(found)
+    if not found and outcome.failed:
+        return []
+    if not outcome.failed:  # else a name may be that of a mask which could not be read
+        absent = set((request.labels or {}).values())  # of which `membranes_in` has warned
+        asked = {name for pair in request.pairs or () for name in pair}
+        require_named(found, asked - absent, "--distances")
+    return with_known_sides(found, request.inside, request.lumens)
 
 
 def _measure_all(
@@ -129,63 +151,106 @@ def _measure_all(
     request: RunRequest,
     settings: SurforaSettings,
     record: RunRecord,
-    batch: Batch,
+    outcome: RunOutcome,
 ) -> list[Path]:
     """The files of all surfaces in the order of the membranes; failures are told and kept."""
     files: dict[str, list[Path]] = {}
-    with progress_bar("membranes") as progress:
-        for done, outcome in enumerate(_outcomes(membranes, request, settings, record.id), start=1):
+    too_small: set[str] = set()
+    with outcome.watcher.progress("membranes") as progress:
+        for done, one in enumerate(_each_measured(membranes, request, settings, record.id), start=1):
             progress(done, len(membranes))
-            record.take_in(outcome.record)
-            if outcome.failure:
-                batch.fail(outcome.name, InputError(outcome.failure))
-                continue
-            files[outcome.name] = outcome.files
-            if outcome.record.stages:
-                batch.done.append(outcome.name)
+            record.take_in(one.record)
+            if one.is_too_small:
+                too_small.add(one.name)
+            elif one.failure:
+                outcome.fail(one.name, InputError(one.failure))
+            elif one.record.stages:
+                outcome.finish(one.name)
             else:
-                batch.skip(outcome.name, "its files exist; pass --overwrite to make them anew")
+                outcome.skip(one.name, "its files exist; pass --overwrite to make them anew")
+            files[one.name] = one.files
+    _tell_too_small([membrane for membrane in membranes if membrane.name in too_small], outcome)
     return [path for membrane in membranes for path in files.get(membrane.name, [])]
 
 
-def _outcomes(
+def _tell_too_small(membranes: list[Membrane], outcome: RunOutcome) -> None:
+    """A line a mask for its labels that are too small; a failure where nothing else was measured."""
+    for source in dict.fromkeys(membrane.source for membrane in membranes):
+        small = sorted({int(membrane.label) for membrane in membranes if membrane.source == source})
+        if outcome.has_results:
+            log.warning("%s: %s", source, too_small_line(small))
+        else:
+            outcome.fail(str(source), InputError(f"{source}: {too_small_line(small)}, so nothing is"))
+
+
+def _each_measured(
     membranes: list[Membrane], request: RunRequest, settings: SurforaSettings, run_id: str
-) -> Iterator[_Outcome]:
+) -> Iterator[_Measured]:
     workers = min(request.jobs, len(membranes))
     if workers <= 1:
         use_threads(request.jobs)
         for membrane in membranes:
-            yield _outcome(membrane, request, settings, run_id)
+            yield _measured(membrane, request, settings, run_id)
         return
+    largest_first = sorted(membranes, key=lambda membrane: -membrane.mask.sum())
+    finished: set[str] = set()
+    for one in _in_processes(largest_first, workers, request, settings, run_id):
+        finished.add(one.name)
+        yield one
+    for membrane in largest_first:  # those that a process took with it when it died, each by itself
+        if membrane.name not in finished:
+            alone = list(_in_processes([membrane], 1, request, settings, run_id))
+            yield alone[0] if alone else _Measured(membrane.name, RunRecord("", "", "", run_id), [], DIED)
+
+
+def _in_processes(
+    membranes: list[Membrane], workers: int, request: RunRequest, settings: SurforaSettings, run_id: str
+) -> Iterator[_Measured]:
+    """What worker processes make of membranes, as they finish; those of a process that dies are left out."""
     # Spawned, not forked: VTK, Open3D and numba's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     threads = max(request.jobs // workers, 1)
     with ProcessPoolExecutor(workers, context, use_threads, (threads,)) as pool:
-        largest_first = sorted(membranes, key=lambda membrane: -membrane.mask.sum())
-        futures = [pool.submit(_outcome, m, request, settings, run_id) for m in largest_first]
+        futures = [pool.submit(_measured, m, request, settings, run_id) for m in membranes]
         try:
             for future in as_completed(futures):
-                outcome = future.result()
-                for text in outcome.record.warnings:  # a worker has no console; its texts name the membrane
-                    log.warning("%s", text, extra={"has_subject": True})
-                yield outcome
+                if not isinstance(future.exception(), BrokenProcessPool):
+                    yield _told(future)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _outcome(membrane: Membrane, request: RunRequest, settings: SurforaSettings, run_id: str) -> _Outcome:
-    """Measure one membrane, here or in a worker process."""
+def _told(future: Future[_Measured]) -> _Measured:
+    """A worker's result, its warnings said here: a worker has no console, and its texts name the membrane."""
+    one = future.result()
+    for text in one.record.warnings:
+        log.warning("%s", text, extra={"has_subject": True})
+    return one
+
+
+def _measured(membrane: Membrane, request: RunRequest, settings: SurforaSettings, run_id: str) -> _Measured:
+    """Measure one membrane, here or in a worker process; whatever goes wrong ends this one alone."""
     with about(membrane.name), recorded_run("surfora run") as record:
         record.id = run_id
-        outcome = _Outcome(membrane.name, record)
+        one = _Measured(membrane.name, record)
         try:
-            outcome.files = measure_membrane(
+            one.files = measure_membrane(
                 membrane, request.folder, request.kind, settings, record, request.overwrite
             )
-        except (InputError, OSError, MemoryError) as error:
-            outcome.failure = f"{membrane.name}: {one_line(error)}"
-    return outcome
+        except FAILURES as error:
+            one.is_too_small = isinstance(error, TooSmallError) and _is_unasked(membrane, request)
+            one.failure = f"{membrane.name}: {one_line(error)}"
+        except Exception as error:
+            log.debug("failed", exc_info=True)
+            what = f"{type(error).__name__}: {one_line(error)}"
+            one.failure = f"{membrane.name}: {what}; this is a fault of the program, please report the mask"
+    return one
+
+
+def _is_unasked(membrane: Membrane, request: RunRequest) -> bool:
+    """Whether a membrane is one label of many that nobody named, as connected components are."""
+    return request.labels is None and membrane.label != ""
 
 
 def _all_distances(
@@ -193,7 +258,7 @@ def _all_distances(
     request: RunRequest,
     settings: SurforaSettings,
     record: RunRecord,
-    batch: Batch,
+    outcome: RunOutcome,
 ) -> tuple[list[MeasuredSurface], list[dict[str, Any]]]:
     """The surfaces with their distance arrays, and the rows of distances.csv (both ways for a pair)."""
     unmatched = unmatched_pairs(surfaces, request.pairs or ())
@@ -202,29 +267,25 @@ def _all_distances(
         said = (
             f"--distances {' '.join(unmatched)}: no two such surfaces; there are {', '.join(known) or 'none'}"
         )
-        batch.fail("distances", InputError(said))
-    pairs = paired_surfaces(surfaces, request.pairs)
+        outcome.fail("distances", InputError(said))
     latest = {surface.path: surface for surface in surfaces}
     rows = []
-    for source, target in pairs:
-        measured, row = measured_distances(latest[source.path], target, settings.distance, record)
+    for source, target in paired_surfaces(surfaces, request.pairs):
+        both = " to ".join(sorted((source.name, target.name)))
+        try:
+            _tell_place(source, target, outcome)
+            measured, row = measured_distances(latest[source.path], target, settings.distance, record)
+        except FAILURES as error:
+            if both not in outcome.failed:
+                outcome.fail(both, error)
+            continue
         latest[source.path] = measured
         rows.append(row)
     return [latest[surface.path] for surface in surfaces], rows
 
 
-def _say_headlines(rows: list[dict[str, Any]], distances: list[dict[str, Any]]) -> None:
-    """The numbers that people look for first, a line a surface and a line a pair."""
-    for row in rows:
-        parts = [f"area {shown(row['area_nm2'])} nm²"]
-        if "mean_curvature_median_per_nm" in row:
-            parts.append(f"mean curvature {shown(row['mean_curvature_median_per_nm'])} per nm (median)")
-        parts.append("closed" if row["is_closed"] else "open")
-        out.print(f"{row['name']} {row['kind']}: {', '.join(parts)}", markup=False)
-    for row in distances:
-        out.print(
-            f"{row['name']} {row['kind']} to {row['target']} {row['target_kind']}: "
-            f"median {shown(row['median_nm'])} nm, "
-            f"quartiles {shown(row['q25_nm'])} and {shown(row['q75_nm'])} nm",
-            markup=False,
-        )
+def _tell_place(source: MeasuredSurface, target: MeasuredSurface, outcome: RunOutcome) -> None:
+    """Tell once a pair where the grids of its masks lie if they are not one; InputError where unknown."""
+    line = require_common_place(*sorted((source, target), key=lambda surface: surface.name))
+    if line and source.name < target.name:
+        outcome.watcher.say(line)

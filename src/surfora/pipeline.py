@@ -14,12 +14,13 @@ import numpy as np
 from surfora.geometry.arrays import Mask
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, write_surface
-from surfora.geometry.surface import PointCloud, SurfaceMesh
+from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
 from surfora.isosurface.roi_border import cut_to_roi
 from surfora.leaflets.proxy import ProxySettings, poisson_proxy
 from surfora.leaflets.split import LeafletSettings, split_leaflets
-from surfora.masks.cleaning import CleanSettings, clean_mask, mask_thickness_nm
+from surfora.masks.cleaning import CleanSettings, cleaned_and_removed, mask_thickness_nm
+from surfora.masks.filled import MAJORITY, filled_share
 from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
 from surfora.measures.curvature import CurvatureSettings, mesh_curvature
 from surfora.measures.distance import DistanceSettings
@@ -47,6 +48,9 @@ KINDS_OF: dict[SurfaceKind, tuple[str, ...]] = {
 }
 """Kinds of measured surfaces, as in ``NAME.<kind>.vtp``."""
 
+FILLED_KINDS = ("isosurface",)
+"""Those of a filled body, which has neither middle nor leaflets."""
+
 
 class SurforaSettings(Settings):
     """All settings of the surfora commands, stage by stage in pipeline order."""
@@ -69,7 +73,7 @@ class SurforaSettings(Settings):
 def measure_membrane(
     membrane: Membrane,
     folder: Path,
-    kind: SurfaceKind,
+    kind: SurfaceKind | None,
     settings: SurforaSettings,
     record: RunRecord,
     overwrite: bool = False,
@@ -78,24 +82,77 @@ def measure_membrane(
     """Reconstruct and measure one membrane; the VTP files of its measured surfaces, medial first.
 
     They are ``NAME.<kind>.vtp`` in ``folder``, where points and proxy are written beside them. ``kind``
-    chooses the middle of the membrane, its boundary with both leaflets, or all; an empty leaflet has no file.
-    Files that all exist are kept as they are unless ``overwrite``, with a warning where ``settings`` differ
-    from theirs. Stages and their times are noted in ``record``, whose id the files carry. Raises InputError
-    where the mask cannot carry a surface.
+    chooses the middle of the membrane, its boundary with both leaflets, or all; None the middle of a sheet
+    and the boundary of a filled body. An empty leaflet has no file. Files that all exist are kept as they are
+    unless ``overwrite``, with a warning where ``settings`` differ from theirs. Stages and their times are
+    noted in ``record``, whose id the files carry. Raises InputError where the mask cannot carry a surface,
+    or a medial surface is asked for of a filled body.
     """
     identity = _identity(membrane, settings)
-    wanted = [_file(membrane, folder, which) for which in KINDS_OF[kind]]
-    if not overwrite and all(path.exists() for path in wanted):
-        _warn_of_other_settings(wanted, identity)
-        return wanted
-    mask = clean_mask(membrane.mask, membrane.voxel_size_nm, settings.clean)
-    facts = _facts(membrane, mask, record, identity)
+    there = _files_there(membrane, folder, kind)
+    if there and not overwrite:
+        _warn_of_other_settings(there, identity)
+        return there
+    with record.stage("cleaning", membrane.name) as counts:
+        mask, removed = cleaned_and_removed(membrane.mask, membrane.voxel_size_nm, settings.clean)
+        counts["pieces removed"], counts["share removed"] = removed.pieces, round(removed.share, 4)
+        filled = _is_measured_as_filled(membrane, mask, kind)
+    facts = _facts(membrane, mask, filled, record, identity)
+    facts = replace(facts, removed_pieces=removed.pieces, removed_share=round(removed.share, 4))
+    surfaces = (
+        _filled_surface(membrane, mask, settings, record, progress)
+        if filled
+        else _surfaces(membrane, mask, kind or "medial", settings, record, progress)
+    )
     written = []
-    for which, surface, more in _surfaces(membrane, mask, kind, settings, record, progress):
+    for which, surface, more in surfaces:
         path = _file(membrane, folder, which)
         write_surface(path, surface, replace(facts, kind=which, **more))
         written.append(path)
-    return [path for path in wanted if path in written]
+    wanted = FILLED_KINDS if filled else KINDS_OF[kind or "medial"]
+    return [path for path in (_file(membrane, folder, which) for which in wanted) if path in written]
+
+
+def _files_there(membrane: Membrane, folder: Path, kind: SurfaceKind | None) -> list[Path]:
+    """The files of a membrane's measured surfaces where all of them exist, of a filled body its only one."""
+    wanted = [_file(membrane, folder, which) for which in KINDS_OF[kind or "medial"]]
+    if all(path.exists() for path in wanted):
+        return wanted
+    whole = _file(membrane, folder, "isosurface")
+    if kind == "medial" or not whole.exists():
+        return []
+    facts = read_facts(whole)
+    return [whole] if facts and facts.filled else []
+
+
+def _is_measured_as_filled(membrane: Membrane, mask: Mask, kind: SurfaceKind | None) -> bool:
+    """Whether a cleaned mask is a filled body and so measured by its boundary alone, which is told."""
+    share = filled_share(mask, membrane.voxel_size_nm)
+    if share <= MAJORITY:
+        if share > 0:
+            log.warning(
+                "%.0f %% of the mask is filled bodies, not sheets; their middle means little", 100 * share
+            )
+        return False
+    if kind == "medial":
+        raise InputError(
+            f"{membrane.name}: the mask is filled, no thin sheet, so it has no middle to measure; use "
+            "--surface isosurface, or give the mask of its membrane"
+        )
+    log.warning("the mask is filled, no thin sheet: measured by its isosurface, normals outward; no leaflets")
+    return True
+
+
+def _filled_surface(
+    membrane: Membrane, mask: Mask, settings: SurforaSettings, record: RunRecord, progress: Progress
+) -> Iterator[tuple[str, PointCloud | SurfaceMesh, dict[str, Any]]]:
+    """The boundary of a filled body, measured as a middle is."""
+    with record.stage("isosurface", membrane.name) as counts:
+        origin_nm = membrane.origin_nm
+        boundary = isosurface(mask, membrane.voxel_size_nm, origin_nm, settings.isosurface, progress)
+        counts["triangles"] = len(boundary.faces)
+    rule = {"orientation_rule": "boundary", "orientation_confidence": 1.0}
+    yield "isosurface", _measured("filled", boundary, membrane, mask, settings, record, progress), rule
 
 
 def _surfaces(
@@ -203,10 +260,11 @@ def _measured(
     record: RunRecord,
     progress: Progress,
 ) -> SurfaceMesh:
-    """A mesh with the measures of its kind, cut to its ROI.
+    """A mesh with the measures of its kind ("filled": a filled body's isosurface), cut to its ROI.
 
-    The whole isosurface bends over rims into its other side, so its leaflets are what curvature is
-    measured on; roughness is the middle's, since an isosurface has been smoothed.
+    The whole isosurface of a sheet bends over rims into its other side, so its leaflets are what curvature
+    is measured on; roughness is the middle's, since an isosurface has been smoothed. Raises InputError
+    where nothing is left within the ROI, or no point of it has a curvature.
     """
     name = membrane.name
     if kind != "isosurface":
@@ -224,6 +282,12 @@ def _measured(
         trimmed = cut_to_roi(mesh_evidence(mesh, support, settings.wedge), membrane)
     if len(trimmed.faces) == 0:
         raise InputError(f"{name}: no {kind} surface is left within the ROI; enlarge roi.dilation_nm")
+    if kind != "isosurface" and not np.isfinite(trimmed.data["mean_curvature_per_nm"]).any():
+        area_nm2 = face_areas_nm2(trimmed.vertices, trimmed.faces).sum()
+        raise InputError(
+            f"{name}: its {kind} surface of {area_nm2:.0f} nm² is too small or too near its border to "
+            "measure a curvature anywhere; lower curvature.smallest_radius_nm, or leave it out"
+        )
     return trimmed
 
 
@@ -253,13 +317,16 @@ def _file(membrane: Membrane, folder: Path, which: str) -> Path:
     return folder / f"{membrane.name}.{which}.vtp"
 
 
-def _facts(membrane: Membrane, mask: Mask, record: RunRecord, identity: str) -> SurfaceFacts:
+def _facts(membrane: Membrane, mask: Mask, filled: bool, record: RunRecord, identity: str) -> SurfaceFacts:
+    thickness_nm = float("nan") if filled else round(mask_thickness_nm(mask, membrane.voxel_size_nm), 3)
     return SurfaceFacts(
         name=membrane.name,
         label=membrane.label,
         roi=membrane.roi,
         source=str(membrane.source),
-        thickness_nm=round(mask_thickness_nm(mask, membrane.voxel_size_nm), 3),
+        grid=membrane.grid.text,
+        filled=filled,
+        thickness_nm=thickness_nm,
         voxel_size_nm=membrane.voxel_size_nm,
         provenance=record.id,
         identity=identity,

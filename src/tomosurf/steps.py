@@ -129,7 +129,7 @@ def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool, w
         jobs=jobs,
         overwrite=overwrite,
     )
-    inner = run_masks(request, project.settings.surfora)
+    inner = run_masks(request, project.settings.surfora, _OneStep(watcher))
     if inner.failed:
         first = next(iter(inner.failed.values()))
         raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")
@@ -147,7 +147,8 @@ class _OneStep(Watcher):
 
     def done(self, name: str, line: str) -> None:
         """Pass on what came of the step."""
-        self.outer.say(f"  {line}")
+        if line:
+            self.outer.say(f"  {line}")
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:

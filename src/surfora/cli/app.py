@@ -13,11 +13,12 @@ from tomocore.contract import InputError
 from tomocore.machine import cores
 from tomocore.names import product_files
 from tomocore.settings import Settings, load_section, load_settings, settings_template
-from tomocore.terminal.console import leave, out, progress_bar, status_of
+from tomocore.terminal.console import Terminal, leave, out, progress_bar, status_of
 from tomocore.terminal.options import (
     Jobs,
     Output,
     Overwrite,
+    Resample,
     SettingsFile,
     VoxelSize,
     next_hint,
@@ -26,6 +27,7 @@ from tomocore.terminal.options import (
 from tomocore.volumes.formats import read_volume, write_volume
 
 if TYPE_CHECKING:
+    from surfora.batch import RunOutcome
     from surfora.geometry.clouds import LengthUnit
     from surfora.geometry.surface import PointCloud, SurfaceMesh
     from surfora.masks.membranes import Membrane
@@ -69,7 +71,7 @@ def run(
     ] = None,
     rois: Annotated[
         list[Path] | None,
-        Parameter(consume_multiple=True, negative="", help="ROIs (.npz or labels), one a mask"),
+        Parameter(consume_multiple=True, negative="", help="ROIs (.npz or labels), one a mask, by name"),
     ] = None,
     distances: Annotated[
         list[str] | None,
@@ -88,10 +90,14 @@ def run(
         Parameter(consume_multiple=True, negative="", help="a place inside, in nm: ER=120,80,45"),
     ] = None,
     surface: Annotated[
-        Literal["medial", "isosurface", "both"],
-        Parameter(help="middle of the membrane, its two leaflets, or both"),
-    ] = "medial",
+        Literal["medial", "isosurface", "both"] | None,
+        Parameter(
+            help="middle of the membrane, its two leaflets, or both; where not given, the middle, and the "
+            "boundary of masks that are filled"
+        ),
+    ] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     jobs: Jobs = None,
     overwrite: Overwrite = False,
@@ -111,11 +117,35 @@ def run(
         lumens=dict(parsed_lumen(place) for place in lumen or ()),
         kind=surface,
         voxel_size_nm=voxel_size,
+        resample=resample,
         jobs=cores(jobs),
         overwrite=overwrite,
     )
-    batch = run_masks(request, load_settings(SurforaSettings, settings))
-    return status_of(batch)
+    outcome = run_masks(request, load_settings(SurforaSettings, settings), Terminal())
+    if outcome.report:
+        _say_headlines(outcome)
+        out.print(f"report: {outcome.report}", markup=False)
+        next_hint(f"open {outcome.report} in a browser, or the .vtp files in ParaView")
+    return status_of(outcome)
+
+
+def _say_headlines(outcome: RunOutcome) -> None:
+    """The numbers that people look for first, a line a surface and a line a pair."""
+    from tomocore.page import shown
+
+    for row in outcome.surfaces:
+        parts = [f"area {shown(row['area_nm2'])} nm²"]
+        if "mean_curvature_median_per_nm" in row:
+            parts.append(f"mean curvature {shown(row['mean_curvature_median_per_nm'])} per nm (median)")
+        parts.append("closed" if row["is_closed"] else "open")
+        out.print(f"{row['name']} {row['kind']}: {', '.join(parts)}", markup=False)
+    for row in outcome.distances:
+        out.print(
+            f"{row['name']} {row['kind']} to {row['target']} {row['target_kind']}: "
+            f"median {shown(row['median_nm'])} nm, "
+            f"quartiles {shown(row['q25_nm'])} and {shown(row['q75_nm'])} nm",
+            markup=False,
+        )
 
 
 @app.command(sort_key=2)
@@ -124,18 +154,28 @@ def clean(
     /,
     *,
     output: Output,
+    threshold: Annotated[
+        float | None,
+        Parameter(help="for a map of scores: membrane is where the map is this or more", negative=""),
+    ] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Clean a mask: opening, closing, small pieces and holes by physical size, label by label."""
-    from surfora.masks.cleaning import CleanSettings, clean_labels
+    """Clean a mask: opening, closing, small pieces and holes by physical size, label by label.
 
-    volume = read_volume(mask, voxel_size)
+    A map of scores (confidence, probability) becomes a mask with --threshold first.
+    """
+    from surfora.masks.cleaning import CleanSettings, cleaned_volume
+    from surfora.masks.values import above_threshold, labelled
+
     chosen = _section(CleanSettings, "clean", settings)
 
     def write(path: Path) -> None:
-        write_volume(path, volume.with_data(clean_labels(volume.data, volume.voxel_size_nm, chosen)))
+        volume = read_volume(mask, voxel_size, resample=resample)
+        found = labelled(volume, mask) if threshold is None else above_threshold(volume, threshold, mask)
+        write_volume(path, cleaned_volume(found, chosen))
 
     write_unless_there(output, overwrite, write, f"surfora medial {output}")
 
@@ -147,6 +187,7 @@ def medial(
     *,
     output: Output,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -157,7 +198,7 @@ def medial(
     chosen = _section(MedialSettings, "medial", settings)
 
     def write(path: Path) -> None:
-        membrane = _only_membrane(mask, voxel_size)
+        membrane = _only_membrane(mask, voxel_size, resample)
         with progress_bar("medial points") as progress:
             cloud = medial_points(membrane.mask, membrane.voxel_size_nm, membrane.origin_nm, chosen, progress)
         write_surface(path, cloud)
@@ -175,6 +216,7 @@ def isosurface(
         Path | None, Parameter(help="medial mesh of the same mask; holes that it closes are closed here too")
     ] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -186,7 +228,7 @@ def isosurface(
     chosen = _section(IsosurfaceSettings, "isosurface", settings)
 
     def write(path: Path) -> None:
-        membrane = _only_membrane(mask, voxel_size)
+        membrane = _only_membrane(mask, voxel_size, resample)
         middle = read_mesh(medial) if medial else None
         voxel_nm, origin_nm = membrane.voxel_size_nm, membrane.origin_nm
         with progress_bar("isosurface") as progress:
@@ -241,6 +283,7 @@ def mesh(
         Path | None, Parameter(help="the mask that the points came from; keeps triangles out of gaps")
     ] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     unit: Unit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
@@ -251,7 +294,7 @@ def mesh(
     chosen = _section(MeshSettings, "mesh", settings)
 
     def meshed(cloud: PointCloud) -> SurfaceMesh:
-        support = _only_membrane(mask, voxel_size).support if mask else None
+        support = _only_membrane(mask, voxel_size, resample).support if mask else None
         with progress_bar("ball pivoting") as progress:
             return mesh_points(cloud, chosen, support=support, progress=progress)
 
@@ -422,6 +465,7 @@ def wedge(
     mask: Mask,
     output: Output,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     unit: Unit = None,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
@@ -433,7 +477,7 @@ def wedge(
     chosen = _section(WedgeSettings, "wedge", settings)
 
     def judged(surface: SurfaceMesh) -> SurfaceMesh:
-        surface = mesh_evidence(surface, _only_membrane(mask, voxel_size).support, chosen)
+        surface = mesh_evidence(surface, _only_membrane(mask, voxel_size, resample).support, chosen)
         for name, share in area_shares(surface).items():
             out.print(f"{name} {shown(share)}", markup=False)
         return surface
@@ -481,11 +525,11 @@ def _section(kind: type[S], section: str, path: Path | None) -> S:
     return load_section(kind, section, SECTIONS, path)
 
 
-def _only_membrane(mask: Path, voxel_size_nm: float | None) -> Membrane:
+def _only_membrane(mask: Path, voxel_size_nm: float | None, resample: bool) -> Membrane:
     """The one membrane of a binary mask."""
     from surfora.masks.membranes import membranes_in
 
-    found = membranes_in(mask, None, None, voxel_size_nm)
+    found = membranes_in(mask, None, None, voxel_size_nm, resample=resample)
     if len(found) > 1:
         raise InputError(
             f"{mask}: holds {len(found)} labels, and this stage takes one membrane; "

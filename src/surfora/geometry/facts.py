@@ -18,8 +18,10 @@ KINDS = ("medial.points", "medial", "isosurface", "proxy", "inner", "outer")
 class SurfaceFacts:
     """NAME and kind of a surface, the label and ROI it was cut by, its mask, and what decided its side.
 
-    ``identity`` is a hash of the voxels and settings that it was made from, ``provenance`` the id of the
-    run. Lengths in nm; NaN, None and empty text where something is not known.
+    ``grid`` is that of the mask's file (`masks.grids`); ``filled`` marks the boundary of a filled body;
+    ``removed_pieces`` and their share are what cleaning took of the mask. ``identity`` is a hash of the
+    voxels and settings that it was made from, ``provenance`` the id of the run. Lengths in nm; NaN, None
+    and empty text where something is not known.
     """
 
     name: str
@@ -33,6 +35,10 @@ class SurfaceFacts:
     orientation_confidence: float = float("nan")
     provenance: str = ""
     identity: str = ""
+    grid: str = ""
+    filled: bool = False
+    removed_pieces: int = 0
+    removed_share: float = 0.0
 
     def of(self, kind: str) -> SurfaceFacts:
         """The same for another surface of the same membrane."""
@@ -41,7 +47,7 @@ class SurfaceFacts:
     def row(self) -> dict[str, Any]:
         """The columns of surfaces.csv that a surface brings along."""
         row = asdict(self)
-        del row["identity"]
+        del row["identity"], row["grid"]
         return row
 
 
@@ -78,10 +84,10 @@ def parsed_facts(text: str, path: Path) -> SurfaceFacts:
 
 
 def _checked(value: Any, kind: str, where: str) -> Any:
-    """A value of JSON as the type of its field (``str``, ``float`` or ``int | None``)."""
-    if kind == "str" and isinstance(value, str):
+    """A value of JSON as the type of its field (``str``, ``bool``, ``float``, ``int`` or ``int | None``)."""
+    if (kind == "str" and isinstance(value, str)) or (kind == "bool" and isinstance(value, bool)):
         return value
-    if kind != "str" and isinstance(value, int | float) and not isinstance(value, bool):
+    if kind not in ("str", "bool") and isinstance(value, int | float) and not isinstance(value, bool):
         if kind == "float":
             return float(value)
         if value == int(value):

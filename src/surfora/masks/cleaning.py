@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cc3d
 import edt
@@ -11,13 +12,16 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.ndimage import find_objects
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.masks.sheets import without_bridges
-from tomocore.contract import InputError
+from surfora.masks.values import listed
+from tomocore.contract import InputError, about
 from tomocore.settings import Settings
+from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,9 @@ FEWEST_VOXELS = 20
 LARGEST_FLOOD = 1000  # voxels: holes up to here are flooded one by one
 SPARSE_SHARE = 0.02  # of voxels set; in fuller volumes numbering all of them is faster
 DEEPEST = 12  # voxels: no depth beyond this is told apart
+NOMINAL_NM = 3.0  # thinner masks than this are judged by the area that they carry
+ENOUGH_VOXELS = 200_000  # to tell a thickness
+LOUD_SHARE = 0.02  # of a membrane; losing more than this is a warning
 
 
 class CleanSettings(Settings):
@@ -39,20 +46,43 @@ class CleanSettings(Settings):
         0.0, ge=0, le=50, description="Radius in nm of the closing that fills narrow gaps; 0: none."
     )
     min_volume_nm3: float = Field(
-        500.0, ge=0, description="Connected pieces below this volume in nm³ are removed."
+        500.0,
+        ge=0,
+        description="Connected pieces below this volume in nm³ are removed; in masks thinner than 3 nm below "
+        "the volume that makes as much area: 500 nm³ are 167 nm² of membrane.",
     )
     fill_holes_nm3: float = Field(
         50.0, ge=0, description="Enclosed cavities below this volume in nm³ are filled; 0: none."
     )
 
 
+class TooSmallError(InputError):
+    """A mask or label that is too small to carry a surface."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What cleaning took away: connected pieces, and their share of the mask's voxels."""
+
+    pieces: int = 0
+    share: float = 0.0
+
+
 def clean_mask(mask: Mask, voxel_size_nm: float, settings: CleanSettings = CleanSettings()) -> Mask:
     """The mask opened, closed, its small cavities filled and its small pieces removed.
 
     mask: bool [z, y, x]; work is done in the box that holds the membrane. Voxels at the array's border stay
-    as they are under opening and closing: the membrane goes on beyond it. Raises InputError where nothing
-    is left to make a surface of.
+    as they are under opening and closing: the membrane goes on beyond it. Pieces that are removed are told,
+    as a warning where they are much of the mask. Raises TooSmallError where nothing is left to make a
+    surface of.
     """
+    return cleaned_and_removed(mask, voxel_size_nm, settings)[0]
+
+
+def cleaned_and_removed(
+    mask: Mask, voxel_size_nm: float, settings: CleanSettings = CleanSettings()
+) -> tuple[Mask, Removed]:
+    """As `clean_mask`, with what was removed of the mask as small pieces."""
     mask = np.asarray(mask, dtype=bool)
     require_membrane(mask)
     reach = int(np.ceil(max(settings.opening_nm, settings.closing_nm) / voxel_size_nm)) + 2
@@ -61,37 +91,92 @@ def clean_mask(mask: Mask, voxel_size_nm: float, settings: CleanSettings = Clean
     part = opened(part, settings.opening_nm / voxel_size_nm)
     part = ~opened(~part, settings.closing_nm / voxel_size_nm)
     part = without_bridges(part, without_cavities(part, settings.fill_holes_nm3 / voxel_size_nm**3))
-    part = without_small_pieces(part, settings.min_volume_nm3 / voxel_size_nm**3)
-    if not part.any():
-        raise InputError(
+    large = without_small_pieces(part, fewest_voxels(part, voxel_size_nm, settings.min_volume_nm3))
+    if not large.any():
+        raise TooSmallError(
             f"mask: no piece of {settings.min_volume_nm3:g} nm³ is left of {int(mask.sum())} voxels of "
             f"{voxel_size_nm:g} nm after cleaning; lower clean.min_volume_nm3 or clean.opening_nm"
         )
     cleaned = np.zeros_like(mask)
-    cleaned[box] = part
-    return cleaned
+    cleaned[box] = large
+    return cleaned, _told_removal(part, large, settings)
 
 
-def clean_labels(
-    labels: NDArray[Any], voxel_size_nm: float, settings: CleanSettings = CleanSettings()
-) -> NDArray[Any]:
-    """A label volume [z, y, x] cleaned label by label; where two labels grow together the lower one stays.
+def fewest_voxels(mask: Mask, voxel_size_nm: float, min_volume_nm3: float) -> float:
+    """How many voxels a piece of a mask needs for a volume in nm³ of a membrane that is 3 nm thick.
 
-    A label of which nothing is left is dropped with a warning; InputError where none is left.
+    In masks thinner than that, such as skeletons one voxel thick, a piece carries as much area with less
+    volume, so that fewer will do.
     """
-    cleaned = np.zeros_like(labels)
-    for label in np.unique(labels):
-        if label == 0:
+    fewest = min_volume_nm3 / voxel_size_nm**3
+    if fewest <= 1 or not (mask ^ without_small_pieces(mask, fewest)).any():
+        return fewest
+    occupied = np.argwhere(mask)
+    depth, faces = voxel_depths(mask, occupied[:: max(1, len(occupied) // ENOUGH_VOXELS)])
+    thickness_nm = sheet_thickness(depth, int(faces.sum())) * voxel_size_nm
+    return fewest * min(1.0, thickness_nm / NOMINAL_NM)
+
+
+def _told_removal(before: Mask, after: Mask, settings: CleanSettings) -> Removed:
+    lost = before & ~after
+    if not lost.any():
+        return Removed()
+    pieces = int(cc3d.connected_components(lost, connectivity=26).max())
+    removed = Removed(pieces, float(np.count_nonzero(lost) / np.count_nonzero(before)))
+    log.log(
+        logging.WARNING if removed.share >= LOUD_SHARE else logging.INFO,
+        "%d piece%s, %.2g %% of the membrane, each below clean.min_volume_nm3 = %g, removed; lower it "
+        "to keep them",
+        pieces,
+        "s" * (pieces > 1),
+        100 * removed.share,
+        settings.min_volume_nm3,
+    )
+    return removed
+
+
+def cleaned_volume(volume: Volume, settings: CleanSettings = CleanSettings()) -> Volume:
+    """A volume of labels cleaned label by label; where two labels grow together the lower one stays.
+
+    Labels too small for a surface are dropped and told in one line. Raises TooSmallError where none is left.
+    """
+    labels, voxel_size_nm = volume.data, volume.voxel_size_nm
+    cleaned, small = np.zeros_like(labels), []
+    boxes = find_objects(np.abs(labels.astype(np.int32)))  # a mask may be all of −1
+    for value, box in enumerate(boxes, start=1):
+        if box is None:
             continue
+        place = _grown(box, settings, voxel_size_nm)
+        there = labels[place]
         try:
-            piece = clean_mask(labels == label, voxel_size_nm, settings)
-        except InputError as error:
-            log.warning("label %g: %s", label, error)
+            with about(f"label {value}"):
+                piece = clean_mask(np.abs(there) == value, voxel_size_nm, settings)
+        except TooSmallError:
+            small.append(value)
             continue
-        cleaned[piece & (cleaned == 0)] = label
+        free = piece & (cleaned[place] == 0)
+        cleaned[place][free] = there[np.abs(there) == value][0]
+    if small:
+        log.warning("%s", too_small_line(small))
     if not cleaned.any():
-        raise InputError("mask: no label is left after cleaning; lower clean.min_volume_nm3")
-    return cleaned
+        raise TooSmallError("mask: no label is left after cleaning; lower clean.min_volume_nm3")
+    return volume.with_data(cleaned)
+
+
+def too_small_line(labels: Sequence[int]) -> str:
+    """One line for all labels that are left out since nothing of them carries a surface."""
+    one = len(labels) == 1
+    return (
+        f"{len(labels)} label{'' if one else 's'} {'is' if one else 'are'} too small for a surface (no piece "
+        f"of {FEWEST_VOXELS} voxels and clean.min_volume_nm3): {listed(labels)} left out"
+    )
+
+
+def _grown(box: Box, settings: CleanSettings, voxel_size_nm: float) -> Box:
+    """A box with the room that closing needs about it."""
+    reach = int(np.ceil(max(settings.opening_nm, settings.closing_nm) / voxel_size_nm)) + 2
+    z, y, x = (slice(max(0, axis.start - reach), axis.stop + reach) for axis in box)
+    return z, y, x
 
 
 def require_membrane(mask: Mask) -> None:
@@ -100,7 +185,7 @@ def require_membrane(mask: Mask) -> None:
     if count == 0:
         raise InputError("mask: empty, no voxel is set; check the label and the threshold it was made with")
     if count < FEWEST_VOXELS:
-        raise InputError(
+        raise TooSmallError(
             f"mask: only {count} voxel{'s' * (count > 1)} set, a surface needs {FEWEST_VOXELS}; "
             "check the label"
         )

@@ -14,6 +14,8 @@ from pydantic import Field
 from scipy.ndimage import find_objects
 
 from surfora.geometry.arrays import Floats, Mask
+from surfora.masks.grids import Grid, differences, grid_of
+from surfora.masks.values import counted, labelled, listed
 from tomocore.contract import InputError
 from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
@@ -27,7 +29,6 @@ Box = tuple[slice, slice, slice]
 
 MARGIN_VOXELS = 2
 MOST_PARTNER_POINTS = 50_000
-BINARY_VALUES = ({0, 1}, {1}, {0, 255}, {255}, {0, -1})
 
 
 class RoiSettings(Settings):
@@ -61,8 +62,9 @@ class KnownSide:
 class Membrane:
     """One membrane to measure: its voxels in a box of the volume, and what else lies in that box.
 
-    ``mask`` and ``foreign`` (other labels) are bool z, y, x; ``kept`` are the voxels of the ROI that the
-    surface is cut to in the end, ``kept_beyond_nm`` about them; or None, where all of it stays.
+    ``mask`` and ``foreign`` (other labels) are bool z, y, x; ``grid`` is that of the whole volume; ``kept``
+    are the voxels of the ROI that the surface is cut to in the end, ``kept_beyond_nm`` about them; or None,
+    where all of it stays.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Membrane:
     foreign: Mask | None
     voxel_size_nm: float
     origin_nm: tuple[float, float, float]
+    grid: Grid
     roi: int | None = None
     kept: Mask | None = None
     kept_beyond_nm: float = 0.0
@@ -151,6 +154,18 @@ def require_named(membranes: Sequence[Membrane], names: Iterable[str], option: s
         raise InputError(f"{option} {', '.join(unknown)}: no such membrane; there are {_names(membranes)}")
 
 
+def require_own_names(membranes: Sequence[Membrane]) -> None:
+    """InputError where two membranes would write files of one name, also where capitals do not count."""
+    first: dict[str, Membrane] = {}
+    for membrane in membranes:
+        other = first.setdefault(membrane.name.casefold(), membrane)
+        if other is not membrane:
+            raise InputError(
+                f"{other.source} and {membrane.source}: both would be written as {membrane.name}; rename one "
+                "or measure them apart with another -o"
+            )
+
+
 def _nested_side(
     membrane: Membrane, membranes: Sequence[Membrane], inside: Sequence[tuple[str, str]]
 ) -> KnownSide | None:
@@ -185,17 +200,19 @@ def membranes_in(
     rois_path: Path | None = None,
     voxel_size_nm: float | None = None,
     settings: RoiSettings = RoiSettings(),
+    resample: bool = False,
 ) -> list[Membrane]:
     """The membranes of one mask file, in order of ROI and label.
 
-    ``names`` chooses and names the labels; without it a binary mask is one membrane, and every
-    label of a labelled volume is one, named by its number. Raises InputError for a mask that is
-    empty, holds fractions or NaN, or lacks every named label, and for ROIs of another tomogram.
+    ``names`` chooses and names the labels; without it a file with one label (whatever its value) is one
+    membrane named by its file, and every label of several is one, named by its number. Raises InputError
+    for a mask that is empty, a map of scores or NaN, or lacks every named label, and for ROIs of another
+    tomogram.
 
     path: the mask; rois_path: its ROIs (.npz or labels); voxel_size_nm: overrides the header; settings: of
-    ROIs.
+    ROIs; resample: bring voxels of unequal edges to one edge first.
     """
-    volume = _whole_numbered(read_volume(path, voxel_size_nm), path)
+    volume = labelled(read_volume(path, voxel_size_nm, resample=resample), path)
     chosen = _chosen_labels(volume, path, names)
     if rois_path is None:
         found = list(_whole_membranes(volume, path, chosen))
@@ -209,38 +226,19 @@ def membranes_in(
     return found
 
 
-def _whole_numbered(volume: Volume, path: Path) -> Volume:
-    data = volume.data
-    if data.dtype.kind == "f":
-        if not np.isfinite(data).all():
-            raise InputError(
-                f"{path}: has voxels that are NaN or infinite, so it is no mask; name the mask of it"
-            )
-        whole = np.rint(data)
-        if (whole != data).any():
-            raise InputError(
-                f"{path}: holds fractions from {data.min():.3g} to {data.max():.3g}, so it is no mask; "
-                "threshold it first"
-            )
-        volume = volume.with_data(whole.astype(np.int32))
-    if not volume.data.any():
-        raise InputError(f"{path}: the mask is empty, every voxel is 0; check that the right file was given")
-    return volume
-
-
 def _chosen_labels(volume: Volume, path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
-    """Label value to name; the empty name stands for the whole of a binary mask."""
-    present = set(np.unique(volume.data).tolist())
+    """Label value to name; the empty name stands for the only label of a file."""
+    present = [value for value in counted(volume.data) if value != 0]
     if names is None:
-        if any(present == values for values in BINARY_VALUES):
-            return {max(present, key=abs): ""}
-        return {int(value): str(value) for value in sorted(present) if value > 0}
-    for value in sorted(set(names) - present):
-        log.warning("%s: label %d (%s) has no voxel; present: %s", path, value, names[value], sorted(present))
+        return {present[0]: ""} if len(present) == 1 else {value: str(value) for value in present}
+    for value in sorted(set(names) - set(present)):
+        log.warning(
+            "%s: label %d (%s) has no voxel; present: %s", path, value, names[value], listed(present, 20)
+        )
     chosen = {value: name for value, name in names.items() if value in present}
     if not chosen:
         raise InputError(
-            f"{path}: none of the labels {dict(names)} is in it; its values are {sorted(present)}, "
+            f"{path}: none of the labels {dict(names)} is in it; its values are {listed(present, 20)}, "
             "name these with --labels"
         )
     return chosen
@@ -248,20 +246,21 @@ def _chosen_labels(volume: Volume, path: Path, names: Mapping[int, str] | None) 
 
 def _whole_membranes(volume: Volume, path: Path, chosen: Mapping[int, str]) -> Iterator[Membrane]:
     boxes = _label_boxes(volume.data, chosen)
-    several = len(chosen) > 1
+    grid, several = grid_of(volume), len(chosen) > 1
     for value, name in chosen.items():
         part = volume.crop(_grown(boxes[value], volume.shape))
         mask = part.data == value
         foreign = (part.data != 0) & ~mask if several else None
         yield Membrane(
-            _joined_name(path, name), name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm
+            _joined_name(path, name), name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm, grid
         )
 
 
 def _membranes_within(
     volume: Volume, path: Path, chosen: Mapping[int, str], rois: RoiSet, settings: RoiSettings
 ) -> Iterator[Membrane]:
-    least_voxels = settings.min_membrane_nm3 / volume.voxel_size_nm**3
+    edge_nm, grid = volume.voxel_size_nm, grid_of(volume)
+    least_voxels = settings.min_membrane_nm3 / edge_nm**3
     for row, roi in enumerate(rois.ids):
         roi_box, grown = dilated_mask(rois, row, settings.dilation_nm)
         box = box_with_margin(rois, row, settings.dilation_nm + settings.margin_nm)
@@ -275,7 +274,7 @@ def _membranes_within(
                 continue
             full = f"{_joined_name(path, name)}_roi{roi:03d}"
             foreign = (part.data != 0) & ~mask
-            whole = Membrane(full, name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm)
+            whole = Membrane(full, name, path, mask, foreign, edge_nm, part.origin_nm, grid)
             yield replace(whole, roi=int(roi), kept=kept, kept_beyond_nm=settings.dilation_nm)
 
 
@@ -287,10 +286,12 @@ def _labels_of(rois: RoiSet, row: int, chosen: Mapping[int, str]) -> dict[int, s
 
 
 def _require_same_grid(volume: Volume, path: Path, rois: RoiSet, rois_path: Path) -> None:
-    if tuple(rois.shape) != volume.shape:
+    theirs, ours = Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm), grid_of(volume)
+    found = differences(theirs, ours)
+    if found:
         raise InputError(
-            f"{rois_path}: ROIs of a volume of shape {tuple(rois.shape)}, but {path} has {volume.shape}; "
-            "give the ROIs of the same tomogram"
+            f"{rois_path}: ROIs of {theirs}, but {path} has {ours}: another {' and '.join(found)}; give the "
+            "ROIs of the same tomogram, or --voxel-size where a header is wrong"
         )
 
 

@@ -12,6 +12,7 @@ from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh, write_surface
 from surfora.geometry.nearest import surface_distance
 from surfora.geometry.surface import SurfaceMesh
+from surfora.masks.grids import Grid, differences, grid_from, places_are_known
 from surfora.measures.distance import DistanceSettings, distance_evidence_columns, distance_summary
 from tomocore.contract import InputError
 from tomocore.provenance import RunRecord
@@ -34,6 +35,16 @@ class MeasuredSurface:
     def name(self) -> str:
         """NAME of the file contract, without the kind of surface."""
         return self.facts.name
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether it is the boundary of a filled body, its only surface."""
+        return self.facts.filled
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid of its mask file; None for surfaces of older runs."""
+        return grid_from(self.facts.grid) if self.facts.grid else None
 
     def answers_to(self, name: str) -> bool:
         """Whether a user's name for a surface means this one: its label or its whole NAME."""
@@ -102,5 +113,30 @@ def _together(source: MeasuredSurface, target: MeasuredSurface) -> bool:
     """Two membranes of one ROI, of kinds that belong together; labels of one mask, or without labels."""
     a, b = source.facts, target.facts
     same_mask = a.source == b.source or not (a.label or b.label)
-    fitting = PARTNER_KIND.get(a.kind) == b.kind and a.roi == b.roi
-    return source.name != target.name and same_mask and fitting
+    return source.name != target.name and same_mask and a.roi == b.roi and _fitting(source, target)
+
+
+def _fitting(source: MeasuredSurface, target: MeasuredSurface) -> bool:
+    """Whether distances run between these kinds; a filled body's boundary stands for middle and leaflet."""
+    if target.is_filled:
+        return source.is_filled or source.facts.kind in PARTNER_KIND
+    if source.is_filled:
+        return target.facts.kind in ("medial", "isosurface")
+    return PARTNER_KIND.get(source.facts.kind) == target.facts.kind
+
+
+def require_common_place(source: MeasuredSurface, target: MeasuredSurface) -> str:
+    """How the grids of two surfaces' masks differ, in a line, or "" where they are one grid.
+
+    Raises InputError where nothing tells how they lie to each other.
+    """
+    a, b = source.grid, target.grid
+    if a is None or b is None or not differences(a, b):
+        return ""
+    told = f"{source.name} has {a}, {target.name} {b}"
+    if not places_are_known(a, b):
+        raise InputError(
+            f"{source.name} to {target.name}: not measured, the places of their masks are unknown: {told}, "
+            "and no header says where the smaller one lies; crop with the origin kept, or pad it to one grid"
+        )
+    return f"{told}: placed by their headers"

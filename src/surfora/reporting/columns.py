@@ -14,6 +14,11 @@ COLUMNS = (
     Column("label", "label", "", "label of the membrane in a labelled mask", detail=True),
     Column("roi", "ROI", "", "number of the region of interest it lies in", detail=True),
     Column("source", "mask", "", "mask file", detail=True),
+    Column(
+        "filled", "filled", "", "whether the mask is a filled body, measured by its boundary", detail=True
+    ),
+    Column("removed_pieces", "pieces removed", "", "pieces of the mask too small for cleaning", detail=True),
+    Column("removed_share", "share removed", "", "share of the mask that these pieces were", detail=True),
     Column("area_nm2", "area", "nm²", "area of the triangles"),
     Column("volume_nm3", "volume inside", "nm³", "volume inside, for closed surfaces only"),
     Column("is_closed", "closed", "", "whether the surface has no open border"),

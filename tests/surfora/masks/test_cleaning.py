@@ -5,8 +5,10 @@ import shapes
 
 from surfora.masks.cleaning import (
     CleanSettings,
-    clean_labels,
+    TooSmallError,
     clean_mask,
+    cleaned_and_removed,
+    cleaned_volume,
     mask_box,
     mask_thickness_nm,
     opened,
@@ -14,6 +16,7 @@ from surfora.masks.cleaning import (
     without_small_pieces,
 )
 from tomocore.contract import InputError
+from tomocore.volumes.volume import Volume
 
 NOTHING = CleanSettings(min_volume_nm3=0, fill_holes_nm3=0)
 
@@ -106,10 +109,11 @@ def test_labels_are_cleaned_apart_and_an_empty_one_is_told(caplog):
     labels[slab()] = 2
     labels[14:18, 5:35, 6:44] = 5
     labels[25, 3, 3] = 7
-    cleaned = clean_labels(labels, 1.0)
+    cleaned = cleaned_volume(Volume(labels, 1.0)).data
     assert set(np.unique(cleaned)) == {0, 2, 5}
     assert np.array_equal(cleaned == 5, labels == 5)
-    assert "label 7" in caplog.text
+    assert "1 label is too small for a surface" in caplog.text
+    assert "7 left out" in caplog.text
 
 
 def test_box_holds_the_mask_and_stays_in_the_array():
@@ -138,3 +142,42 @@ def test_thickness_of_thin_and_thick_sheets(shape, thickness):
     mask, _ = shape.voxelise(1.0, thickness)
     assert mask_thickness_nm(mask, 1.0) == pytest.approx(thickness, rel=0.25)
     assert mask_thickness_nm(mask, 1.3) == pytest.approx(1.3 * mask_thickness_nm(mask, 1.0))
+
+
+def skeleton_vesicles():
+    """A vesicle of radius 12 nm and four of 6 nm, one voxel of 1 nm thick, 416 voxels each."""
+    mask = np.zeros((30, 30, 64), bool)
+    z, y, x = np.indices(mask.shape)
+    places = [(14.5, 14.5, 14.5, 12.0), *((14.5, b, c, 6.0) for b in (7.5, 22.5) for c in (38.5, 54.5))]
+    for at_z, at_y, at_x, radius in places:
+        mask |= np.abs(np.sqrt((z - at_z) ** 2 + (y - at_y) ** 2 + (x - at_x) ** 2) - radius) <= 0.5
+    return mask
+
+
+def test_small_vesicles_of_a_skeleton_stay_by_their_area():
+    mask = skeleton_vesicles()
+    cleaned, removed = cleaned_and_removed(mask, 1.0)
+    assert np.array_equal(cleaned, mask)
+    assert removed.pieces == 0
+
+
+def test_what_is_removed_is_told_as_pieces_and_share(caplog):
+    mask = skeleton_vesicles()
+    _, removed = cleaned_and_removed(mask, 1.0, CleanSettings(min_volume_nm3=1800))
+    assert (removed.pieces, round(removed.share, 2)) == (4, 0.47)
+    assert "4 pieces, 47 % of the membrane, each below clean.min_volume_nm3 = 1800" in caplog.text
+
+
+@pytest.mark.parametrize("side", [11, 12])
+def test_pieces_of_four_voxels_thick_masks_are_judged_by_volume_as_before(side):
+    mask = np.zeros((30, 60, 50), dtype=bool)
+    mask[10:14, 5:35, 6:44] = True
+    mask[20:24, 40 : 40 + side, 5 : 5 + side] = True  # 484 and 576 nm³
+    assert clean_mask(mask, 1.0)[20:].any() == (side == 12)
+
+
+def test_masks_of_specks_are_too_small():
+    mask = np.zeros((20, 20, 20), bool)
+    mask[::4, ::4, ::4] = True
+    with pytest.raises(TooSmallError):
+        clean_mask(mask, 1.0)

@@ -114,7 +114,7 @@ def test_rois_of_another_tomogram_are_refused(tmp_path):
     [
         (np.zeros((3, 4, 5), np.int8), "empty"),
         (np.full((3, 4, 5), np.nan, np.float32), "NaN"),
-        (np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5), "threshold it first"),
+        (np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5), "a.mrc --threshold 0.5 -o a_mask.mrc"),
     ],
 )
 def test_what_is_no_mask_is_refused(tmp_path, data, reason):

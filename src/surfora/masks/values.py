@@ -1,0 +1,128 @@
+"""What the voxels of a mask file say: a mask, labels, or scores that still want a threshold."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from tomocore.contract import InputError
+from tomocore.names import volume_stem
+from tomocore.volumes.volume import Volume
+
+log = logging.getLogger(__name__)
+
+IGNORED = -1
+MANY_VALUES = 30  # distinct values from which on a file is looked at for being scores
+SPECK_VOXELS = 8  # scores fall into pieces of one value smaller than this, labels do not
+SAMPLE = (64, 256, 256)  # voxels z, y, x that this is judged on
+BLOCK = 64  # sections counted at a time
+
+
+def labelled(volume: Volume, path: Path) -> Volume:
+    """The volume of a mask file with whole numbers, none negative unless the mask is all of −1.
+
+    Raises InputError for an empty mask, NaN, and scores: fractions, negative numbers, or so many values
+    scattered so finely that they are no labels. Voxels of −1 beside labels mean "ignore": left out, told.
+    """
+    data = volume.data
+    if data.dtype.kind == "f":
+        volume = volume.with_data(_whole_numbers(data, path))
+    elif data.dtype.kind == "b":
+        volume = volume.with_data(data.view(np.uint8))
+    counts = counted(volume.data)
+    if set(counts) <= {0}:
+        raise InputError(f"{path}: the mask is empty, every voxel is 0; check that the right file was given")
+    if set(counts) in ({0, -1}, {-1}):
+        return volume
+    if min(counts) == IGNORED and len(counts) < MANY_VALUES:
+        log.warning("%s: %d voxels are %d (ignore) and left out", path, counts[IGNORED], IGNORED)
+        volume = volume.with_data(np.where(volume.data == IGNORED, volume.data.dtype.type(0), volume.data))
+    elif min(counts) < 0 or (len(counts) >= MANY_VALUES and _is_scattered(volume.data)):
+        raise scores_refused(path, min(counts), max(counts), f"holds {len(counts)} values")
+    return volume
+
+
+def scores_refused(path: Path, low: float, high: float, found: str) -> InputError:
+    """The refusal of a map of scores, with the command that makes a mask of it."""
+    threshold = 0.5 * (low + high)
+    if low < 0 < high:
+        threshold = 0.0
+    elif low >= 0 and high <= 1:
+        threshold = 0.5
+    source, target = shlex.quote(str(path)), shlex.quote(f"{volume_stem(path)}_mask.mrc")
+    return InputError(
+        f"{path}: {found} from {low:.3g} to {high:.3g}, so it is a map of scores and no mask; threshold it "
+        f"first: surfora clean {source} --threshold {threshold:.3g} -o {target}"
+    )
+
+
+def above_threshold(volume: Volume, threshold: float, path: Path) -> Volume:
+    """The mask of the voxels of a map that reach a threshold. Raises InputError where none or all do."""
+    data = volume.data
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        log.warning("%s: voxels that are NaN or infinite are taken as no membrane", path)
+        data = np.where(np.isfinite(data), data, -np.inf)
+    mask = data >= threshold
+    if not mask.any() or mask.all():
+        low, high = (volume.data[np.isfinite(volume.data)].min(), np.nanmax(volume.data))
+        share = "every voxel" if mask.all() else "no voxel"
+        raise InputError(
+            f"{path}: {share} reaches --threshold {threshold:g}; its values run from {low:.3g} to "
+            f"{high:.3g}, choose one between"
+        )
+    return volume.with_data(mask)
+
+
+def counted(data: NDArray[Any]) -> dict[int, int]:
+    """How many voxels each value of a volume of whole numbers has, by value in rising order."""
+    if data.dtype.itemsize > 2:
+        values, counts = np.unique(data, return_counts=True)
+        return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    low, high = int(data.min()), int(data.max())
+    total = np.zeros(high - low + 1, np.int64)
+    for first in range(0, len(data), BLOCK):  # in blocks, since the shifted copy is wide
+        shifted = data[first : first + BLOCK].astype(np.int32) - low
+        total += np.bincount(shifted.ravel(), minlength=len(total))
+    return {low + int(k): int(total[k]) for k in np.flatnonzero(total)}
+
+
+def listed(values: Collection[object], most: int = 5) -> str:
+    """The first few of many things, in words: "3, 4, 5, …"."""
+    first = ", ".join(str(value) for value in list(values)[:most])
+    return f"{first}, …" if len(values) > most else first
+
+
+def _whole_numbers(data: NDArray[Any], path: Path) -> NDArray[np.int32]:
+    if not np.isfinite(data).all():
+        raise InputError(
+            f"{path}: has voxels that are NaN or infinite, so it is no mask; name the mask of it"
+        )
+    whole = np.rint(data)
+    if (whole != data).any():
+        raise scores_refused(path, float(data.min()), float(data.max()), "holds fractions")
+    return whole.astype(np.int32)
+
+
+def _is_scattered(data: NDArray[Any]) -> bool:
+    """Whether most voxels between the extremes lie in tiny pieces of one value, as scores do."""
+    middle = np.argwhere(data[data.shape[0] // 2] != 0).mean(axis=0) if data[len(data) // 2].any() else None
+    centre = [len(data) // 2, *(middle if middle is not None else np.array(data.shape[1:]) / 2)]
+    box = tuple(
+        slice(max(0, int(at) - size // 2), max(0, int(at) - size // 2) + size)
+        for at, size in zip(centre, SAMPLE, strict=True)
+    )
+    part = np.ascontiguousarray(data[box]).astype(np.int64)
+    between = (part != 0) & (part > part.min()) & (part < part.max())
+    if not between.any():
+        return False
+    shifted = (part - part.min() + 1).astype(np.uint32)
+    pieces = cc3d.connected_components(shifted, connectivity=26)
+    tiny = np.bincount(pieces.ravel())[pieces[between]] < SPECK_VOXELS
+    return bool(tiny.mean() > 0.5)
