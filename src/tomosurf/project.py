@@ -12,7 +12,6 @@ from surfora.pipeline import SurforaSettings
 from tomocore.contract import InputError
 from tomocore.names import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
-from tomocore.volumes.formats import inspect_volume
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
@@ -112,26 +111,6 @@ def read_project(path: Path) -> Project:
     truth = _matched_in(folder / settings.truth, tomograms, "truth.npz", "truth") if settings.truth else None
     plans = tuple(_plan(tomogram, folder, settings, membranes, truth) for tomogram in tomograms)
     return Project(folder, settings, plans)
-
-
-def problems_of(project: Project) -> list[str]:
-    """Everything that would make `run` fail, a line each; empty where all is well."""
-    models = [model for model in (project.model, project.membrane_model) if model is not None]
-    problems = [f"{model}: no such model; train one first" for model in models if not model.is_file()]
-    for plan in project.plans:
-        for path in (plan.tomogram, plan.membranes):
-            try:
-                header = inspect_volume(path)
-            except InputError as error:
-                problems.append(str(error))
-                continue
-            if header.anisotropic:
-                problems.append(f"{path}: {header.size_problem}; bring its voxels to one edge first")
-            elif header.size_problem and project.settings.voxel_size_nm is None:
-                problems.append(f"{path}: {header.size_problem}; set voxel_size_nm in the project file")
-        if plan.truth is not None and not plan.truth.is_file():
-            problems.append(f"{plan.truth}: no such file; unset `truth` or put it there")
-    return problems
 
 
 def _plan(

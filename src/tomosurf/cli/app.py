@@ -8,7 +8,6 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from tomocore.contract import InputError
 from tomocore.machine import cores
 from tomocore.terminal.console import Terminal, leave, out, status_of
 from tomocore.terminal.options import Jobs, Overwrite, next_hint
@@ -33,16 +32,21 @@ def new(folder: Annotated[Path, Parameter(help="folder of the new project")], /)
 
 
 @app.command(sort_key=2)
-def validate(project: ProjectPath, /) -> None:
-    """Check the project file and every input, and say all that is wrong at once."""
-    from tomosurf.project import problems_of, read_project
+def validate(project: ProjectPath, /) -> int:
+    """Check the project file and every input, and say all that is wrong at once, a line each."""
+    from tomosurf.project import read_project
+    from tomosurf.validation import problems_of
 
     planned = read_project(project)
     problems = problems_of(planned)
+    for problem in problems:
+        Terminal().failed(problem)
     if problems:
-        raise InputError(f"{len(problems)} problems: " + "; ".join(problems))
+        out.print(f"{len(planned.plans)} tomograms, {len(problems)} problems", markup=False)
+        return 1
     out.print(f"{len(planned.plans)} tomograms, nothing wrong", markup=False)
     next_hint(f"tomosurf run {project}")
+    return 0
 
 
 @app.command(sort_key=3)

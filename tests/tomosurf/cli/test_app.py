@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import refusal_of, run_command
-from two_vesicles import GAP_NM, RADIUS_NM, two_vesicles, write_project
+from two_vesicles import EDGE_NM, GAP_NM, RADIUS_NM, two_vesicles, write_project
 
 from tomocore.columns import ROI_COLUMNS
 from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
 
 pytestmark = pytest.mark.slow
 
@@ -63,9 +64,46 @@ def test_validate_says_all_that_is_wrong_at_once(project, tmp_path):
     (tmp_path / "tomograms").mkdir()
     write_volume(tmp_path / "tomograms" / "t7.mrc", two_vesicles(7)[0])
     (tmp_path / "project.toml").write_text("")
-    line = refusal_of(run_command("tomosurf", "validate", tmp_path))
-    assert "model.safetensors: no such model" in line
-    assert "t7__membranes.mrc: no such file" in line
+    lines = problems_in(run_command("tomosurf", "validate", tmp_path))
+    assert len(lines) == 2
+    assert "model.safetensors: no such model" in lines[0]
+    assert "t7__membranes.mrc: no such file" in lines[1]
+
+
+def problems_in(result):
+    """The lines of `validate`; asserts its status, and that there is no traceback."""
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return [line for line in result.stderr.splitlines() if line.startswith("failed")]
+
+
+def test_validate_finds_grids_that_do_not_fit(project, tmp_path):
+    (tmp_path / "tomograms").mkdir()
+    (tmp_path / "membranes").mkdir()
+    tomogram, membranes, _ = two_vesicles(7)
+    halved = Volume(membranes.data[::2, ::2, ::2], 2 * EDGE_NM)
+    for stem, masks in (("binned", halved), ("cut", membranes.with_data(membranes.data[:-4]))):
+        write_volume(tmp_path / "tomograms" / f"{stem}.mrc", tomogram)
+        write_volume(tmp_path / "membranes" / f"{stem}__membranes.mrc", masks)
+    model = (project / "model.safetensors").resolve()
+    (tmp_path / "project.toml").write_text(f'model = "{model}"\n')
+    lines = problems_in(run_command("tomosurf", "validate", tmp_path))
+    assert len(lines) == 2
+    assert "binned__membranes.mrc: 20 × 28 × 28 voxels of 4 nm" in lines[0]
+    assert "in shape and voxel size" in lines[0]
+    assert "cut__membranes.mrc" in lines[1]
+    assert "in shape;" in lines[1]
+
+
+def test_validate_finds_voxels_unlike_those_trained_on(project, tmp_path):
+    (tmp_path / "tomograms").mkdir()
+    (tmp_path / "membranes").mkdir()
+    tomogram, membranes, _ = two_vesicles(7)
+    write_volume(tmp_path / "tomograms" / "far.mrc", Volume(tomogram.data, 5 * EDGE_NM))
+    write_volume(tmp_path / "membranes" / "far__membranes.mrc", Volume(membranes.data, 5 * EDGE_NM))
+    (tmp_path / "project.toml").write_text(f'model = "{(project / "model.safetensors").resolve()}"\n')
+    (line,) = problems_in(run_command("tomosurf", "validate", tmp_path))
+    assert "far: the tomogram has 10 nm a voxel, the network was trained at 2 nm" in line
 
 
 def test_one_tomogram_without_membranes_does_not_stop_the_other(project, tmp_path):
@@ -107,7 +145,8 @@ def test_a_second_model_draws_the_membranes_that_the_first_one_sees(project, tmp
     settings = {"tomograms": [str(tomograms / "t1.mrc")], "membranes": str(project / "membranes")}
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     (tmp_path / "project.toml").write_text("\n".join([*lines, 'membrane_model = "other.safetensors"']))
-    assert "other.safetensors: no such model" in refusal_of(run_command("tomosurf", "validate", tmp_path))
+    (line,) = problems_in(run_command("tomosurf", "validate", tmp_path))
+    assert "other.safetensors: no such model" in line
     blind = json.dumps(str((project / "model.safetensors").resolve()))
     drawn = f'membrane_model = "{drawing.name}"'
     (tmp_path / "project.toml").write_text("\n".join([*lines, drawn, f"model = {blind}"]))

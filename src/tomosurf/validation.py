@@ -1,0 +1,110 @@
+"""What would make a project's run fail, found before anything runs."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from surfora.masks.grids import Grid, differences
+
+from tomocore.contract import InputError
+from tomocore.roiset import read_rois
+from tomocore.volumes.formats import inspect_volume
+from tomocore.volumes.header import VolumeHeader
+from tomosurf.project import Project, TomogramPlan
+
+
+def problems_of(project: Project) -> list[str]:
+    """Everything that would make `run` fail, a line each; empty where all is well.
+
+    Of the models (missing, no models, trained with other inputs or at another voxel size), and of each
+    tomogram: files that cannot be read, voxel sizes that cannot be believed, membranes and truth on another
+    grid.
+    """
+    problems = list(_model_problems(project))
+    edges_nm: dict[str, float] = {}
+    for plan in project.plans:
+        headers = {path: _header(path, project, problems) for path in (plan.tomogram, plan.membranes)}
+        grids = {path: _grid(header, project) for path, header in headers.items() if header is not None}
+        if plan.tomogram in grids:
+            edges_nm[plan.stem] = grids[plan.tomogram].voxel_size_nm
+        problems += _grid_problems(plan, grids, project)
+    problems += _scale_problems(project, edges_nm)
+    return problems
+
+
+def _model_problems(project: Project) -> Iterator[str]:
+    models = [model for model in (project.model, project.membrane_model) if model is not None]
+    missing = [model for model in models if not model.is_file()]
+    yield from (f"{model}: no such model; train one first" for model in missing)
+    if importlib.util.find_spec("torch") is None:
+        yield "PyTorch is not installed, which prediction needs: pip install 'tomorois-surfora[rois]'"
+        return
+    from tomorois.prediction.files import read_predictor
+
+    for model in set(models) - set(missing):
+        try:
+            predictor = read_predictor(model)
+        except InputError as error:
+            yield str(error)
+            continue
+        if model == project.model and project.membrane_model and not predictor.sees_membranes:
+            yield f"{model}: was trained without membranes; unset membrane_model in the project"
+
+
+def _header(path: Path, project: Project, problems: list[str]) -> VolumeHeader | None:
+    """The header of a volume; what is wrong with it is added to the problems."""
+    try:
+        header = inspect_volume(path)
+    except InputError as error:
+        problems.append(str(error))
+        return None
+    if header.anisotropic:
+        problems.append(f"{path}: {header.size_problem}; bring its voxels to one edge first")
+    elif header.size_problem and project.settings.voxel_size_nm is None:
+        problems.append(f"{path}: {header.size_problem}; set voxel_size_nm in the project file")
+    return header
+
+
+def _grid(header: VolumeHeader, project: Project) -> Grid:
+    z, y, x = header.shape
+    edge = project.settings.voxel_size_nm or float(np.mean(header.voxel_size_nm))
+    return Grid((z, y, x), edge, header.origin_nm)
+
+
+def _grid_problems(plan: TomogramPlan, grids: dict[Path, Grid], project: Project) -> Iterator[str]:
+    """Membranes and truth that do not lie on the tomogram's grid."""
+    if plan.truth is not None:
+        try:
+            rois = read_rois(plan.truth, project.settings.voxel_size_nm)
+            grids = {**grids, plan.truth: Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm)}
+        except InputError as error:
+            yield f"{error} (or unset `truth`)" if not plan.truth.is_file() else str(error)
+    own = grids.get(plan.tomogram)
+    for path, grid in grids.items():
+        others = [what for what in differences(own, grid) if what != "place"] if own else []
+        if others:
+            yield (
+                f"{path}: {grid} differ from the tomogram's {own} in {' and '.join(others)}; "
+                "bring both to one binning"
+            )
+
+
+def _scale_problems(project: Project, edges_nm: dict[str, float]) -> Iterator[str]:
+    """Tomograms whose voxels are so far from those trained on that the model cannot mean anything."""
+    if not project.model.is_file() or importlib.util.find_spec("torch") is None:
+        return
+    from tomorois.network.checkpoint import load_model
+    from tomorois.prediction.predict import network_ratio
+
+    try:
+        record = load_model(project.model)[1]
+    except InputError:
+        return  # told with the models
+    for stem, edge in edges_nm.items():
+        try:
+            network_ratio(record, edge)
+        except InputError as error:
+            yield f"{stem}: {error}"
