@@ -19,7 +19,7 @@ from tomocore.contract import InputError
 from tomocore.roiset import Bools, Box
 from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
-from tomorois.instances.fused import FusedSettings, separate_fused
+from tomocore.fused import FusedSettings, separate_fused
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

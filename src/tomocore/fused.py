@@ -9,7 +9,7 @@ cut off at its neck.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cc3d
 import edt
@@ -48,10 +48,28 @@ class FusedSettings(Settings):
     )
 
 
+class Cut(NamedTuple):
+    """Where two membranes were parted: their numbers, and how well the cut runs along them.
+
+    ``alignment`` is the mean |cos| between the normals of cut and membrane: 1 along it, 0 across.
+    """
+
+    first: int
+    second: int
+    alignment: float
+
+
 def separate_fused(
     mask: Bools, voxel_size_nm: float, min_membrane_nm3: float, settings: FusedSettings = FusedSettings()
 ) -> Labels:
-    """A number (from 1) a membrane in a mask; connected pieces below a volume get 0.
+    """A number (from 1) a membrane in a mask; connected pieces below a volume get 0. See `part_fused`."""
+    return part_fused(mask, voxel_size_nm, min_membrane_nm3, settings)[0]
+
+
+def part_fused(
+    mask: Bools, voxel_size_nm: float, min_membrane_nm3: float, settings: FusedSettings = FusedSettings()
+) -> tuple[Labels, list[Cut]]:
+    """A number (from 1) a membrane in a mask (0 below ``min_membrane_nm3``), and the cuts between them.
 
     Where membranes lie against each other the mask, smoothed at the scale of one membrane, is denser
     than elsewhere. Without these places the membranes fall apart; from the parts, the places are
@@ -61,37 +79,43 @@ def separate_fused(
     min_voxels = min_membrane_nm3 / voxel_size_nm**3
     pieces = _large(cc3d.connected_components(mask, connectivity=26), min_voxels)
     if not settings.separate or not pieces.any():
-        return pieces
+        return pieces, []
     width = settings.width_nm / voxel_size_nm
     boxes = find_objects(pieces)
     crops = [pieces[box] == number for number, box in enumerate(boxes, start=1)]
     densities = [_density(crop, width) for crop in crops]
     limit = settings.excess * np.median(np.concatenate([at_middle for _, at_middle in densities]))
     separated, count = np.zeros_like(pieces), 0
+    cuts: list[Cut] = []
     for box, crop, (density, _) in zip(boxes, crops, densities, strict=True):
         dense = np.zeros_like(crop)
         dense[crop] = density > limit
-        parts = _parts(crop, dense, width, min_voxels, settings.min_alignment)
+        parts, own = _parts(crop, dense, width, min_voxels, settings.min_alignment)
         separated[box][crop] = parts[crop] + count
+        cuts += [Cut(cut.first + count, cut.second + count, cut.alignment) for cut in own]
         count += int(parts.max())
-    return separated
+    return separated, cuts
 
 
-def _parts(crop: Bools, dense: Bools, width: float, min_voxels: float, min_alignment: float) -> Labels:
+def _parts(
+    crop: Bools, dense: Bools, width: float, min_voxels: float, min_alignment: float
+) -> tuple[Labels, list[Cut]]:
     """One connected piece as membranes 1, 2, …: one where nothing is dense, or no cut runs along it."""
     if not dense.any():
-        return crop.astype(np.int32)
+        return crop.astype(np.int32), []
     free = crop & (edt.edt(~dense) > width / 2)
     # specks on the surface must not tie membranes together, so only faces connect here
     seeds = _large(cc3d.connected_components(free, connectivity=6), min_voxels)
     if seeds.max() < 2:
-        return crop.astype(np.int32)
+        return crop.astype(np.int32), []
     parts = watershed(np.zeros(crop.shape, np.uint8), seeds, connectivity=3, mask=crop).astype(np.int32)
-    cuts = _cuts(parts)
-    across = [
-        pair for pair, cut in cuts.items() if cut_alignment(crop, parts, pair, cut, width) < min_alignment
-    ]
-    return _joined(parts, across)
+    aligned = {pair: cut_alignment(crop, parts, pair, cut, width) for pair, cut in _cuts(parts).items()}
+    number = _joined_numbers(
+        int(parts.max()), [pair for pair, value in aligned.items() if value < min_alignment]
+    )
+    kept = {pair: value for pair, value in aligned.items() if number[pair[0]] != number[pair[1]]}
+    cuts = [Cut(int(number[a]), int(number[b]), value) for (a, b), value in kept.items()]
+    return number[parts], cuts
 
 
 def cut_alignment(
@@ -151,14 +175,13 @@ def _cuts(parts: Labels) -> dict[tuple[int, int], NDArray[np.int64]]:
     }
 
 
-def _joined(parts: Labels, pairs: list[tuple[int, int]]) -> Labels:
-    """The parts numbered anew from 1, those of each pair as one."""
-    count = int(parts.max()) + 1
+def _joined_numbers(count: int, pairs: list[tuple[int, int]]) -> Labels:
+    """New numbers (count + 1,) of parts 0, 1, …, ``count``, from 0, those of each pair the same."""
     edges = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count + 1,) * 2)
     group = connected_components(graph, directed=False)[1]
     _, number = np.unique(group, return_inverse=True)
-    return number.astype(np.int32)[parts]
+    return number.astype(np.int32)
 
 
 def _gradient(values: Floats, sigma: float) -> Floats:
