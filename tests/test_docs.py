@@ -17,6 +17,7 @@ from surfora.cli.app import app as surfora_app
 from surfora.isosurface.boundary import IsosurfaceSettings
 from surfora.leaflets.split import LeafletSettings
 from surfora.masks.cleaning import CleanSettings
+from surfora.masks.components import ComponentSettings
 from surfora.measures.curvature import CurvatureSettings
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.roughness import RoughnessSettings
@@ -85,6 +86,7 @@ def test_the_table_of_rooms_is_that_of_the_folders():
 
 PARAMETERS = {
     "cleaning": CleanSettings,
+    "components": ComponentSettings,
     "medial": MedialSettings,
     "isosurface": IsosurfaceSettings,
     "orientation": OrientSettings,

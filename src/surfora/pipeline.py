@@ -20,6 +20,7 @@ from surfora.isosurface.roi_border import cut_to_roi
 from surfora.leaflets.proxy import ProxySettings, poisson_proxy
 from surfora.leaflets.split import LeafletSettings, split_leaflets
 from surfora.masks.cleaning import CleanSettings, cleaned_and_removed, mask_thickness_nm
+from surfora.masks.components import ComponentSettings
 from surfora.masks.filled import MAJORITY, filled_share
 from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
 from surfora.measures.curvature import CurvatureSettings, mesh_curvature
@@ -57,6 +58,7 @@ class SurforaSettings(Settings):
 
     roi: RoiSettings = RoiSettings()
     clean: CleanSettings = CleanSettings()
+    components: ComponentSettings = ComponentSettings()
     medial: MedialSettings = MedialSettings()
     orient: OrientSettings = OrientSettings()
     mesh: MeshSettings = MeshSettings()

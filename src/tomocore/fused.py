@@ -84,7 +84,10 @@ def part_fused(
     boxes = find_objects(pieces)
     crops = [pieces[box] == number for number, box in enumerate(boxes, start=1)]
     densities = [_density(crop, width) for crop in crops]
-    limit = settings.excess * np.median(np.concatenate([at_middle for _, at_middle in densities]))
+    middles = np.concatenate([at_middle for _, at_middle in densities])
+    if len(middles) == 0:  # vesicles smaller than the scale of a membrane: nothing can be told
+        return pieces, []
+    limit = settings.excess * np.median(middles)
     separated, count = np.zeros_like(pieces), 0
     cuts: list[Cut] = []
     for box, crop, (density, _) in zip(boxes, crops, densities, strict=True):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from surfora.masks.grids import Grid, differences
 
+from surfora.masks.grids import Grid, differences
 from tomocore.contract import InputError
 from tomocore.roiset import read_rois
 from tomocore.volumes.formats import inspect_volume

@@ -8,9 +8,9 @@ import shapes
 from scipy.optimize import linear_sum_assignment
 from vesicle_scenes import random_cluster, vesicle_scene
 
+from tomocore.fused import FusedSettings, separate_fused
 from tomocore.volumes.volume import Volume
 from tomorois.instances.find import InstanceSettings, find_instances
-from tomocore.fused import FusedSettings, separate_fused
 from tomorois.instances.membrane_pairs import membrane_instances
 
 MIN_NM3 = 2000.0

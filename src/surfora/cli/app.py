@@ -181,6 +181,38 @@ def clean(
 
 
 @app.command(sort_key=3)
+def components(
+    mask: Mask,
+    /,
+    *,
+    output: Annotated[
+        Path, Parameter(name=["--output", "-o"], help="label volume of the membranes; their table beside it")
+    ],
+    voxel_size: VoxelSize = None,
+    resample: Resample = False,
+    settings: SettingsFile = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Take one mask of many membranes apart: a label a membrane, by falling size, and a table of them.
+
+    Connected pieces; membranes that touch are parted along their surfaces, with how sure that is.
+    """
+    from surfora.masks.components import ComponentSettings, components_to_file
+
+    batch = components_to_file(
+        mask,
+        output,
+        _section(ComponentSettings, "components", settings),
+        voxel_size_nm=voxel_size,
+        resample=resample,
+        overwrite=overwrite,
+        watcher=Terminal(),
+    )
+    next_hint(f"surfora run {output} -o DIR")
+    return status_of(batch)
+
+
+@app.command(sort_key=4)
 def medial(
     mask: Mask,
     /,
@@ -206,7 +238,7 @@ def medial(
     write_unless_there(output, overwrite, write, f"surfora orient {output}")
 
 
-@app.command(sort_key=4)
+@app.command(sort_key=5)
 def isosurface(
     mask: Mask,
     /,
@@ -238,7 +270,7 @@ def isosurface(
     write_unless_there(output, overwrite, write, f"surfora curvature {output}")
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=6)
 def orient(
     points: PointsFile,
     /,
@@ -273,7 +305,7 @@ def orient(
     _point_stage(points, (unit, voxel_size), output, overwrite, oriented, f"surfora mesh {output}")
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def mesh(
     points: PointsFile,
     /,
@@ -301,7 +333,7 @@ def mesh(
     _point_stage(points, (unit, voxel_size), output, overwrite, meshed, f"surfora smooth {output}")
 
 
-@app.command(sort_key=7)
+@app.command(sort_key=8)
 def smooth(
     mesh: MeshFile,
     /,
@@ -326,7 +358,7 @@ def smooth(
     )
 
 
-@app.command(sort_key=8)
+@app.command(sort_key=9)
 def proxy(
     mesh: MeshFile,
     /,
@@ -345,7 +377,7 @@ def proxy(
     _mesh_stage(mesh, (unit, voxel_size), output, overwrite, lambda m: poisson_proxy(m, chosen), hint)
 
 
-@app.command(sort_key=9)
+@app.command(sort_key=10)
 def split(
     isosurface: MeshFile,
     /,
@@ -380,7 +412,7 @@ def split(
     next_hint(f"surfora curvature {output.with_name(name)}.outer.vtp")
 
 
-@app.command(sort_key=10)
+@app.command(sort_key=11)
 def curvature(
     mesh: MeshFile,
     /,
@@ -403,7 +435,7 @@ def curvature(
     _mesh_stage(mesh, (unit, voxel_size), output, overwrite, curved, f"surfora roughness {output}")
 
 
-@app.command(sort_key=11)
+@app.command(sort_key=12)
 def distance(
     mesh: MeshFile,
     /,
@@ -434,7 +466,7 @@ def distance(
     _mesh_stage(mesh, (unit, voxel_size), output, overwrite, measured)
 
 
-@app.command(sort_key=12)
+@app.command(sort_key=13)
 def roughness(
     mesh: MeshFile,
     /,
@@ -457,7 +489,7 @@ def roughness(
     _mesh_stage(mesh, (unit, voxel_size), output, overwrite, rough)
 
 
-@app.command(sort_key=13)
+@app.command(sort_key=14)
 def wedge(
     mesh: MeshFile,
     /,
@@ -485,7 +517,7 @@ def wedge(
     _mesh_stage(mesh, (unit, voxel_size), output, overwrite, judged)
 
 
-@app.command(sort_key=14)
+@app.command(sort_key=15)
 def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")], /) -> None:
     """Write report.html of a finished run again, from its files."""
     from surfora.reporting.report import write_run_report
@@ -493,7 +525,7 @@ def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")],
     out.print(f"report: {write_run_report(folder)}", markup=False)
 
 
-@app.command(sort_key=15)
+@app.command(sort_key=16)
 def settings() -> None:
     """Print a settings file with every default, its meaning and its range, for -s."""
     from surfora.pipeline import SurforaSettings
@@ -506,6 +538,7 @@ S = TypeVar("S", bound=Settings)
 SECTIONS = (
     "roi",
     "clean",
+    "components",
     "medial",
     "orient",
     "mesh",

@@ -46,7 +46,9 @@ class ComponentSettings(Settings):
     """How one mask of many membranes is taken apart."""
 
     min_volume_nm3: float = Field(
-        500.0, ge=0, description="Pieces below this volume in nm³ are dropped; of thin masks below as much area."
+        500.0,
+        ge=0,
+        description="Pieces below this volume in nm³ are dropped; of thin masks, of less area.",
     )
     fused: FusedSettings = Field(FusedSettings(), description="Membranes that touch each other in the mask.")
 
@@ -64,8 +66,8 @@ class Components:
 def mask_components(mask: Volume, settings: ComponentSettings = ComponentSettings()) -> Components:
     """The single membranes in a mask, or in each label of a label volume.
 
-    Connected pieces (26 neighbours), and within a piece membranes that lie against each other, cut along their
-    surfaces. Raises InputError where nothing is left, or for more membranes than labels can number.
+    Connected pieces (26 neighbours), and within a piece membranes that lie against each other, cut along
+    their surfaces. Raises InputError where nothing is left, or for more membranes than labels can number.
     """
     data = np.asarray(mask.data)
     numbered = np.zeros(data.shape, np.int32)
@@ -149,7 +151,7 @@ def components_to_file(
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
-    """Take the membranes of ``mask`` apart: ``target`` (labels by falling size) and its table beside it (.csv).
+    """Take the membranes of ``mask`` apart: ``target`` (labels by falling size) and its table (.csv).
 
     ``settings`` say what is too small and how touching membranes are parted; ``voxel_size_nm`` overrules the
     header, ``resample`` brings unequal voxel edges to one. What is there is kept unless ``overwrite``. Raises

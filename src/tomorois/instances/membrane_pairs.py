@@ -16,10 +16,10 @@ from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 
 from tomocore.contract import InputError
+from tomocore.fused import FusedSettings, separate_fused
 from tomocore.roiset import Bools, Box
 from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
-from tomocore.fused import FusedSettings, separate_fused
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -156,7 +156,15 @@ def test_phantoms_of_a_segmentation_and_what_their_options_need(tmp_path):
     labels[within & (np.abs(grid[2] - 14) <= 1)] = 1
     labels[within & (np.abs(grid[2] - 26) <= 1)] = 3
     write_volume(tmp_path / "cell__membranes.mrc", Volume(labels, 1.5))
-    words = ("phantom", "--from-labels", tmp_path / "cell__membranes.mrc", "--seed", "4", "-o", tmp_path / "out")
+    words = (
+        "phantom",
+        "--from-labels",
+        tmp_path / "cell__membranes.mrc",
+        "--seed",
+        "4",
+        "-o",
+        tmp_path / "out",
+    )
     (tmp_path / "s.toml").write_text("[phantom_from_labels]\nmargin_nm = 6\n")
     chosen = ("--pairs", "1:3", "--count", "2", "-s", tmp_path / "s.toml")
     result = run_command("tomorois", *words, *chosen, "--voxel-size", "1.25")
@@ -173,7 +181,15 @@ def test_phantoms_of_a_segmentation_and_what_their_options_need(tmp_path):
     assert "--pairs" in refusal_of(run_command("tomorois", *words))
     assert "1:3" in refusal_of(run_command("tomorois", *words, "--pairs", "1-3"))
     assert "--from-labels" in refusal_of(run_command("tomorois", "phantom", "-o", tmp_path))
-    both = ("phantom", "--kind", "contacts", "--from-labels", tmp_path / "cell__membranes.mrc", "-o", tmp_path)
+    both = (
+        "phantom",
+        "--kind",
+        "contacts",
+        "--from-labels",
+        tmp_path / "cell__membranes.mrc",
+        "-o",
+        tmp_path,
+    )
     assert "either" in refusal_of(run_command("tomorois", *both))
 
 
