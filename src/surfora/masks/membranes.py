@@ -219,7 +219,7 @@ def membranes_in(
     else:
         rois = read_rois(rois_path, voxel_size_nm)
         rois = rois.at(rois.table["status"].to_numpy() != "rejected")
-        _require_same_grid(volume, path, rois, rois_path)
+        volume, rois = _on_one_grid(volume, path, rois, rois_path)
         found = list(_membranes_within(volume, path, chosen, rois, settings))
         if not found:
             log.warning("%s: no membrane lies within the ROIs of %s", path, rois_path)
@@ -285,14 +285,25 @@ def _labels_of(rois: RoiSet, row: int, chosen: Mapping[int, str]) -> dict[int, s
     return own or dict(chosen)
 
 
-def _require_same_grid(volume: Volume, path: Path, rois: RoiSet, rois_path: Path) -> None:
+def _on_one_grid(volume: Volume, path: Path, rois: RoiSet, rois_path: Path) -> tuple[Volume, RoiSet]:
+    """The mask and its ROIs at one place. Raises InputError where they lie on different grids.
+
+    Segmentation programs drop a tomogram's origin: where one of the two lies at zero and their voxels are the
+    same, the other's place is taken for both, and told.
+    """
     theirs, ours = Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm), grid_of(volume)
     found = differences(theirs, ours)
+    if found == ["place"] and not (any(theirs.origin_nm) and any(ours.origin_nm)):
+        log.warning("%s and %s give different places; their voxels are taken as the same", path, rois_path)
+        if any(ours.origin_nm):
+            return volume, replace(rois, origin_nm=ours.origin_nm)
+        return replace(volume, origin_nm=theirs.origin_nm), rois
     if found:
         raise InputError(
             f"{rois_path}: ROIs of {theirs}, but {path} has {ours}: another {' and '.join(found)}; give the "
             "ROIs of the same tomogram, or --voxel-size where a header is wrong"
         )
+    return volume, rois
 
 
 def _label_boxes(data: NDArray[Any], chosen: Mapping[int, str]) -> dict[int, Box]:

@@ -1,6 +1,7 @@
 """Which membranes a mask holds: by label, within ROIs, and what is refused."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,24 @@ def test_an_roi_that_names_its_membranes_gets_no_others(tmp_path):
     rois = roi_around(tmp_path / "r.npz", box, "3:4")
     found = membranes_in(write(tmp_path / "a.mrc", sheets()), None, rois)
     assert [m.label for m in found] == ["3"]
+
+
+@pytest.mark.parametrize("lost", ["mask", "rois"])
+def test_a_place_that_a_program_dropped_is_taken_from_the_other_file(tmp_path, caplog, lost):
+    places = {"mask": ORIGIN_NM, "rois": ORIGIN_NM, lost: (0.0, 0.0, 0.0)}
+    write_volume(tmp_path / "m.mrc", Volume(sheets(), EDGE_NM, places["mask"]))
+    rois = rois_from_masks([(4, 8, 8)], [np.ones((5, 9, 9), bool)], SHAPE, EDGE_NM, places["rois"])
+    write_rois_archive(tmp_path / "r.npz", rois)
+    here, lost_one = membranes_in(tmp_path / "m.mrc", None, tmp_path / "r.npz"), caplog.text
+    write_volume(tmp_path / "m.mrc", Volume(sheets(), EDGE_NM, ORIGIN_NM))
+    write_rois_archive(tmp_path / "r.npz", replace(rois, origin_nm=ORIGIN_NM))
+    both = membranes_in(tmp_path / "m.mrc", None, tmp_path / "r.npz")
+    assert "give different places" in lost_one
+    np.testing.assert_allclose([m.origin_nm for m in here], [m.origin_nm for m in both])
+    elsewhere = rois_from_masks([(4, 8, 8)], [np.ones((5, 9, 9), bool)], SHAPE, EDGE_NM, (1.0, 2.0, 3.0))
+    write_rois_archive(tmp_path / "r.npz", elsewhere)
+    with pytest.raises(InputError, match="another place"):
+        membranes_in(tmp_path / "m.mrc", None, tmp_path / "r.npz")
 
 
 def test_rois_of_another_tomogram_are_refused(tmp_path):
