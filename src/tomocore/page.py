@@ -7,15 +7,17 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, PackageLoader
-from matplotlib.figure import Figure
 
 from tomocore.columns import Column, column_of
 from tomocore.files import written_beside
+
+if TYPE_CHECKING:  # a second that commands which only print a number need not wait for
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 FIGURE_DPI = 130
 LONG_LETTERS = 40
@@ -133,7 +135,7 @@ def picture_of(
 
     ``hover`` is shown over the title; a ``broad`` picture takes the page's width.
     """
-    chosen = [figures] if isinstance(figures, Figure) else figures
+    chosen = figures if isinstance(figures, Sequence) else [figures]
     return Picture(tuple(_png(figure) for figure in chosen), title, hover, caption, broad)
 
 
