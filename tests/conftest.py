@@ -1,6 +1,12 @@
-"""The order of the tests: the slow files first, so that two workers end together."""
+"""What is loaded before all tests, and their order: the slow files first, so that two workers end together."""
+
+import contextlib
 
 import pytest
+
+with contextlib.suppress(ImportError):
+    # torch.optim imports Triton, whose LLVM crashes where that of the software renderer was loaded before it.
+    import triton._C.libtriton  # noqa: F401
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
