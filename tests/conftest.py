@@ -1,4 +1,4 @@
-"""What is loaded before all tests, and their order: the slow files first, so that two workers end together."""
+"""What is loaded before all tests, and their order: slow files first, so that two workers end together."""
 
 import contextlib
 
