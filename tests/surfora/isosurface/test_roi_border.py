@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from surfora.geometry.surface import SurfaceMesh, boundary_edges, face_areas_nm2
 from surfora.isosurface.roi_border import CUT, cut_to_roi, distance_to_border
+from surfora.masks.grids import Grid
 from surfora.masks.membranes import Membrane
 from surfora.reporting.tables import _border_columns
 
@@ -17,8 +18,9 @@ ORIGIN_NM = (40.0, -7.0, 11.0)
 
 
 def membrane_within(roi, beyond_nm):
+    grid = Grid(roi.shape, VOXEL_NM, ORIGIN_NM)
     return Membrane(
-        "m", "", Path("m.mrc"), roi, None, VOXEL_NM, ORIGIN_NM, 1, kept=roi, kept_beyond_nm=beyond_nm
+        "m", "", Path("m.mrc"), roi, None, VOXEL_NM, ORIGIN_NM, grid, 1, kept=roi, kept_beyond_nm=beyond_nm
     )
 
 
@@ -131,5 +133,6 @@ def test_small_and_flat_rois_keep_what_is_near(size):
 
 def test_without_an_roi_all_of_it_stays():
     mesh = plane(np.zeros(3), np.eye(3), 5.0)
-    whole = Membrane("m", "", Path("m.mrc"), np.ones((3, 3, 3), bool), None, 1.0, (0.0, 0.0, 0.0))
+    grid = Grid((3, 3, 3), 1.0, (0.0, 0.0, 0.0))
+    whole = Membrane("m", "", Path("m.mrc"), np.ones((3, 3, 3), bool), None, 1.0, (0.0, 0.0, 0.0), grid)
     assert cut_to_roi(mesh, whole) is mesh

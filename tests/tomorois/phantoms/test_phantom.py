@@ -322,15 +322,18 @@ def test_files_do_not_depend_on_how_many_are_made(tmp_path):
     assert {"gap_min_nm", "contact_area_nm2", "seen_area_share"} <= set(table.columns)
 
 
-def test_what_is_there_is_skipped_and_never_mixed(tmp_path):
+def test_what_is_there_is_skipped_and_never_mixed(tmp_path, caplog):
     settings = QUICK.model_copy(update={"shape_zyx": (24, 40, 40)})
     (path,) = write_phantoms(tmp_path, "invaginations", 1, 3, settings)
     stamp = path.stat().st_mtime_ns
     write_phantoms(tmp_path, "invaginations", 1, 3, settings)
     assert path.stat().st_mtime_ns == stamp
     changed = settings.model_copy(update={"voxel_size_nm": 2.0})
+    write_phantoms(tmp_path, "invaginations", 1, 3, changed)
+    assert path.stat().st_mtime_ns == stamp
+    assert "kept, but were made with other settings" in caplog.text
     with pytest.raises(InputError, match="other settings"):
-        write_phantoms(tmp_path, "invaginations", 1, 3, changed)
+        write_phantoms(tmp_path, "invaginations", 2, 3, changed)
     write_phantoms(tmp_path, "invaginations", 1, 3, changed, overwrite=True)
     assert read_volume(path).voxel_size_nm == pytest.approx(2.0, rel=1e-6)
     record = json.loads((tmp_path / "phantoms.json").read_text())["invaginations_s3"]
