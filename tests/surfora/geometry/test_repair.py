@@ -76,6 +76,18 @@ def test_the_quick_look_finds_what_a_repair_would_change(sphere):
         assert not is_sound(wrong)
 
 
+def test_vertices_that_meshing_split_on_purpose_stay_apart(sphere):
+    """Two spheres that touch in one place: the vertex there stands twice, as our files have it."""
+    normals = vertex_normals(sphere.vertices, sphere.faces)
+    count = len(sphere.vertices)
+    vertices = np.concatenate([sphere.vertices, sphere.vertices + [2 * np.ptp(sphere.vertices[:, 0]), 0, 0]])
+    vertices[count:] += vertices[0] - vertices[count + 1]
+    faces = np.concatenate([sphere.faces, sphere.faces + count])
+    touching = SurfaceMesh(vertices, faces, np.concatenate([normals, normals]))
+    assert len(equal_points(touching.vertices)[0]) == 2 * count - 1
+    assert is_sound(touching)
+
+
 @pytest.mark.parametrize("rounding_nm", [0.0, 1e-5])
 def test_vertices_in_one_place_are_merged(sphere, rounding_nm):
     told = Told()
