@@ -80,8 +80,10 @@ def test_vertices_that_meshing_split_on_purpose_stay_apart(sphere):
     """Two spheres that touch in one place: the vertex there stands twice, as our files have it."""
     normals = vertex_normals(sphere.vertices, sphere.faces)
     count = len(sphere.vertices)
-    vertices = np.concatenate([sphere.vertices, sphere.vertices + [2 * np.ptp(sphere.vertices[:, 0]), 0, 0]])
+    shift = np.array([2 * np.ptp(sphere.vertices[:, 0]), 0.0, 0.0])
+    vertices = np.concatenate([sphere.vertices, sphere.vertices + shift])
     vertices[count:] += vertices[0] - vertices[count + 1]
+    vertices[count + 1] = vertices[0]
     faces = np.concatenate([sphere.faces, sphere.faces + count])
     touching = SurfaceMesh(vertices, faces, np.concatenate([normals, normals]))
     assert len(equal_points(touching.vertices)[0]) == 2 * count - 1
