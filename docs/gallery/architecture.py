@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
 PICTURES = ROOT / "docs" / "pictures"
 COLUMNS = {"tomorois": ("#e7f0f6", "#1f5a7a"), "surfora": ("#f7ece2", "#9c4a12")}
-WIDTH, ROW, GAP = 9.0, 1.25, 0.5
+WIDTH, ROW, GAP = 9.0, 1.5, 0.45
 
 
 def doc_of(path: Path) -> str:
@@ -132,9 +132,9 @@ def draw_room(
         (x, y), wide, ROW, boxstyle="round,pad=0,rounding_size=0.12", fc=colours[0], ec=colours[1], lw=1.0
     )
     axes.add_patch(shape)
-    axes.text(x + wide / 2, y + 0.95, name, ha="center", va="center", fontsize=9.5, color=colours[1])
+    axes.text(x + wide / 2, y + 1.25, name, ha="center", va="center", fontsize=9.5, color=colours[1])
     text = textwrap.fill(title.replace("`", ""), int(wide * 9.5))
-    axes.text(x + wide / 2, y + 0.36, text, ha="center", va="center", fontsize=7, color="0.25")
+    axes.text(x + wide / 2, y + 0.55, text, ha="center", va="center", fontsize=7, color="0.25")
 
 
 def page_with_rooms(text: str) -> str:
