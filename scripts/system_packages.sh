@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Installs the few system libraries that drawing without a screen needs, where they are missing and it may;
-# where it may not, says in one line what to install.
+# Installs the few system libraries that drawing without a screen and windows need, where they are missing and
+# it may; where it may not, says in one line what to install. Without those of windows all else works.
 set -u
 [ "$(uname -s)" = Linux ] || exit 0
 
 declare -A package_of=(
   [libEGL.so.1]=libegl1 [libGL.so.1]=libgl1 [libOpenGL.so.0]=libopengl0
   [libgomp.so.1]=libgomp1 [libX11.so.6]=libx11-6 [libidn2.so.0]=libidn2-0 [libudev.so.1]=libudev1
+)
+declare -A window_package_of=(
+  [libxkbcommon-x11.so.0]=libxkbcommon-x11-0 [libxcb-cursor.so.0]=libxcb-cursor0 [libxcb-icccm.so.4]=libxcb-icccm4
+  [libxcb-keysyms.so.1]=libxcb-keysyms1 [libxcb-image.so.0]=libxcb-image0 [libxcb-randr.so.0]=libxcb-randr0
+  [libxcb-render-util.so.0]=libxcb-render-util0 [libxcb-shape.so.0]=libxcb-shape0
+  [libxcb-xinerama.so.0]=libxcb-xinerama0 [libxcb-xfixes.so.0]=libxcb-xfixes0 [libdbus-1.so.3]=libdbus-1-3
+  [libfontconfig.so.1]=libfontconfig1 [libglib-2.0.so.0]=libglib2.0-0
 )
 libraries=$(/sbin/ldconfig -p 2>/dev/null || ldconfig -p)
 missing=()
@@ -16,7 +23,15 @@ done
 # Mesa's software renderer is loaded by name, so ldconfig does not list it.
 compgen -G "/usr/lib/*/dri/*swrast*" >/dev/null || compgen -G "/usr/lib64/dri/*swrast*" >/dev/null ||
   compgen -G "/usr/lib/*/libgallium*" >/dev/null || missing+=(libgl1-mesa-dri)
-[ ${#missing[@]} -eq 0 ] && exit 0
+for_windows=()
+for library in "${!window_package_of[@]}"; do
+  grep -q "$library" <<<"$libraries" || for_windows+=("${window_package_of[$library]}")
+done
+# The screen that is none, for tests of windows and their pictures, and letters for it.
+command -v Xvfb >/dev/null || for_windows+=(xvfb)
+command -v xauth >/dev/null || for_windows+=(xauth)
+[ -d /usr/share/fonts ] && [ -n "$(ls -A /usr/share/fonts)" ] || for_windows+=(fonts-dejavu-core)
+[ $((${#missing[@]} + ${#for_windows[@]})) -eq 0 ] && exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -24,11 +39,17 @@ if [ "$(id -u)" -ne 0 ]; then
   sudo -n true 2>/dev/null || as_root=(false)
 fi
 if command -v apt-get >/dev/null && [ "${as_root[*]-}" != false ]; then
-  echo "installing system packages: ${missing[*]}"
+  echo "installing system packages:" "${missing[@]}" "${for_windows[@]}"
   export DEBIAN_FRONTEND=noninteractive
   "${as_root[@]}" apt-get update -qq &&
-    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && exit 0
+    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" "${for_windows[@]}" \
+      >/dev/null && exit 0
 fi
+if [ ${#for_windows[@]} -gt 0 ]; then
+  echo "setup: windows (annotate, curate, edit) and their tests need: sudo apt-get install ${for_windows[*]}" \
+    "(or your system's packages of the same libraries); all else works without" >&2
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
 echo "setup: system libraries are missing; install them with: sudo apt-get install ${missing[*]}" \
   "(or your system's packages of the same libraries); pictures in reports need them" >&2
 exit 1

@@ -1,8 +1,10 @@
 """What is loaded before all tests, and their order: slow files first, so that two workers end together."""
 
 import contextlib
+from collections.abc import Iterator
 
 import pytest
+from screen import virtual_screen
 
 with contextlib.suppress(ImportError):
     # torch.optim imports Triton, whose LLVM crashes where that of the software renderer was loaded before it.
@@ -16,3 +18,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a screen in memory that windows of this process open on."""
+    with virtual_screen(tmp_path_factory.mktemp("screen")) as name:
+        yield name
