@@ -1,12 +1,16 @@
-"""What a person paints, and what a network is taught by it.
+"""What a person paints and judges, and what a network is taught by it.
 
-In: label volumes, painted strokes, rejected ROIs. Out: training targets with their weights. Read
-`targets`.
+In: label volumes, painted strokes, rejected ROIs. Out: training targets with their weights; paintings and
+judgements that survive a crash. Read `targets`, then `painting` and `curation`.
 """
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"targets": ["AnnotationSettings", "training_targets"]},
+    submod_attrs={
+        "curation": ["Curation"],
+        "session": ["AnnotationSession"],
+        "targets": ["AnnotationSettings", "training_targets"],
+    },
 )

@@ -1,0 +1,52 @@
+"""Journals: files that only grow, a line of JSON for each thing a hand did, safe on the disk at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tomocore.contract import InputError
+
+
+class Journal:
+    """Appends records to a file and reads back what a process before this one left."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: Any = None
+
+    def read(self) -> list[dict[str, Any]]:
+        """All whole records. A line cut short by a crash is taken away; InputError for any other damage."""
+        if not self.path.exists():
+            return []
+        raw = self.path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if len(whole) < len(raw):
+            os.truncate(self.path, len(whole))
+        records = []
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                records.append(dict(json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise InputError(
+                    f"{self.path}: line {number} is damaged ({error}); delete it and all below it"
+                ) from error
+        return records
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write a record and wait until the disk has it."""
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab")
+        self._file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Give the file back; a further record opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

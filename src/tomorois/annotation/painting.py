@@ -1,0 +1,329 @@
+"""What is painted on one tomogram: labels, undo without limit, and the journal that survives a crash."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from tomocore.contract import InputError
+from tomocore.files import written_beside
+from tomocore.names import volume_stem
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
+from tomorois.annotation.journal import Journal
+from tomorois.annotation.strokes import (
+    BACKGROUND,
+    EMPTY,
+    IGNORE,
+    Box,
+    Stroke,
+    stroke_of_record,
+    stroke_record,
+)
+from tomorois.annotation.targets import whole_numbers
+from tomorois.annotation.written_labels import Rest, training_labels
+
+JOURNAL_FORMAT = "tomorois-strokes"
+MOST_IDS = BACKGROUND - 1  # of ROIs that came with a label file; more share numbers
+
+
+@dataclass(frozen=True)
+class PaintingFiles:
+    """Where the painting of a tomogram lies: what `train` reads, the journal, the labels there at first."""
+
+    labels: Path
+    journal: Path
+    before: Path
+
+
+def painting_files(tomogram: Path, folder: Path) -> PaintingFiles:
+    """``<stem>__labels.mrc``, ``<stem>__strokes.jsonl`` and ``<stem>__strokes_base.npz`` in a folder."""
+    stem = folder / volume_stem(tomogram)
+    return PaintingFiles(
+        Path(f"{stem}__labels.mrc"), Path(f"{stem}__strokes.jsonl"), Path(f"{stem}__strokes_base.npz")
+    )
+
+
+@dataclass
+class _Done:
+    """A stroke and what was under it, so that it can be taken back."""
+
+    stroke: Stroke
+    under: bytes
+
+
+class Painting:
+    """Painted labels of one tomogram (uint8: 0 nothing, 1… classes, 254 background, 255 ignore).
+
+    Every stroke is on the disk before `paint` returns; a painting opened again holds them all, and they can
+    still be undone. ``rest`` and ``near_nm`` say what is taught where nothing is painted.
+    """
+
+    def __init__(self, tomogram: Volume, files: PaintingFiles) -> None:
+        self.files = files
+        self.tomogram = tomogram
+        self.labels: NDArray[np.uint8] = np.zeros(tomogram.shape, np.uint8)
+        self.journal = Journal(files.journal)
+        self.rest: Rest = "around"
+        self.near_nm = 40.0
+        self.changes = 0
+        self.written_changes = 0
+        self._done: list[_Done] = []
+        self._undone: list[Stroke] = []
+        self._count: tuple[int, int] = (-1, 0)
+        self._open()
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a stroke to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a stroke was taken back and none painted since."""
+        return bool(self._undone)
+
+    @property
+    def strokes(self) -> int:
+        """How many strokes hold now."""
+        return len(self._done)
+
+    def paint(self, stroke: Stroke | None) -> bool:
+        """Paint a stroke, once the disk has it; whether it changed a voxel."""
+        if stroke is None or not ((self.labels[stroke.box] != stroke.value) & stroke.mask).any():
+            return False
+        self._write(stroke_record(stroke))
+        self._put(stroke)
+        self._undone.clear()
+        return True
+
+    def undo(self) -> Stroke | None:
+        """Take the last stroke back, in whatever slice it was; the stroke, or None where there is none."""
+        if not self._done:
+            return None
+        self._write({"do": "undo"})
+        return self._take_back()
+
+    def redo(self) -> Stroke | None:
+        """Paint again what was taken back last; the stroke, or None where there is none."""
+        if not self._undone:
+            return None
+        self._write({"do": "redo"})
+        return self._put_again()
+
+    def set_rest(self, rest: Rest, near_nm: float | None = None) -> None:
+        """Say what unpainted voxels teach: all background, none, or background near (nm) what is painted."""
+        near_nm = self.near_nm if near_nm is None else near_nm
+        if (rest, near_nm) != (self.rest, self.near_nm):
+            self._write({"do": "rest", "rest": rest, "near_nm": near_nm})
+            self._set_rest(rest, near_nm)
+
+    def roi_count(self) -> int:
+        """How many ROIs are painted: connected voxels (26) of one class."""
+        if self._count[0] != self.changes:
+            box = self.painted_box()
+            painted = self.labels[box] if box else np.zeros((1, 1, 1), np.uint8)
+            rois = np.where(painted < BACKGROUND, painted, 0)
+            self._count = self.changes, int(cc3d.connected_components(rois, return_N=True)[1])
+        return self._count[1]
+
+    def painted_box(self) -> Box | None:
+        """The box of all that is painted, or None."""
+        box = []
+        for axis in range(3):
+            others = tuple(k for k in range(3) if k != axis)
+            used = np.flatnonzero(self.labels.any(axis=others))
+            if len(used) == 0:
+                return None
+            box.append(slice(int(used[0]), int(used[-1]) + 1))
+        return box[0], box[1], box[2]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is painted at all."""
+        return not self._done and not self.labels.any()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the label file holds what is painted now."""
+        return self.changes == self.written_changes and (self.is_empty or self.files.labels.exists())
+
+    def taught(self) -> Volume:
+        """The labels as `train` reads them: 0 background, 1… ROIs, 255 to be ignored."""
+        labels = training_labels(self.labels, self.rest, self.near_nm / self.tomogram.voxel_size_nm)
+        return self.tomogram.with_data(labels)
+
+    def write(self) -> Path | None:
+        """Write the label file that `train` reads; None where nothing is painted and nothing was there.
+
+        A label file of another program that lies there is kept as ``….mrc.before``.
+        """
+        if self.is_written:
+            return self.files.labels if self.files.labels.exists() else None
+        there = self.files.labels
+        if there.exists() and _mark_of(there) not in self._written:
+            kept = there.with_name(there.name + ".before")
+            if not kept.exists():
+                os.replace(there, kept)
+        write_volume(there, self.taught())
+        self.journal.append({"do": "wrote", **_mark_of(there)})
+        self._written.append(_mark_of(there))
+        self.written_changes = self.changes
+        return there
+
+    def close(self) -> None:
+        """Write what is painted and give the journal back."""
+        self.write()
+        self.journal.close()
+
+    def _open(self) -> None:
+        """Replay the journal, or begin one with the labels that lie there."""
+        records = self.journal.read()
+        written = [r for r in records if r.get("do") == "wrote"]
+        self._written = [_plain_mark(r) for r in written if not r.get("foreign")]
+        self._taken_over = [_plain_mark(r) for r in written if r.get("foreign")]
+        if records:
+            self._require_grid(records[0])
+        if self.files.labels.exists() and not self._knows_labels():
+            self._begin_with(self.files.labels, bool(records))
+            return
+        if records and records[0].get("base"):
+            self.labels[...] = _read_base(self.files.before, self.labels.shape)
+        for record in records:
+            self._replay(record)
+
+    def _begin_with(self, labels: Path, had_journal: bool) -> None:
+        """Take over labels that another program wrote; an older journal is put aside."""
+        self.labels[...] = _taken_over(
+            read_volume(labels, self.tomogram.voxel_size_nm), labels, self.labels.shape
+        )
+        self.rest = "background"
+        if had_journal:
+            os.replace(self.files.journal, self.files.journal.with_suffix(".before.jsonl"))
+        with written_beside(self.files.before) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, labels=self.labels)
+        self._written, self._taken_over = [], [_mark_of(labels)]
+        self.journal.append(self._head(base=True))
+        self.journal.append({"do": "rest", "rest": self.rest, "near_nm": self.near_nm})
+        self.journal.append({"do": "wrote", **_mark_of(labels), "foreign": True})
+
+    def _replay(self, record: dict[str, Any]) -> None:
+        what = record.get("do")
+        if what == "paint":
+            stroke = stroke_of_record(record)
+            if any(stop > n for stop, n in zip((s.stop for s in stroke.box), self.labels.shape, strict=True)):
+                raise InputError(
+                    f"{self.files.journal}: a stroke lies outside the tomogram; is it another's?"
+                )
+            self._put(stroke)
+            self._undone.clear()
+        elif what == "undo":
+            self._take_back()
+        elif what == "redo":
+            self._put_again()
+        elif what == "rest":
+            self._set_rest(record["rest"], float(record["near_nm"]))
+        elif what == "wrote":
+            self.written_changes = self.changes
+
+    def _head(self, base: bool) -> dict[str, Any]:
+        return {"do": "begin", "format": JOURNAL_FORMAT, "shape": list(self.labels.shape), "base": base}
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if not self.files.journal.exists():
+            self.journal.append(self._head(base=False))
+        self.journal.append(record)
+
+    def _require_grid(self, head: dict[str, Any]) -> None:
+        shape = tuple(head.get("shape", ()))
+        if head.get("format") != JOURNAL_FORMAT or shape != self.labels.shape:
+            raise InputError(
+                f"{self.files.journal}: strokes of a tomogram of shape {shape} (z, y, x), "
+                f"this one has {self.labels.shape}; move the file away to begin anew"
+            )
+
+    def _knows_labels(self) -> bool:
+        """Whether the label file is as we wrote it, or as we took it over."""
+        return _mark_of(self.files.labels) in [*self._written, *self._taken_over]
+
+    def _put(self, stroke: Stroke) -> None:
+        view = self.labels[stroke.box]
+        self._done.append(_Done(stroke, zlib.compress(view[stroke.mask].tobytes(), 1)))
+        view[stroke.mask] = stroke.value
+        self.changes += 1
+
+    def _take_back(self) -> Stroke | None:
+        if not self._done:
+            return None
+        done = self._done.pop()
+        under = np.frombuffer(zlib.decompress(done.under), np.uint8)
+        self.labels[done.stroke.box][done.stroke.mask] = under
+        self._undone.append(done.stroke)
+        self.changes += 1
+        return done.stroke
+
+    def _put_again(self) -> Stroke | None:
+        if not self._undone:
+            return None
+        stroke = self._undone.pop()
+        self._put(stroke)
+        return stroke
+
+    def _set_rest(self, rest: Rest, near_nm: float) -> None:
+        self.rest, self.near_nm = rest, near_nm
+        self.changes += 1
+
+
+Kind = Literal["roi", "background", "ignore", "erase"]
+"""What a hand paints: an ROI of some class, "not an ROI", "judge nothing here", or nothing again."""
+
+
+def painted_value(kind: Kind, roi_class: int = 1) -> int:
+    """The value that a kind of paint is in the labels; ``roi_class`` is 1 to 9."""
+    return {"roi": roi_class, "background": BACKGROUND, "ignore": IGNORE, "erase": EMPTY}[kind]
+
+
+def _mark_of(path: Path) -> dict[str, int]:
+    """What tells that nobody has written a file since: its length and time."""
+    status = path.stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _plain_mark(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: record.get(name) for name in ("bytes", "mtime_ns")}
+
+
+def _taken_over(labels: Volume, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Labels of another program in our values: ignored 255 (or −1), ROIs from 1."""
+    if labels.shape != shape:
+        raise InputError(
+            f"{path}: labels of shape {labels.shape} (z, y, x), the tomogram has {shape}; give the "
+            "labels of this tomogram, or another folder with -o"
+        )
+    data = whole_numbers(np.asarray(labels.data), str(path)).astype(np.int32)
+    ignored = (data == IGNORE) | (data == -1)
+    if (data[~ignored] < 0).any():
+        raise InputError(f"{path}: has negative labels; 0 is background, 1… ROIs, 255 or -1 ignored")
+    numbers = np.where(ignored, 0, data)
+    wrapped = np.where(numbers > 0, (numbers - 1) % MOST_IDS + 1, 0)
+    return np.where(ignored, IGNORE, wrapped).astype(np.uint8)
+
+
+def _read_base(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            labels: NDArray[np.uint8] = archive["labels"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: the labels that were there before the strokes cannot be read ({error})"
+        ) from error
+    if labels.shape != shape:
+        raise InputError(f"{path}: belongs to a tomogram of shape {labels.shape}, not {shape}; move it away")
+    return labels
