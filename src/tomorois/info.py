@@ -121,6 +121,11 @@ def _describe_labels(
     wrong = (
         [f"label {labels.min():g} is negative: unsigned bytes read as signed?"] if labels.min() < -1 else []
     )
+    most = labels[counts.argmax()]
+    if most != 0:
+        wrong.append(
+            f"label {most:g} fills {share.max():.0%} of the volume: is it the background? Write that as 0"
+        )
     return ("mask" if len(used) == 1 else "label volume"), facts, wrong
 
 

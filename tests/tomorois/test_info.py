@@ -42,6 +42,7 @@ BLOCK = np.pad(np.ones((5, 6, 7), np.int16), ((5, 10), (4, 20), (13, 20)))
         ),
         (np.full((4, 4, 4), np.nan), "volume without values", "", "all voxels are NaN"),
         (BLOCK * np.int16(-56), "mask", "-56", "label -56 is negative"),
+        (1 - BLOCK, "mask", "1 (", "label 1 fills 9"),
         (np.zeros((4, 4, 4), np.float32), "constant volume", "all 0", "every voxel is 0"),
     ],
 )
