@@ -4,60 +4,35 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from surfora.masks.cleaning import TooSmallError, too_small_line
-from surfora.masks.membranes import (
-    Membrane,
-    membranes_in,
-    require_named,
-    require_own_names,
-    with_known_sides,
-)
+from surfora.masks.membranes import Membrane
 from surfora.measures.pairs import (
     MeasuredSurface,
-    Pair,
     measured_distances,
     paired_surfaces,
     read_measured,
     require_common_place,
     unmatched_pairs,
 )
-from surfora.pipeline import SurfaceKind, SurforaSettings, measure_membrane
+from surfora.pipeline import SurforaSettings, measure_membrane
+from surfora.planning import MaskReader, PlannedMembrane, RunRequest, planned_membranes, warn_of_kept
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import surface_row, write_table
 from tomocore.contract import FAILURES, NOBODY, Batch, InputError, Watcher, about, one_line
 from tomocore.files import remove_leftovers, writable_folder
 from tomocore.machine import use_threads
-from tomocore.names import matched, require_match
 from tomocore.provenance import RunRecord, recorded_run
 
 log = logging.getLogger(__name__)
 
 DIED = "its process was ended by the system, most likely for want of memory; use fewer --jobs, or crop it"
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What `surfora run` is asked for; ``kind`` None: the middle of sheets, the boundary of filled bodies."""
-
-    masks: tuple[Path, ...]
-    folder: Path
-    labels: dict[int, str] | None = None
-    rois: tuple[Path, ...] = ()
-    pairs: tuple[Pair, ...] | None = None
-    inside: tuple[Pair, ...] = ()
-    lumens: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    kind: SurfaceKind | None = None
-    voxel_size_nm: float | None = None
-    resample: bool = False
-    jobs: int = 1
-    overwrite: bool = False
 
 
 @dataclass
@@ -78,30 +53,31 @@ class _Measured:
     files: list[Path] = field(default_factory=list)
     failure: str = ""
     is_too_small: bool = False
+    is_lost: bool = False
 
 
 def run_masks(request: RunRequest, settings: SurforaSettings, watcher: Watcher = NOBODY) -> RunOutcome:
     """Measure all membranes of all masks into one folder; what was done, skipped and failed, and the tables.
 
-    A mask or membrane that fails is told and kept in the record, and the rest go on; where no surface
-    comes of it, nothing is written. Raises InputError where the folder cannot be written, the ROI files
-    do not match the masks, two membranes would have one name, or a name is asked for that no membrane has.
+    Masks are read one at a time to know all names, and those of which something is to be measured once more,
+    so that one is in memory, and with several jobs no more than these. A mask or membrane that fails is told
+    and kept in the record, and the rest go on; where no surface comes of it, nothing is written. Raises
+    InputError where the folder cannot be written, the ROI files do not match the masks, two membranes would
+    have one name, or a name is asked for that no membrane has.
     """
-    rois = matched(request.masks, request.rois, "ROI")
-    if request.rois:
-        require_match(request.masks, rois, "ROI")
+    masks = MaskReader(request, settings.roi)
     with writable_folder(request.folder):
         remove_leftovers(request.folder)
-        return _run_in_folder(request, rois, settings, watcher)
+        return _run_in_folder(request, masks, settings, watcher)
 
 
 def _run_in_folder(
-    request: RunRequest, rois: Mapping[Path, Path], settings: SurforaSettings, watcher: Watcher
+    request: RunRequest, masks: MaskReader, settings: SurforaSettings, watcher: Watcher
 ) -> RunOutcome:
     outcome = RunOutcome(watcher)
     with recorded_run("surfora run", settings) as record:
-        membranes = _all_membranes(request, rois, settings, record, outcome)
-        files = _measure_all(membranes, request, settings, record, outcome)
+        planned = planned_membranes(request, masks, settings, record, outcome)
+        files = _measure_all(planned, masks, request, settings, record, outcome)
         if not files and outcome.failed:
             return outcome
         surfaces = [read_measured(path) for path in files]
@@ -115,65 +91,38 @@ def _run_in_folder(
     return outcome
 
 
-def _all_membranes(
-    request: RunRequest,
-    rois: Mapping[Path, Path],
-    settings: SurforaSettings,
-    record: RunRecord,
-    outcome: RunOutcome,
-) -> list[Membrane]:
-    """The membranes of all masks that can be read, with what is known of their sides."""
-    found: list[Membrane] = []
-    for path in request.masks:
-        try:
-            own = membranes_in(
-                path, request.labels, rois.get(path), request.voxel_size_nm, settings.roi, request.resample
-            )
-        except FAILURES as error:
-            outcome.fail(str(path), error)
-            continue
-        record.add_input(path, **({"voxel_size_nm": own[0].voxel_size_nm} if own else {}))
-        if path in rois:
-            record.add_input(rois[path])
-        found += own
-    require_own_names(found)
-    if not found and outcome.failed:
-        return []
-    if not outcome.failed:  # else a name may be that of a mask which could not be read
-        absent = set((request.labels or {}).values())  # of which `membranes_in` has warned
-        asked = {name for pair in request.pairs or () for name in pair}
-        require_named(found, asked - absent, "--distances")
-    return with_known_sides(found, request.inside, request.lumens)
-
-
 def _measure_all(
-    membranes: list[Membrane],
+    planned: list[PlannedMembrane],
+    masks: MaskReader,
     request: RunRequest,
     settings: SurforaSettings,
     record: RunRecord,
     outcome: RunOutcome,
 ) -> list[Path]:
     """The files of all surfaces in the order of the membranes; failures are told and kept."""
-    files: dict[str, list[Path]] = {}
+    files = {one.name: list(one.kept) for one in planned}
+    for one in (one for one in planned if one.kept):
+        warn_of_kept(one)
+        outcome.skip(one.name, "its files exist; pass --overwrite to make them anew")
+    wanted = [one for one in planned if not one.kept]
     too_small: set[str] = set()
     with outcome.watcher.progress("membranes") as progress:
-        for done, one in enumerate(_each_measured(membranes, request, settings, record.id), start=1):
-            progress(done, len(membranes))
-            record.take_in(one.record)
-            if one.is_too_small:
-                too_small.add(one.name)
-            elif one.failure:
-                outcome.fail(one.name, InputError(one.failure))
-            elif one.record.stages:
-                outcome.finish(one.name)
+        measured = _each_measured(wanted, masks, request, settings, record.id)
+        for done, made in enumerate(measured, start=1 + len(planned) - len(wanted)):
+            progress(done, len(planned))
+            record.take_in(made.record)
+            if made.is_too_small:
+                too_small.add(made.name)
+            elif made.failure:
+                outcome.fail(made.name, InputError(made.failure))
             else:
-                outcome.skip(one.name, "its files exist; pass --overwrite to make them anew")
-            files[one.name] = one.files
-    _tell_too_small([membrane for membrane in membranes if membrane.name in too_small], outcome)
-    return [path for membrane in membranes for path in files.get(membrane.name, [])]
+                outcome.finish(made.name)
+            files[made.name] = made.files
+    _tell_too_small([one for one in planned if one.name in too_small], outcome)
+    return [path for one in planned for path in files[one.name]]
 
 
-def _tell_too_small(membranes: list[Membrane], outcome: RunOutcome) -> None:
+def _tell_too_small(membranes: list[PlannedMembrane], outcome: RunOutcome) -> None:
     """A line a mask for its labels that are too small; a failure where nothing else was measured."""
     for source in dict.fromkeys(membrane.source for membrane in membranes):
         small = sorted({int(membrane.label) for membrane in membranes if membrane.source == source})
@@ -184,41 +133,89 @@ def _tell_too_small(membranes: list[Membrane], outcome: RunOutcome) -> None:
 
 
 def _each_measured(
-    membranes: list[Membrane], request: RunRequest, settings: SurforaSettings, run_id: str
+    wanted: list[PlannedMembrane],
+    masks: MaskReader,
+    request: RunRequest,
+    settings: SurforaSettings,
+    run_id: str,
 ) -> Iterator[_Measured]:
-    workers = min(request.jobs, len(membranes))
+    """What becomes of each membrane, here or in worker processes, as they finish."""
+    workers = min(request.jobs, len(wanted))
     if workers <= 1:
         use_threads(request.jobs)
-        for membrane in membranes:
-            yield _measured(membrane, request, settings, run_id)
+        for one in wanted:
+            yield _measured_here(one, masks, request, settings, run_id)
         return
-    largest_first = sorted(membranes, key=lambda membrane: -membrane.mask.sum())
-    finished: set[str] = set()
-    for one in _in_processes(largest_first, workers, request, settings, run_id):
-        finished.add(one.name)
-        yield one
-    for membrane in largest_first:  # those that a process took with it when it died, each by itself
-        if membrane.name not in finished:
-            alone = list(_in_processes([membrane], 1, request, settings, run_id))
-            yield alone[0] if alone else _Measured(membrane.name, RunRecord("", "", "", run_id), [], DIED)
+    left = {one.name: one for one in _largest_first(wanted)}
+    while left:
+        lost = []
+        for made in _in_processes(list(left.values()), workers, masks, request, settings, run_id):
+            one = left.pop(made.name)
+            if made.is_lost:
+                lost.append(one)
+            else:
+                yield made
+        for one in lost:  # those that a process took with it when it died, each by itself
+            yield from _in_processes([one], 1, masks, request, settings, run_id)
+
+
+def _largest_first(membranes: list[PlannedMembrane]) -> list[PlannedMembrane]:
+    """Masks by their largest membrane and the membranes of each by size, so that workers end together."""
+    largest: dict[Path, int] = {}
+    for one in membranes:
+        largest[one.source] = max(largest.get(one.source, 0), one.voxels)
+    return sorted(membranes, key=lambda one: (-largest[one.source], str(one.source), -one.voxels))
 
 
 def _in_processes(
-    membranes: list[Membrane], workers: int, request: RunRequest, settings: SurforaSettings, run_id: str
+    membranes: Sequence[PlannedMembrane],
+    workers: int,
+    masks: MaskReader,
+    request: RunRequest,
+    settings: SurforaSettings,
+    run_id: str,
 ) -> Iterator[_Measured]:
-    """What worker processes make of membranes, as they finish; those of a process that dies are left out."""
+    """What worker processes make of membranes, as they finish.
+
+    Where a process dies, those under way are told to be lost, and those not yet begun are left out.
+    """
     # Spawned, not forked: VTK, Open3D and numba's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     threads = max(request.jobs // workers, 1)
+    under_way: dict[Future[_Measured], PlannedMembrane] = {}
     with ProcessPoolExecutor(workers, context, use_threads, (threads,)) as pool:
-        futures = [pool.submit(_measured, m, request, settings, run_id) for m in membranes]
         try:
-            for future in as_completed(futures):
-                if not isinstance(future.exception(), BrokenProcessPool):
-                    yield _told(future)
+            for one in membranes:
+                while not _has_room(under_way.values(), one, workers):
+                    yield from _finished(under_way)
+                try:
+                    future = pool.submit(_measured, masks.membrane(one), request, settings, run_id)
+                except BrokenProcessPool:
+                    break
+                except FAILURES as error:
+                    yield _failed(one, error, run_id)
+                else:
+                    under_way[future] = one
+            while under_way:
+                yield from _finished(under_way)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _has_room(under_way: Collection[PlannedMembrane], one: PlannedMembrane, workers: int) -> bool:
+    """Whether a membrane may be handed out: one waits beyond those at work, of no more masks than workers."""
+    return len(under_way) <= workers and len({other.source for other in (*under_way, one)}) <= workers
+
+
+def _finished(under_way: dict[Future[_Measured], PlannedMembrane]) -> Iterator[_Measured]:
+    """Wait for membranes under way, take away those that are finished, and yield what became of them."""
+    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+        one = under_way.pop(future)
+        if isinstance(future.exception(), BrokenProcessPool):
+            yield _Measured(one.name, RunRecord("", "", "", ""), failure=DIED, is_lost=True)
+        else:
+            yield _told(future)
 
 
 def _told(future: Future[_Measured]) -> _Measured:
@@ -229,15 +226,28 @@ def _told(future: Future[_Measured]) -> _Measured:
     return one
 
 
+def _measured_here(
+    one: PlannedMembrane, masks: MaskReader, request: RunRequest, settings: SurforaSettings, run_id: str
+) -> _Measured:
+    try:
+        membrane = masks.membrane(one)
+    except FAILURES as error:
+        return _failed(one, error, run_id)
+    return _measured(membrane, request, settings, run_id)
+
+
+def _failed(one: PlannedMembrane, error: BaseException, run_id: str) -> _Measured:
+    """A membrane whose mask cannot be read again."""
+    return _Measured(one.name, RunRecord("", "", "", run_id), failure=f"{one.name}: {one_line(error)}")
+
+
 def _measured(membrane: Membrane, request: RunRequest, settings: SurforaSettings, run_id: str) -> _Measured:
     """Measure one membrane, here or in a worker process; whatever goes wrong ends this one alone."""
     with about(membrane.name), recorded_run("surfora run") as record:
         record.id = run_id
         one = _Measured(membrane.name, record)
         try:
-            one.files = measure_membrane(
-                membrane, request.folder, request.kind, settings, record, request.overwrite
-            )
+            one.files = measure_membrane(membrane, request.folder, request.kind, settings, record)
         except FAILURES as error:
             one.is_too_small = isinstance(error, TooSmallError) and _is_unasked(membrane, request)
             one.failure = f"{membrane.name}: {one_line(error)}"

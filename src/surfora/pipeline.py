@@ -78,23 +78,18 @@ def measure_membrane(
     kind: SurfaceKind | None,
     settings: SurforaSettings,
     record: RunRecord,
-    overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> list[Path]:
     """Reconstruct and measure one membrane; the VTP files of its measured surfaces, medial first.
 
     They are ``NAME.<kind>.vtp`` in ``folder``, where points and proxy are written beside them. ``kind``
     chooses the middle of the membrane, its boundary with both leaflets, or all; None the middle of a sheet
-    and the boundary of a filled body. An empty leaflet has no file. Files that all exist are kept as they are
-    unless ``overwrite``, with a warning where ``settings`` differ from theirs. Stages and their times are
-    noted in ``record``, whose id the files carry. Raises InputError where the mask cannot carry a surface,
-    or a medial surface is asked for of a filled body.
+    and the boundary of a filled body. An empty leaflet has no file; files that exist are replaced (see
+    `files_there`). ``settings`` are those of all stages. Stages and their times are noted in ``record``,
+    whose id the files carry. Raises InputError where the mask cannot carry a surface, or a medial surface
+    is asked for of a filled body.
     """
-    identity = _identity(membrane, settings)
-    there = _files_there(membrane, folder, kind)
-    if there and not overwrite:
-        _warn_of_other_settings(there, identity)
-        return there
+    identity = surface_identity(voxel_digest(membrane, settings), membrane.known_side)
     with record.stage("cleaning", membrane.name) as counts:
         mask, removed = cleaned_and_removed(membrane.mask, membrane.voxel_size_nm, settings.clean)
         counts["pieces removed"], counts["share removed"] = removed.pieces, round(removed.share, 4)
@@ -108,19 +103,19 @@ def measure_membrane(
     )
     written = []
     for which, surface, more in surfaces:
-        path = _file(membrane, folder, which)
+        path = _file(folder, membrane.name, which)
         write_surface(path, surface, replace(facts, kind=which, **more))
         written.append(path)
     wanted = FILLED_KINDS if filled else KINDS_OF[kind or "medial"]
-    return [path for path in (_file(membrane, folder, which) for which in wanted) if path in written]
+    return [path for path in (_file(folder, membrane.name, which) for which in wanted) if path in written]
 
 
-def _files_there(membrane: Membrane, folder: Path, kind: SurfaceKind | None) -> list[Path]:
+def files_there(name: str, folder: Path, kind: SurfaceKind | None) -> list[Path]:
     """The files of a membrane's measured surfaces where all of them exist, of a filled body its only one."""
-    wanted = [_file(membrane, folder, which) for which in KINDS_OF[kind or "medial"]]
+    wanted = [_file(folder, name, which) for which in KINDS_OF[kind or "medial"]]
     if all(path.exists() for path in wanted):
         return wanted
-    whole = _file(membrane, folder, "isosurface")
+    whole = _file(folder, name, "isosurface")
     if kind == "medial" or not whole.exists():
         return []
     facts = read_facts(whole)
@@ -315,8 +310,8 @@ def _curvature_settings(kind: str, membrane: Membrane, settings: SurforaSettings
     return chosen.model_copy(update={"smallest_radius_nm": smoothed_nm, "largest_radius_nm": largest_nm})
 
 
-def _file(membrane: Membrane, folder: Path, which: str) -> Path:
-    return folder / f"{membrane.name}.{which}.vtp"
+def _file(folder: Path, name: str, which: str) -> Path:
+    return folder / f"{name}.{which}.vtp"
 
 
 def _facts(membrane: Membrane, mask: Mask, filled: bool, record: RunRecord, identity: str) -> SurfaceFacts:
@@ -335,20 +330,26 @@ def _facts(membrane: Membrane, mask: Mask, filled: bool, record: RunRecord, iden
     )
 
 
-def _identity(membrane: Membrane, settings: SurforaSettings) -> str:
-    """Hash of everything that a surface depends on: voxels, grid and settings."""
+def voxel_digest(membrane: Membrane, settings: SurforaSettings) -> Any:
+    """SHA-256 so far of what a surface depends on: settings, grid and voxels; for `surface_identity`."""
     digest = sha256(settings.model_dump_json().encode())
     digest.update(repr((membrane.mask.shape, membrane.voxel_size_nm, membrane.origin_nm)).encode())
     for part in (membrane.mask, membrane.foreign, membrane.kept):
         digest.update(b"" if part is None else np.packbits(part).tobytes())
-    if membrane.known_side is not None:
-        known = membrane.known_side
+    return digest
+
+
+def surface_identity(digest: Any, known: KnownSide | None) -> str:
+    """Hash of all that a surface depends on: its `voxel_digest`, and what is known of its side."""
+    whole = digest.copy()
+    if known is not None:
         points = b"" if known.partner_points is None else known.partner_points.tobytes()
-        digest.update(repr((known.side, known.lumen_nm)).encode() + points)
-    return digest.hexdigest()[:16]
+        whole.update(repr((known.side, known.lumen_nm)).encode() + points)
+    return str(whole.hexdigest()[:16])
 
 
-def _warn_of_other_settings(paths: list[Path], identity: str) -> None:
+def warn_of_other_settings(paths: list[Path], identity: str) -> None:
+    """Warn of each kept file that was made of other voxels or with other settings than ``identity`` says."""
     for path in paths:
         facts = read_facts(path)
         if facts is None or facts.identity != identity:

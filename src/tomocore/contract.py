@@ -134,8 +134,23 @@ def about(subject: str) -> Iterator[None]:
         _subject.reset(token)
 
 
+_is_told: ContextVar[bool] = ContextVar("is_told", default=False)
+
+
+@contextmanager
+def told_before() -> Iterator[None]:
+    """Warnings logged inside go nowhere, since the same work has given them before."""
+    token = _is_told.set(True)
+    try:
+        yield
+    finally:
+        _is_told.reset(token)
+
+
 def with_subject(record: logging.LogRecord) -> bool:
-    """Logging filter that puts the subject of `about` before a message, once."""
+    """Logging filter that puts the subject of `about` before a message, once; nothing of `told_before`."""
+    if _is_told.get():
+        return False
     subject = _subject.get()
     if subject and not getattr(record, "has_subject", False):
         record.msg = f"{subject}: {record.getMessage()}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,7 +59,21 @@ class KnownSide:
 
 
 @dataclass(frozen=True)
-class Membrane:
+class MembraneName:
+    """What one membrane is called: its whole NAME, its label, the file of its mask, the number of its ROI."""
+
+    name: str
+    label: str
+    source: Path
+    roi: int | None = field(default=None, kw_only=True)
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a user's name for a membrane means this one: its label or its whole NAME."""
+        return name in (self.label, self.name)
+
+
+@dataclass(frozen=True)
+class Membrane(MembraneName):
     """One membrane to measure: its voxels in a box of the volume, and what else lies in that box.
 
     ``mask`` and ``foreign`` (other labels) are bool z, y, x; ``grid`` is that of the whole volume; ``kept``
@@ -67,22 +81,14 @@ class Membrane:
     where all of it stays.
     """
 
-    name: str
-    label: str
-    source: Path
     mask: Mask
     foreign: Mask | None
     voxel_size_nm: float
     origin_nm: tuple[float, float, float]
     grid: Grid
-    roi: int | None = None
     kept: Mask | None = None
     kept_beyond_nm: float = 0.0
     known_side: KnownSide | None = None
-
-    def answers_to(self, name: str) -> bool:
-        """Whether a user's name for a membrane means this one: its label or its whole NAME."""
-        return name in (self.label, self.name)
 
     @property
     def support(self) -> Volume:
@@ -121,16 +127,18 @@ def parsed_lumen(text: str) -> tuple[str, tuple[float, float, float]]:
     return name, (x, y, z)
 
 
-def with_known_sides(
-    membranes: Sequence[Membrane],
+def known_sides(
+    membranes: Sequence[MembraneName],
     inside: Sequence[tuple[str, str]] = (),
     lumens: Mapping[str, tuple[float, float, float]] | None = None,
-) -> list[Membrane]:
-    """The membranes with what is known of their sides, so that normals point outward by it.
+    points: Mapping[str, Floats] | None = None,
+) -> dict[str, KnownSide]:
+    """What is known of the sides of membranes, by their NAMEs, so that normals point outward by it.
 
     ``inside`` names pairs of which the first lies inside the second: normals of the inner one point toward
-    the outer one, whose own point away from it. ``lumens``: a place (x, y, z in nm) inside, by name; the
-    empty name stands for every membrane. Raises InputError for names that no membrane answers to.
+    the outer one, whose own point away from it; ``points`` are those of the partners (`sampled_points`), by
+    NAME. ``lumens``: a place (x, y, z in nm) inside, by name; the empty name stands for every membrane.
+    Raises InputError for names that no membrane answers to.
     """
     known = {name: KnownSide("lumen", place) for name, place in (lumens or {}).items()}
     require_named(membranes, filter(None, known), "--lumen")
@@ -140,23 +148,25 @@ def with_known_sides(
             raise InputError(
                 f"--inside {':'.join(pair)}: no two such membranes; there are {_names(membranes)}"
             )
-    found = []
+    found = {}
     for membrane in membranes:
         side = next((known[name] for name in known if not name or membrane.answers_to(name)), None)
-        found.append(replace(membrane, known_side=side or _nested_side(membrane, membranes, inside)))
+        side = side or _nested_side(membrane, membranes, inside, points or {})
+        if side is not None:
+            found[membrane.name] = side
     return found
 
 
-def require_named(membranes: Sequence[Membrane], names: Iterable[str], option: str) -> None:
+def require_named(membranes: Sequence[MembraneName], names: Iterable[str], option: str) -> None:
     """InputError where a user's name is that of no membrane."""
     unknown = sorted({name for name in names if not any(m.answers_to(name) for m in membranes)})
     if unknown:
         raise InputError(f"{option} {', '.join(unknown)}: no such membrane; there are {_names(membranes)}")
 
 
-def require_own_names(membranes: Sequence[Membrane]) -> None:
+def require_own_names(membranes: Sequence[MembraneName]) -> None:
     """InputError where two membranes would write files of one name, also where capitals do not count."""
-    first: dict[str, Membrane] = {}
+    first: dict[str, MembraneName] = {}
     for membrane in membranes:
         other = first.setdefault(membrane.name.casefold(), membrane)
         if other is not membrane:
@@ -167,31 +177,49 @@ def require_own_names(membranes: Sequence[Membrane]) -> None:
 
 
 def _nested_side(
-    membrane: Membrane, membranes: Sequence[Membrane], inside: Sequence[tuple[str, str]]
+    membrane: MembraneName,
+    membranes: Sequence[MembraneName],
+    inside: Sequence[tuple[str, str]],
+    points: Mapping[str, Floats],
 ) -> KnownSide | None:
     """Toward the membrane about this one, or away from the one inside it."""
     for inner, outer in inside:
         for own, other, is_inner in ((inner, outer, True), (outer, inner, False)):
             partner = next((m for m in membranes if m.answers_to(other) and _same_place(m, membrane)), None)
             if membrane.answers_to(own) and partner is not None:
-                points = _sampled_points(partner)
-                return KnownSide("partner_toward" if is_inner else "partner_away", partner_points=points)
+                side: Literal["partner_toward", "partner_away"] = (
+                    "partner_toward" if is_inner else "partner_away"
+                )
+                return KnownSide(side, partner_points=points[partner.name])
     return None
 
 
-def _same_place(a: Membrane, b: Membrane) -> bool:
+def _same_place(a: MembraneName, b: MembraneName) -> bool:
     """Whether two membranes are of one mask (for labels) and one ROI."""
     return a.roi == b.roi and (a.source == b.source or not (a.label or b.label))
 
 
-def _sampled_points(membrane: Membrane) -> Floats:
+def sampled_points(membrane: Membrane) -> Floats:
     """Voxel centres (n, 3) in nm of a membrane, evenly left out where there are very many."""
     voxels = np.argwhere(membrane.mask)
     return membrane.support.world(voxels[:: max(1, len(voxels) // MOST_PARTNER_POINTS)])
 
 
-def _names(membranes: Sequence[Membrane]) -> str:
+def _names(membranes: Sequence[MembraneName]) -> str:
     return ", ".join(sorted({membrane.label or membrane.name for membrane in membranes})) or "none"
+
+
+@dataclass(frozen=True)
+class OpenMask:
+    """A mask that was read, with its ROIs, and what may be in it: a label value and a row of ROIs each."""
+
+    path: Path
+    volume: Volume
+    names: Mapping[int, str]
+    rois: RoiSet | None
+    settings: RoiSettings
+    places: tuple[tuple[int, int | None], ...]
+    boxes: Mapping[int, Box]
 
 
 def membranes_in(
@@ -202,7 +230,25 @@ def membranes_in(
     settings: RoiSettings = RoiSettings(),
     resample: bool = False,
 ) -> list[Membrane]:
-    """The membranes of one mask file, in order of ROI and label.
+    """The membranes of one mask file, in order of ROI and label; none where no ROI has enough of any.
+
+    ``path``, ``names``, ``rois_path`` and ``settings`` are those of `open_mask`, and so is what raises
+    InputError.
+    """
+    opened = open_mask(path, names, rois_path, voxel_size_nm, settings, resample)
+    found = [cut_out(opened, place) for place in range(len(opened.places))]
+    return [membrane for membrane in found if membrane is not None]
+
+
+def open_mask(
+    path: Path,
+    names: Mapping[int, str] | None = None,
+    rois_path: Path | None = None,
+    voxel_size_nm: float | None = None,
+    settings: RoiSettings = RoiSettings(),
+    resample: bool = False,
+) -> OpenMask:
+    """A mask file and its ROIs, read, with the places of its membranes, for `cut_out` to take from.
 
     ``names`` chooses and names the labels; without it a file with one label (whatever its value) is one
     membrane named by its file, and every label of several is one, named by its number. Raises InputError
@@ -215,15 +261,14 @@ def membranes_in(
     volume = labelled(read_volume(path, voxel_size_nm, resample=resample), path)
     chosen = _chosen_labels(volume, path, names)
     if rois_path is None:
-        found = list(_whole_membranes(volume, path, chosen))
-    else:
-        rois = read_rois(rois_path, voxel_size_nm)
-        rois = rois.at(rois.table["status"].to_numpy() != "rejected")
-        volume, rois = _on_one_grid(volume, path, rois, rois_path)
-        found = list(_membranes_within(volume, path, chosen, rois, settings))
-        if not found:
-            log.warning("%s: no membrane lies within the ROIs of %s", path, rois_path)
-    return found
+        whole = tuple((value, None) for value in chosen)
+        return OpenMask(path, volume, chosen, None, settings, whole, _label_boxes(volume.data, chosen))
+    rois = read_rois(rois_path, voxel_size_nm)
+    rois = rois.at(rois.table["status"].to_numpy() != "rejected")
+    volume, rois = _on_one_grid(volume, path, rois, rois_path)
+    rows = range(len(rois.ids))
+    within = tuple((value, row) for row in rows for value in _labels_of(rois, row, chosen))
+    return OpenMask(path, volume, chosen, rois, settings, within, {})
 
 
 def _chosen_labels(volume: Volume, path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
@@ -244,38 +289,46 @@ def _chosen_labels(volume: Volume, path: Path, names: Mapping[int, str] | None) 
     return chosen
 
 
-def _whole_membranes(volume: Volume, path: Path, chosen: Mapping[int, str]) -> Iterator[Membrane]:
-    boxes = _label_boxes(volume.data, chosen)
-    grid, several = grid_of(volume), len(chosen) > 1
-    for value, name in chosen.items():
-        part = volume.crop(_grown(boxes[value], volume.shape))
-        mask = part.data == value
-        foreign = (part.data != 0) & ~mask if several else None
-        yield Membrane(
-            _joined_name(path, name), name, path, mask, foreign, volume.voxel_size_nm, part.origin_nm, grid
-        )
+def cut_out(opened: OpenMask, place: int) -> Membrane | None:
+    """The membrane at one of the places of a mask; None where its ROI has too little of it."""
+    value, row = opened.places[place]
+    name = opened.names[value]
+    full = _joined_name(opened.path, name)
+    if opened.rois is None or row is None:
+        part = opened.volume.crop(_grown(opened.boxes[value], opened.volume.shape))
+        foreign = len(opened.names) > 1
+        return _membrane(opened, part, value, MembraneName(full, name, opened.path), foreign)
+    roi = int(opened.rois.ids[row])
+    settings, rois = opened.settings, opened.rois
+    roi_box, grown = dilated_mask(rois, row, settings.dilation_nm)
+    box = box_with_margin(rois, row, settings.dilation_nm + settings.margin_nm)
+    part = opened.volume.crop(box)
+    within = np.zeros(part.shape, bool)
+    within[_within(roi_box, box)] = grown
+    least_voxels = settings.min_membrane_nm3 / part.voxel_size_nm**3
+    if np.count_nonzero((part.data == value) & within) < max(least_voxels, 1):
+        return None
+    of_roi = MembraneName(f"{full}_roi{roi:03d}", name, opened.path, roi=roi)
+    membrane = _membrane(opened, part, value, of_roi, True)
+    return replace(membrane, kept=mask_in_box(rois, row, box), kept_beyond_nm=settings.dilation_nm)
 
 
-def _membranes_within(
-    volume: Volume, path: Path, chosen: Mapping[int, str], rois: RoiSet, settings: RoiSettings
-) -> Iterator[Membrane]:
-    edge_nm, grid = volume.voxel_size_nm, grid_of(volume)
-    least_voxels = settings.min_membrane_nm3 / edge_nm**3
-    for row, roi in enumerate(rois.ids):
-        roi_box, grown = dilated_mask(rois, row, settings.dilation_nm)
-        box = box_with_margin(rois, row, settings.dilation_nm + settings.margin_nm)
-        part = volume.crop(box)
-        within = np.zeros(part.shape, bool)
-        within[_within(roi_box, box)] = grown
-        kept = mask_in_box(rois, row, box)
-        for value, name in _labels_of(rois, row, chosen).items():
-            mask = part.data == value
-            if np.count_nonzero(mask & within) < max(least_voxels, 1):
-                continue
-            full = f"{_joined_name(path, name)}_roi{roi:03d}"
-            foreign = (part.data != 0) & ~mask
-            whole = Membrane(full, name, path, mask, foreign, edge_nm, part.origin_nm, grid)
-            yield replace(whole, roi=int(roi), kept=kept, kept_beyond_nm=settings.dilation_nm)
+def _membrane(
+    opened: OpenMask, part: Volume, value: int, called: MembraneName, has_foreign: bool
+) -> Membrane:
+    """The membrane of one label in a part of the volume."""
+    mask = part.data == value
+    return Membrane(
+        called.name,
+        called.label,
+        called.source,
+        mask,
+        (part.data != 0) & ~mask if has_foreign else None,
+        part.voxel_size_nm,
+        part.origin_nm,
+        grid_of(opened.volume),
+        roi=called.roi,
+    )
 
 
 def _labels_of(rois: RoiSet, row: int, chosen: Mapping[int, str]) -> dict[int, str]:

@@ -20,7 +20,17 @@ ORIGIN_NM = (40.0, -7.0, 11.0)
 def membrane_within(roi, beyond_nm):
     grid = Grid(roi.shape, VOXEL_NM, ORIGIN_NM)
     return Membrane(
-        "m", "", Path("m.mrc"), roi, None, VOXEL_NM, ORIGIN_NM, grid, 1, kept=roi, kept_beyond_nm=beyond_nm
+        "m",
+        "",
+        Path("m.mrc"),
+        roi,
+        None,
+        VOXEL_NM,
+        ORIGIN_NM,
+        grid,
+        kept=roi,
+        roi=1,
+        kept_beyond_nm=beyond_nm,
     )
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from surfora.masks.membranes import (
     RoiSettings,
+    known_sides,
     membranes_in,
     parsed_labels,
     parsed_lumen,
     parsed_pair,
-    with_known_sides,
+    sampled_points,
 )
 from surfora.medial.points import medial_points
 from surfora.orientation.orient import OrientSettings
@@ -161,7 +162,10 @@ def mean_normal_z(membrane):
 def test_flat_membranes_point_outward_where_one_is_known_to_lie_inside_the_other(tmp_path, inner):
     outer = "3" if inner == "1" else "1"
     up = 1 if inner == "1" else -1  # label 3 lies above label 1
-    membranes = with_known_sides(membranes_in(write(tmp_path / "a.mrc", sheets())), [(inner, outer)])
+    found = membranes_in(write(tmp_path / "a.mrc", sheets()))
+    points = {membrane.name: sampled_points(membrane) for membrane in found}
+    sides = known_sides(found, [(inner, outer)], points=points)
+    membranes = [replace(membrane, known_side=sides[membrane.name]) for membrane in found]
     assert [membrane.known_side.side for membrane in membranes] == [
         "partner_toward" if membrane.label == inner else "partner_away" for membrane in membranes
     ]
@@ -171,16 +175,16 @@ def test_flat_membranes_point_outward_where_one_is_known_to_lie_inside_the_other
 @pytest.mark.parametrize(("z_nm", "up"), [(0.0, 1), (100.0, -1)])
 def test_normals_point_away_from_a_place_inside(tmp_path, z_nm, up):
     found = membranes_in(write(tmp_path / "a.mrc", sheets()))
-    first, second = with_known_sides(found, lumens=dict([parsed_lumen(f"1=35,45,{z_nm}")]))
-    assert second.known_side is None
-    assert mean_normal_z(first) * up > 0.95
+    sides = known_sides(found, lumens=dict([parsed_lumen(f"1=35,45,{z_nm}")]))
+    assert list(sides) == ["a_1"]
+    assert mean_normal_z(replace(found[0], known_side=sides["a_1"])) * up > 0.95
 
 
 def test_names_that_no_membrane_has_are_refused(tmp_path):
     found = membranes_in(write(tmp_path / "a.mrc", sheets()))
     with pytest.raises(InputError, match="--inside 1:4: no two such membranes; there are 1, 3"):
-        with_known_sides(found, [("1", "4")])
+        known_sides(found, [("1", "4")])
     with pytest.raises(InputError, match="--lumen 4: no such membrane"):
-        with_known_sides(found, lumens={"4": (0, 0, 0)})
+        known_sides(found, lumens={"4": (0, 0, 0)})
     with pytest.raises(InputError, match="not NAME=X,Y,Z"):
         parsed_lumen("1=3,4")

@@ -1,0 +1,182 @@
+"""What a run will measure, known before it begins: names, sides and what is there; one mask in memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surfora.geometry.arrays import Floats
+from surfora.masks.membranes import (
+    KnownSide,
+    Membrane,
+    MembraneName,
+    OpenMask,
+    RoiSettings,
+    cut_out,
+    known_sides,
+    open_mask,
+    require_named,
+    require_own_names,
+    sampled_points,
+)
+from surfora.measures.pairs import Pair
+from surfora.pipeline import (
+    SurfaceKind,
+    SurforaSettings,
+    files_there,
+    surface_identity,
+    voxel_digest,
+    warn_of_other_settings,
+)
+from tomocore.contract import FAILURES, Batch, InputError, about, told_before
+from tomocore.names import matched, require_match
+from tomocore.provenance import RunRecord
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What `surfora run` is asked for; ``kind`` None: the middle of sheets, the boundary of filled bodies."""
+
+    masks: tuple[Path, ...]
+    folder: Path
+    labels: dict[int, str] | None = None
+    rois: tuple[Path, ...] = ()
+    pairs: tuple[Pair, ...] | None = None
+    inside: tuple[Pair, ...] = ()
+    lumens: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    kind: SurfaceKind | None = None
+    voxel_size_nm: float | None = None
+    resample: bool = False
+    jobs: int = 1
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedMembrane(MembraneName):
+    """A membrane that a run will measure or keep, without its voxels: where in its mask, and how many.
+
+    ``kept`` are its files of an earlier run, which stay as they are, and ``digest`` is then that of its
+    voxels. ``points`` are those of a partner that sides are decided by.
+    """
+
+    place: int
+    voxels: int
+    kept: tuple[Path, ...] = ()
+    digest: Any = None
+    points: Floats | None = None
+    known_side: KnownSide | None = None
+
+
+class MaskReader:
+    """Reads masks with their ROIs and cuts membranes out of them; never holds more than the last one."""
+
+    def __init__(self, request: RunRequest, settings: RoiSettings) -> None:
+        """Match the ROI files to the masks. Raises InputError where a mask or an ROI file is left over."""
+        self.rois = matched(request.masks, request.rois, "ROI")
+        if request.rois:
+            require_match(request.masks, self.rois, "ROI")
+        self._request = request
+        self._settings = settings
+        self._held: OpenMask | None = None
+
+    def opened(self, path: Path) -> OpenMask:
+        """A mask with its ROIs; the one held before is let go first."""
+        if self._held is None or self._held.path != path:
+            self._held = None
+            asked = self._request
+            rois = self.rois.get(path)
+            self._held = open_mask(
+                path, asked.labels, rois, asked.voxel_size_nm, self._settings, asked.resample
+            )
+        return self._held
+
+    def membrane(self, planned: PlannedMembrane) -> Membrane:
+        """A planned membrane with its voxels, read again where another mask was read meanwhile.
+
+        Raises InputError where the mask is no longer what it was.
+        """
+        with told_before():
+            opened = self.opened(planned.source)
+            found = cut_out(opened, planned.place) if planned.place < len(opened.places) else None
+        if found is None or found.name != planned.name:
+            raise InputError(f"{planned.source}: was changed while the run went on; run again")
+        return replace(found, known_side=planned.known_side)
+
+
+def planned_membranes(
+    request: RunRequest, masks: MaskReader, settings: SurforaSettings, record: RunRecord, outcome: Batch
+) -> list[PlannedMembrane]:
+    """The membranes of all masks that can be read, with what is known of their sides.
+
+    Each mask is read and let go; those that cannot be read are told in ``outcome``, all are noted in
+    ``record``. ``settings`` tell whether files that are kept were made by the same. Raises InputError where
+    two membranes would have one name, and for names in ``request`` that no membrane has.
+    """
+    found: list[PlannedMembrane] = []
+    for path in request.masks:
+        try:
+            found += _planned_of(path, request, masks, settings, record)
+        except FAILURES as error:
+            outcome.fail(str(path), error)
+    require_own_names(found)
+    if not found and outcome.failed:
+        return []
+    if not outcome.failed:  # else a name may be that of a mask which could not be read
+        absent = set((request.labels or {}).values())  # of which `open_mask` has warned
+        asked = {name for pair in request.pairs or () for name in pair}
+        require_named(found, asked - absent, "--distances")
+    return _with_sides(found, request)
+
+
+def _planned_of(
+    path: Path, request: RunRequest, masks: MaskReader, settings: SurforaSettings, record: RunRecord
+) -> list[PlannedMembrane]:
+    opened = masks.opened(path)
+    found = []
+    for place in range(len(opened.places)):
+        membrane = cut_out(opened, place)
+        if membrane is not None:
+            found.append(_planned(membrane, place, request, settings))
+    if opened.rois is not None and not found:
+        log.warning("%s: no membrane lies within the ROIs of %s", path, masks.rois[path])
+    record.add_input(path, voxel_size_nm=opened.volume.voxel_size_nm)
+    if path in masks.rois:
+        record.add_input(masks.rois[path])
+    return found
+
+
+def _planned(
+    membrane: Membrane, place: int, request: RunRequest, settings: SurforaSettings
+) -> PlannedMembrane:
+    kept = [] if request.overwrite else files_there(membrane.name, request.folder, request.kind)
+    is_partner = any(membrane.answers_to(name) for pair in request.inside for name in pair)
+    return PlannedMembrane(
+        membrane.name,
+        membrane.label,
+        membrane.source,
+        place,
+        int(np.count_nonzero(membrane.mask)),
+        tuple(kept),
+        voxel_digest(membrane, settings) if kept else None,
+        sampled_points(membrane) if is_partner else None,
+        roi=membrane.roi,
+    )
+
+
+def _with_sides(found: Sequence[PlannedMembrane], request: RunRequest) -> list[PlannedMembrane]:
+    points = {one.name: one.points for one in found if one.points is not None}
+    sides = known_sides(found, request.inside, request.lumens, points)
+    return [replace(one, known_side=sides.get(one.name), points=None) for one in found]
+
+
+def warn_of_kept(planned: PlannedMembrane) -> None:
+    """Warn where files that are kept were made with other settings, or of another mask."""
+    with about(planned.name):
+        warn_of_other_settings(list(planned.kept), surface_identity(planned.digest, planned.known_side))
