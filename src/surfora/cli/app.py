@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
+from surfora.cli.editing import apply as edits_applied
 from tomocore.contract import InputError
 from tomocore.machine import cores
 from tomocore.names import product_files
@@ -599,6 +600,9 @@ def _mesh_stage(
     write_unless_there(
         output, overwrite, lambda path: write_surface(path, stage(read_mesh(source, *unit))), hint
     )
+
+
+app.command(edits_applied, name="apply", sort_key=14)
 
 
 def main() -> None:
