@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a second that commands which only print a number need not w
 
 FIGURE_DPI = 130
 LONG_LETTERS = 40
+NUMBERS = (int, float, np.number, np.bool_)
 TALL_ROWS = 30
 """A table of more rows scrolls within a box of its own."""
 
@@ -200,26 +201,28 @@ def mean_and_spread(mean: float, spread: float) -> Cell:
 def _cell(value: Any, column: Column, is_whole: bool) -> Cell:
     if isinstance(value, Cell):
         return value
-    if isinstance(value, str):
-        return Cell(value)
     if not _is_filled(value):
         return Cell("")
+    if not isinstance(value, int | float | np.number | np.bool_):
+        return Cell(str(value))
     if column.unit == "%":
         return Cell(f"{100 * value:.1f}", float(value))
-    if is_whole or abs(value) >= 1000 or isinstance(value, bool | np.bool_):
+    if is_whole or abs(float(value)) >= 1000 or isinstance(value, bool | np.bool_):
         return Cell(shown(value), float(value))
     return Cell(f"{value:#.3g}".removesuffix("."), float(value))
 
 
 def _are_whole(values: pd.Series[Any]) -> bool:
     """Whether all numbers of a column are whole, so that no decimals are read."""
-    return all(float(v).is_integer() for v in values if _is_filled(v) and not isinstance(v, str | Cell))
+    return all(float(v).is_integer() for v in values if _is_filled(v) and isinstance(v, NUMBERS))
 
 
 def _is_filled(value: Any) -> bool:
     if isinstance(value, Cell):
         return bool(value.text)
-    return value is not None and value != "" and value == value
+    if isinstance(value, NUMBERS):
+        return bool(value == value)
+    return value is not None and str(value) != ""
 
 
 def _is_text(values: pd.Series[Any]) -> bool:

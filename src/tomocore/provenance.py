@@ -16,9 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from tomocore.contract import with_subject
 from tomocore.files import written_beside
 from tomocore.settings import Settings
+from tomocore.side_files import StoredRow, read_json
 
 VERSIONED = ("tomorois-surfora", "numpy", "scipy", "numba", "open3d-cpu", "open3d", "vtk", "torch")
 PACKAGES = ("tomocore", "tomorois", "surfora", "tomosurf")
@@ -106,13 +109,49 @@ def recorded_run(tool: str, settings: Settings | None = None) -> Iterator[RunRec
             logger.removeHandler(keeper)
 
 
+class StoredInput(StoredRow):
+    """An input file in a record that was read."""
+
+    path: str
+    bytes: int = 0
+    sha256: str = ""
+    voxel_size_nm: float | None = None
+
+
+class StoredStage(StoredRow):
+    """A stage in a record that was read."""
+
+    stage: str
+    seconds: float = Field(0.0, ge=0, le=1e9)
+
+
+class StoredRecord(StoredRow):
+    """What a run.json must hold to be shown: `RunRecord` with its types, more keys let be."""
+
+    tool: str = ""
+    command: str = ""
+    started: datetime
+    id: str
+    inputs: list[StoredInput] = Field(default_factory=list)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    stages: list[StoredStage] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    failures: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    machine: str = ""
+    seconds: float = Field(0.0, ge=0, le=1e9)
+
+
 def read_record(path: Path) -> dict[str, Any] | None:
-    """The record in a run.json, or None where there is none that can be read."""
+    """The record in a run.json with `StoredRecord`'s types, ``started`` as text; None where there is no file.
+
+    Raises InputError where there is one that is damaged.
+    """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record: StoredRecord = read_json(path, StoredRecord, "run again with --overwrite")
+    except FileNotFoundError:
         return None
-    return record if isinstance(record, dict) and "id" in record else None
+    return {**record.model_dump(), "started": record.started.isoformat(timespec="seconds")}
 
 
 def file_hash(path: Path) -> str:

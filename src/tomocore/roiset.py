@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import zipfile
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
+from tomocore.archive import Archive, opened_archive
 from tomocore.contract import InputError
 from tomocore.files import written_beside
+from tomocore.machine import available_memory_bytes
 from tomocore.volumes import formats
 from tomocore.volumes.volume import Volume, index_to_world
 
@@ -38,6 +40,11 @@ COLUMNS = (
     "status",
 )
 """The first columns of every ROI table; more may follow."""
+TEXT_COLUMNS = ("membranes", "status")
+
+LONGEST_AXIS = 2**20
+VOXEL_BYTES = 4
+"""Bytes that a voxel of an ROI's box takes while it is unpacked and looked at."""
 
 FILE_ENDINGS = ("__rois.mrc", "__rois.csv", "__rois.npz")
 
@@ -138,6 +145,7 @@ def labels_from_rois(rois: RoiSet) -> Volume:
     highest = int(rois.ids.max(initial=0))
     if highest > np.iinfo(np.uint16).max:
         raise InputError(f"ROI id {highest} does not fit a label volume (at most 65535); renumber the ROIs")
+    _require_room(rois, 2)
     labels = np.zeros(rois.shape, np.int16 if highest <= np.iinfo(np.int16).max else np.uint16)
     for row in np.argsort(rois.ids):
         labels[rois.box(row)][rois.mask(row)] = rois.ids[row]
@@ -146,10 +154,21 @@ def labels_from_rois(rois: RoiSet) -> Volume:
 
 def union_mask(rois: RoiSet) -> Volume:
     """The voxels (int8, 0 or 1) of any ROI."""
+    _require_room(rois, 1)
     union = np.zeros(rois.shape, np.int8)
     for box, mask in rois.placed_masks():
         union[box] |= mask
     return Volume(union, rois.voxel_size_nm, rois.origin_nm)
+
+
+def _require_room(rois: RoiSet, voxel_bytes: int) -> None:
+    """InputError where a volume of the tomogram's shape does not fit into memory."""
+    need, free = math.prod(rois.shape) * voxel_bytes, available_memory_bytes()
+    if need > free:
+        raise InputError(
+            f"a volume of the ROIs' tomogram, of shape {rois.shape}, needs {need / 2**30:.1f} GiB and "
+            f"{free / 2**30:.1f} GiB are free; use a machine with more memory"
+        )
 
 
 def mask_in_box(rois: RoiSet, row: int, box: Box) -> Bools:
@@ -248,27 +267,98 @@ def _pieces_of_single(rois: RoiSet, path: Path) -> RoiSet:
 
 
 def _read_archive(path: Path) -> RoiSet:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"{path}: not a readable ROI file ({error}); write it again") from error
-    missing = {"ids", "boxes", "bits", "offsets", "shape", "voxel_size_nm", "origin_nm"} - set(arrays)
-    if missing:
-        raise InputError(f"{path}: not an ROI file, it lacks {', '.join(sorted(missing))}; write it again")
-    columns: dict[str, ArrayLike] = {"id": arrays["ids"].astype(np.int64)}
-    for name, values in arrays.items():
-        if name.startswith("table_"):
-            columns[name.removeprefix("table_")] = values
-    z, y, x = (int(n) for n in arrays["shape"])
-    ox, oy, oz = (float(n) for n in arrays["origin_nm"])
-    boxes = arrays["boxes"].astype(np.int64).reshape(-1, 2, 3)
-    offsets = arrays["offsets"].astype(np.int64)
-    spacing = float(arrays["voxel_size_nm"])
-    try:
-        return _checked(boxes, arrays["bits"], offsets, columns, (z, y, x), spacing, (ox, oy, oz))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    with opened_archive(path, "ROI file") as archive:
+        missing = set(_Stored.__annotations__) - set(archive.names)
+        if missing:
+            raise InputError(
+                f"{path}: not an ROI file, it lacks {', '.join(sorted(missing))}; write it again"
+            )
+        _require_kinds(archive)
+        stored = _Stored(**{name: archive.array(name) for name in _Stored.__annotations__ if name != "bits"})
+        try:
+            boxes, offsets, shape = _placed_boxes(stored)
+            stored = replace(stored, bits=archive.array("bits"))
+            columns: dict[str, ArrayLike] = {"id": stored.ids.astype(np.int64)}
+            for name in archive.names:
+                column = name.removeprefix("table_")
+                if column not in (name, "id"):
+                    columns[column] = _of_kind(column, archive.array(name))
+            x, y, z = (float(n) for n in stored.origin_nm)
+            edge_nm = float(stored.voxel_size_nm)
+            return _checked(boxes, stored.bits, offsets, columns, shape, edge_nm, (x, y, z))
+        except InputError as error:
+            told = str(error).removeprefix(f"{path}: ")
+            raise InputError(f"{path}: {told}") from error
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The arrays of an ROI file but for those of its table."""
+
+    ids: NDArray[Any]
+    boxes: NDArray[Any]
+    offsets: NDArray[Any]
+    shape: NDArray[Any]
+    voxel_size_nm: NDArray[Any]
+    origin_nm: NDArray[Any]
+    bits: NDArray[Any] = field(default_factory=lambda: np.empty(0, np.uint8))
+
+
+def _of_kind(column: str, values: NDArray[Any]) -> NDArray[Any]:
+    """A column of a stored table, as text where it holds names; InputError for text where numbers belong."""
+    if column in TEXT_COLUMNS:
+        return values.astype(np.str_).astype(object)
+    if column in COLUMNS and values.dtype.kind not in "iuf":
+        raise InputError(f"its column {column} holds no numbers; write it again")
+    return values
+
+
+_KINDS = {"bits": "u", "voxel_size_nm": "iuf", "origin_nm": "iuf"}
+"""Kinds of numbers of an ROI file's arrays, where they are not whole ones."""
+
+
+def _require_kinds(archive: Archive) -> None:
+    """InputError where an array of an ROI file has another type or shape than it must, before it is read."""
+    rows = archive.shape_and_type("ids")[0]
+    count = rows[0] if len(rows) == 1 else -1
+    shapes = {"ids": (count,), "boxes": (count, 2, 3), "offsets": (count + 1,), "shape": (3,)}
+    shapes |= {"voxel_size_nm": (), "origin_nm": (3,)}
+    for name in archive.names:
+        shape, kind = archive.shape_and_type(name)
+        fits = kind.kind in _KINDS.get(name, "iu") and shape == shapes.get(name, shape[:1])
+        if name in _Stored.__annotations__ and not (fits or (name == "boxes" and shape == (0,) == rows)):
+            raise InputError(
+                f"{archive.path}: its array {name} is of type {kind} and shape {shape}, as in no ROI file; "
+                "write it again"
+            )
+        if name.startswith("table_") and shape != (count,):
+            raise InputError(f"{archive.path}: its column {name[6:]} has not a value an ROI; write it again")
+        if name == "bits" and kind.itemsize != 1:
+            raise InputError(f"{archive.path}: its array bits holds no bytes; write it again")
+
+
+def _placed_boxes(stored: _Stored) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int, int]]:
+    """Boxes, offsets of the bit masks, and the tomogram's shape, once these are seen to fit together."""
+    z, y, x = (int(n) for n in stored.shape)
+    if min(z, y, x) < 1 or max(z, y, x) > LONGEST_AXIS:
+        raise InputError(f"its tomogram's shape ({z}, {y}, {x}) is none; write it again")
+    boxes = stored.boxes.astype(np.int64).reshape(-1, 2, 3)
+    _require_inside(boxes, (z, y, x))
+    voxels = int(np.diff(boxes, axis=1).prod(axis=2).max(initial=0))
+    if VOXEL_BYTES * voxels > available_memory_bytes():
+        raise InputError(
+            f"the box of an ROI has {voxels:,} voxels, more than fit into memory; use a machine with more"
+        )
+    return boxes, stored.offsets.astype(np.int64), (z, y, x)
+
+
+def _require_inside(boxes: NDArray[np.int64], shape: tuple[int, int, int]) -> None:
+    if len(boxes) and ((boxes[:, 0] < 0).any() or (boxes[:, 1] > np.array(shape)).any()):
+        raise InputError(f"an ROI reaches outside its tomogram of shape {shape}; is it another's?")
+    if len(boxes) and (boxes[:, 0] >= boxes[:, 1]).any():
+        raise InputError(
+            "the box of an ROI ends where it begins, or before; the file is damaged, write it again"
+        )
 
 
 def _checked(
@@ -282,12 +372,13 @@ def _checked(
 ) -> RoiSet:
     """The RoiSet with its table, once boxes, bits and ids are seen to fit together."""
     ids = np.asarray(columns.get("id", np.arange(1, len(boxes) + 1)), dtype=np.int64)
-    if not voxel_size_nm > 0:
+    if not (np.isfinite(voxel_size_nm) and voxel_size_nm > 0):
         raise InputError(f"voxel size must be a positive number of nm; got {voxel_size_nm}")
     if len(ids) != len(boxes) or len(np.unique(ids)) != len(ids) or (ids <= 0).any():
         raise InputError("ROI ids must be positive and each used once; renumber them")
-    if len(boxes) and ((boxes[:, 0] < 0).any() or (boxes[:, 1] > np.array(shape)).any()):
-        raise InputError(f"an ROI reaches outside its tomogram of shape {shape}; is it another's?")
+    if not np.isfinite(origin_nm).all():
+        raise InputError(f"the origin must be three numbers in nm; got {origin_nm}")
+    _require_inside(boxes, shape)
     needed = (np.diff(boxes, axis=1)[:, 0].prod(axis=1) + 7) // 8
     if (
         not np.array_equal(np.diff(offsets), needed)
@@ -302,10 +393,10 @@ def _checked(
 def _table(rois: RoiSet, columns: dict[str, ArrayLike]) -> pd.DataFrame:
     centroids, voxels = np.zeros((len(rois), 3)), np.zeros(len(rois))
     for row, (_, mask) in enumerate(rois.placed_masks()):
-        indices = np.argwhere(mask)
-        if len(indices) == 0:
+        voxels[row] = np.count_nonzero(mask)
+        if voxels[row] == 0:
             raise InputError(f"ROI {rois.ids[row]} has no voxel; leave it out")
-        centroids[row], voxels[row] = indices.mean(axis=0) + rois.boxes[row, 0], len(indices)
+        centroids[row] = _mean_index(mask) + rois.boxes[row, 0]
     world = index_to_world(centroids, rois.voxel_size_nm, rois.origin_nm)
     table = {
         "id": rois.ids,
@@ -320,6 +411,12 @@ def _table(rois: RoiSet, columns: dict[str, ArrayLike]) -> pd.DataFrame:
     }
     table.update({name: np.asarray(values) for name, values in columns.items() if not _is_geometry(name)})
     return pd.DataFrame(table)
+
+
+def _mean_index(mask: Bools) -> NDArray[np.float64]:
+    """Mean index z, y, x of the voxels of a mask, from their counts along each axis."""
+    counts = [mask.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    return np.array([np.average(np.arange(len(along)), weights=along) for along in counts])
 
 
 def _whole_numbers(data: NDArray[Any]) -> NDArray[Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticUndefined
 
 from tomocore.contract import InputError
+from tomocore.side_files import read_toml, shortened
 
 
 class Settings(BaseModel):
@@ -68,23 +67,18 @@ def _validated(kind: type[S], values: dict[str, Any], overrides: Mapping[str, An
 
 def _toml_values(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_decoded(path.read_bytes()))
+        return read_toml(path)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such settings file; check the name given with -s") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML settings file ({error}); mend that line") from error
-
-
-def _decoded(raw: bytes) -> str:
-    """Text in UTF-8, or in UTF-16 as PowerShell writes it, without byte order mark, lines ending alike."""
-    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    text = raw.decode("utf-16" if utf16 else "utf-8-sig")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _put(values: dict[str, Any], names: list[str], value: Any) -> None:
+    """Set a value by its dotted name; where the file has something else than a section, validation tells."""
     for name in names[:-1]:
-        values = values.setdefault(name, {})
+        inner = values.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return
+        values = inner
     values[names[-1]] = value
 
 
@@ -92,7 +86,7 @@ def _problem(kind: type[Settings], item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"unknown setting '{name}'; known here: {', '.join(_siblings(kind, item['loc']))}"
-    return f"setting '{name}' = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    return f"setting '{name}' = {shortened(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}"
 
 
 def _siblings(kind: type[Settings], place: tuple[Any, ...]) -> list[str]:

@@ -19,6 +19,7 @@ from surfora.reporting.report import contact_sections, curvature_picture, in_wor
 from surfora.reporting.shown_tables import surface_table
 from surfora.reporting.tables import read_table, write_table
 from tomocore.columns import ROI_COLUMNS, Column, column_of
+from tomocore.contract import InputError
 from tomocore.page import Cell, Page, Section, Table, picture_of, shown, table_of, write_page
 from tomocore.provenance import read_record
 from tomocore.roiset import read_rois, union_mask
@@ -113,15 +114,26 @@ def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _failures_and_warnings(project: Project) -> tuple[list[str], list[str]]:
     """Failures of the last run; each warning of it and of the tomograms' own runs, once."""
-    record = read_record(project.output / "run.json") or {}
+    failures: list[str] = []
+    record = _record(project.output / "run.json", failures)
+    failures += record.get("failures", {}).values()
     warnings = list(dict.fromkeys(record.get("warnings", [])))
     for plan in project.plans:
         surfaces = read_table(plan.surfaces / "surfaces.csv")
-        for text in (read_record(plan.surfaces / "run.json") or {}).get("warnings", []):
+        for text in _record(plan.surfaces / "run.json", failures).get("warnings", []):
             words = f"{plan.stem}: {in_words(text, surfaces)}"
             if text not in warnings and words not in warnings:
                 warnings.append(words)
-    return list(record.get("failures", {}).values()), warnings
+    return failures, warnings
+
+
+def _record(path: Path, failures: list[str]) -> dict[str, Any]:
+    """The record of a run, empty where there is none; one that is damaged is told among the failures."""
+    try:
+        return read_record(path) or {}
+    except InputError as error:
+        failures.append(str(error))
+        return {}
 
 
 def _cards(tables: PooledTables, evaluation: Evaluation | None) -> list[tuple[str, str]]:

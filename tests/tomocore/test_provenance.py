@@ -6,6 +6,7 @@ import logging
 import pytest
 from pydantic import Field
 
+from tomocore.contract import InputError
 from tomocore.provenance import file_hash, read_record, recorded_run
 from tomocore.settings import Settings
 
@@ -46,9 +47,28 @@ def test_a_failing_stage_is_still_timed():
     assert record.stages[0]["stage"] == "mesh"
 
 
-def test_a_damaged_record_is_none(tmp_path):
-    (tmp_path / "run.json").write_text("{")
-    assert read_record(tmp_path / "run.json") is None
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[" * 100_000,
+        '{"id": "a", "started": "2026-01-01T00:00:00+00:00", "seconds": ' + "9" * 5000 + "}",
+        '{"id": "a", "started": "2026-01-01T00:00:00+00:00", "warnings": 3}',
+        '{"id": "a", "started": "2026-01-01T00:00:00+00:00", "inputs": [3]}',
+        '{"id": "a", "started": "yesterday"}',
+        '{"started": "2026-01-01T00:00:00+00:00"}',
+    ],
+    ids=["cut", "deep", "digits", "warnings", "inputs", "started", "id"],
+)
+def test_a_damaged_record_is_refused_in_one_line(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"run\.json: ") as refusal:
+        read_record(tmp_path / "run.json")
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 500
+
+
+def test_a_missing_record_is_none(tmp_path):
     assert read_record(tmp_path / "missing.json") is None
 
 

@@ -25,10 +25,23 @@ from surfora.measures.statistics import weighted_mean, weighted_quantiles, weigh
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
 from surfora.reporting.columns import COLUMNS
+from tomocore.contract import InputError
 from tomocore.files import written_beside
+from tomocore.side_files import read_frame, require_columns
 
 NAMES = ("name", "label", "source", "target", "target_label", "tomogram")
 """Columns that hold names, even where these look like numbers."""
+TEXTS = ("kind", "target_kind", "orientation_rule", "provenance")
+REQUIRED = {
+    "surfaces.csv": ("name", "kind", "label", "roi", "source", "area_nm2"),
+    "distances.csv": (
+        *("name", "kind", "label", "roi", "target", "target_kind", "target_label", "mean_nm", "sd_nm"),
+        *("min_nm", "area_measured_nm2", "contact_distance_nm", "contact_area_nm2"),
+        *("contact_mean_nm", "contact_sd_nm"),
+    ),
+}
+"""Columns without which no report can be made, by the table's file."""
+REMEDY = "run again with --overwrite"
 
 
 def surface_row(mesh: SurfaceMesh, facts: SurfaceFacts) -> dict[str, Any]:
@@ -128,9 +141,33 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table written by `write_table`, or an empty one where there is none; an absent name is ""."""
+    """A table written by `write_table`, or an empty one where there is none; an absent name is "".
+
+    Raises InputError where it is no such table: another encoding, lines of other lengths, a column that
+    reports need is missing, or text where `surfora.reporting.columns` tells of numbers.
+    """
     if not path.is_file() or path.stat().st_size < 2:
         return pd.DataFrame()
     # A label may be called NA or null: only what is empty is missing.
-    table = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
-    return table.fillna({name: "" for name in NAMES if name in table})
+    names = dict.fromkeys((*NAMES, *TEXTS), str)
+    table = read_frame(
+        path, lambda file: pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""]), REMEDY
+    )
+    needed = REQUIRED.get(path.name, ()) if len(table) else ()
+    require_columns(path, list(table.columns), needed, REMEDY)
+    for column in COLUMNS:
+        if column.key in table and column.key not in names:
+            table[column.key] = _numbers(path, table[column.key])
+    return table.fillna({name: "" for name in (*NAMES, *TEXTS) if name in table})
+
+
+def _numbers(path: Path, column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of numbers or of true and false; InputError where it holds text."""
+    if column.dtype.kind in "iufb":
+        return column
+    found = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce")
+    wrong = found.isna() & column.notna()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0]) + 1
+        raise InputError(f"{path}: row {row} of {column.name} is no number; {REMEDY}")
+    return column if set(column.dropna().map(type)) <= {bool} else found.astype(np.float64)

@@ -6,15 +6,17 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from matplotlib.figure import Figure
+from pydantic import Field
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import written_beside
 from tomocore.names import product_files, tomogram_stem
 from tomocore.roiset import RoiSet, read_rois, rois_from_labels
+from tomocore.side_files import read_rows
 from tomorois.annotation.targets import AnnotationSettings, roi_components, training_targets
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
 from tomorois.evaluation.scores import EvaluateSettings
@@ -43,7 +45,7 @@ class UnseenTomogram:
 class CurvePoint:
     """One training: what it was given, and its scores on the unseen tomograms."""
 
-    rois: int
+    rois: Annotated[int, Field(ge=1, le=10**9)]
     tomograms: int
     repeat: int
     dice_pooled: float
@@ -253,13 +255,7 @@ def read_points(path: Path) -> list[CurvePoint]:
     """The points of a CSV written by ``write_points``; none where there is no file."""
     if not path.is_file():
         return []
-    whole = {"rois", "tomograms", "repeat", "steps"}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    numbers: list[dict[str, Any]] = [
-        {name: int(value) if name in whole else float(value) for name, value in row.items()} for row in rows
-    ]
-    return [CurvePoint(**row) for row in numbers]
+    return read_rows(path, CurvePoint, "the points of a curve", "remove it or choose another folder")
 
 
 def learning_curve_figure(points: Sequence[CurvePoint]) -> Figure:

@@ -14,12 +14,39 @@ from tomocore.files import written_beside
 from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, box_with_margin
 from tomocore.settings import Settings
+from tomocore.side_files import StoredRow, read_rows
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.instances.restrict import require_same_grid
 
 TABLE_ENDING = "__crops.csv"
-TABLE_COLUMNS = ("file", "id", "start_z", "start_y", "start_x", "size_z", "size_y", "size_x")
+WHOLE = Field(ge=0, le=2**20)
+
+
+class CropRow(StoredRow):
+    """A row of the table of crops: the crop's file and ROI, its first voxel and its voxels along z, y, x."""
+
+    file: str = Field(min_length=1)
+    id: int = Field(ge=1, le=2**31)
+    start_z: int = WHOLE
+    start_y: int = WHOLE
+    start_x: int = WHOLE
+    size_z: int = WHOLE
+    size_y: int = WHOLE
+    size_x: int = WHOLE
+
+    @property
+    def start(self) -> tuple[int, int, int]:
+        """The first voxel z, y, x."""
+        return self.start_z, self.start_y, self.start_x
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Voxels along z, y, x."""
+        return self.size_z, self.size_y, self.size_x
+
+
+TABLE_COLUMNS = tuple(CropRow.model_fields)
 OFF_GRID = 0.1  # voxels that a crop's origin may lie off the grid it is pasted on
 
 
@@ -85,28 +112,19 @@ def read_crops(masks: Sequence[Path], table_path: Path, like: Volume) -> list[tu
     A mask belongs to the crop whose name its own begins with. Voxel size and origin in its header are
     not looked at. Raises InputError for a mask that is no crop of the table or has another shape.
     """
-    try:
-        table = pd.read_csv(table_path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{table_path}: not a table of crops ({error}); give the __crops.csv") from error
-    if not set(TABLE_COLUMNS) <= set(table.columns):
-        raise InputError(f"{table_path}: not a table of crops; give the __crops.csv that crop wrote")
-    names = [volume_stem(Path(name)) for name in table["file"]]
+    rows = read_rows(table_path, CropRow, "a table of crops", "give the __crops.csv that crop wrote")
     crops = []
     for path in masks:
-        rows = [row for row, name in enumerate(names) if volume_stem(path).startswith(name)]
-        if not rows:
+        row = next((r for r in rows if volume_stem(path).startswith(volume_stem(Path(r.file)))), None)
+        if row is None:
             raise InputError(
                 f"{path}: its name begins with none of the crops in {table_path.name}; rename it"
             )
-        row = table.iloc[rows[0]]
         data = read_volume(path, like.voxel_size_nm).data
-        expected = tuple(int(row[name]) for name in TABLE_COLUMNS[5:])
-        if data.shape != expected:
-            raise InputError(f"{path}: has {data.shape} voxels, its crop {expected}; keep size and binning")
-        start = [[float(row[name]) for name in TABLE_COLUMNS[2:5]]]
-        x, y, z = like.world(start)[0]
-        crops.append((int(row["id"]), Volume(data, like.voxel_size_nm, (x, y, z))))
+        if data.shape != row.size:
+            raise InputError(f"{path}: has {data.shape} voxels, its crop {row.size}; keep size and binning")
+        x, y, z = like.world([row.start])[0]
+        crops.append((row.id, Volume(data, like.voxel_size_nm, (x, y, z))))
     return crops
 
 

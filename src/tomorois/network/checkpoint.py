@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+import torch
+from pydantic import ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.settings import Settings
+from tomocore.side_files import StoredRow, checked, parsed_json
 from tomorois.network.intensity import IntensitySettings
 from tomorois.network.membrane_input import MembraneSettings
 from tomorois.network.msdnet.config import MSDNetConfig
@@ -50,6 +52,26 @@ class ModelRecord(Settings):
     )
 
 
+class TrainedTomogram(StoredRow):
+    """What a training record says of a tomogram, as far as it is read again; files as name and hash."""
+
+    model_config = ConfigDict(strict=True)
+    name: str
+    rois: int
+    held_out: bool
+    tomogram: str = Field("unknown", pattern=r"\S")
+    labels: str = Field("unknown", pattern=r"\S")
+
+
+class TrainingFacts(StoredRow):
+    """What is read again of a training record; it holds more."""
+
+    model_config = ConfigDict(strict=True)
+    tomograms: list[TrainedTomogram] = Field(default_factory=list)
+    dice: float = 0.0
+    refined_from: str | None = None
+
+
 def checkpoint_beside(model_path: Path) -> Path:
     """Where the training of a model keeps the state that it can go on from."""
     return model_path.with_name(f"{model_path.stem}.training.safetensors")
@@ -67,16 +89,30 @@ def load_model(path: Path) -> tuple[MSDNet, ModelRecord]:
     Raises InputError where the file is missing, cut short, or no model of this program.
     """
     tensors, header = _load(path, MODEL_FORMAT, "model file of TomoROIS; make one with: tomorois train")
-    try:
-        model = MSDNet(MSDNetConfig.model_validate(header["config"]))
-        record = ModelRecord.model_validate(header["record"])
-        model.load_state_dict(tensors)
-    except (KeyError, ValidationError, RuntimeError) as error:
-        problem = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path}: weights and header do not fit ({problem}); train the model again"
-        ) from error
+    remedy = "train the model again"
+    config = checked(header.get("config"), MSDNetConfig, f"{path}: config and network do not fit", remedy)
+    record = checked(
+        header.get("record"), ModelRecord, f"{path}: its record and this program do not fit", remedy
+    )
+    checked(record.training, TrainingFacts, f"{path}: its training record", remedy)
+    model = MSDNet(config)
+    shapes = {name: tuple(own.shape) for name, own in model.state_dict().items()}
+    _require_tensors(path, tensors, shapes, remedy)
+    model.load_state_dict(tensors)
     return model.eval(), record
+
+
+def _require_tensors(
+    path: Path, tensors: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], remedy: str
+) -> None:
+    """InputError where the tensors of a file are others than those of its network, or hold no numbers."""
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != shapes:
+        told = ", ".join(f"{name} {shape}" for name, shape in list(found.items())[:4]) or "none"
+        raise InputError(f"{path}: its weights ({told}) do not fit its network; {remedy}")
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{path}: its weights {name} are no finite numbers; {remedy}")
 
 
 def save_training_state(path: Path, tensors: dict[str, Tensor], info: dict[str, Any]) -> None:
@@ -87,7 +123,9 @@ def save_training_state(path: Path, tensors: dict[str, Tensor], info: dict[str, 
 def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and values of `save_training_state`; InputError where the file is not one."""
     tensors, header = _load(path, STATE_FORMAT, "training state; start the training without --resume")
-    return tensors, header["info"]
+    return tensors, checked(
+        header.get("info"), dict[str, Any], f"{path}: its values", "train without --resume"
+    )
 
 
 def _save(path: Path, tensors: dict[str, Tensor], kind: str, header: dict[str, Any]) -> None:
@@ -104,23 +142,25 @@ def _load(path: Path, kind: str, wanted: str) -> tuple[dict[str, Tensor], dict[s
         raise InputError(f"{path}: no such file; give the path of a {wanted}")
     try:
         with safe_open(path, framework="pt") as file:
-            header = _header(file.metadata() or {})
+            header = _header(path, file.metadata() or {}, kind, wanted)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except InputError:
+        raise
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, MemoryError, KeyError) as error:
+        problem = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{path}: damaged or no .safetensors file ({error}); copy or write it again"
+            f"{path}: damaged or no .safetensors file ({problem}); copy or write it again"
         ) from error
-    if header.get("format") != kind:
-        raise InputError(f"{path}: a .safetensors file, but not a {wanted}")
-    version = header.get("format_version", 0)
-    if version > FORMAT_VERSION:
-        raise InputError(f"{path}: written in format {version}, newer than this program; update it")
     return tensors, header
 
 
-def _header(metadata: dict[str, str]) -> dict[str, Any]:
-    try:
-        header = json.loads(metadata.get(HEADER_KEY, "{}"))
-    except json.JSONDecodeError:
-        return {}
-    return header if isinstance(header, dict) else {}
+def _header(path: Path, metadata: dict[str, str], kind: str, wanted: str) -> dict[str, Any]:
+    """The values in the head of a file of some kind. Raises InputError for a file of another kind."""
+    where = f"{path}: its header {HEADER_KEY}"
+    header: dict[str, Any] = parsed_json(metadata.get(HEADER_KEY, "{}"), dict[str, Any], where)
+    if header.get("format") != kind:
+        raise InputError(f"{path}: a .safetensors file, but not a {wanted}")
+    version = checked(header.get("format_version", 0), int, f"{where}: format_version")
+    if version > FORMAT_VERSION:
+        raise InputError(f"{path}: written in format {version}, newer than this program; update it")
+    return header

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import edt
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import written_beside
 from tomocore.roiset import Bools, RoiSet, dilated_mask, union_mask, write_rois_archive
 from tomocore.settings import Settings
+from tomocore.side_files import StoredRow, read_json
 from tomocore.volumes import formats
 from tomocore.volumes.volume import Volume
 from tomorois.phantoms.imaging import ImagingSettings, Optics, drawn_optics, normalised, take_tomogram
@@ -259,14 +260,20 @@ def _write_in_parallel(tasks: list[tuple[Any, ...]], jobs: int, count: int, prog
             raise
 
 
+class _MadeSet(StoredRow):
+    """What ``phantoms.json`` says of a set of phantoms; other facts are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+    settings: dict[str, Any] = Field(default_factory=dict)
+    tomograms: list[str] = Field(default_factory=list)
+
+
 def _record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.exists():
         return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable ({error}); remove it or choose another folder") from error
+    found: dict[str, _MadeSet] = read_json(path, dict[str, _MadeSet], "remove it or choose another folder")
+    return {name: made.model_dump() for name, made in found.items()}
 
 
 def _made_otherwise(folder: Path, name: str, settings: PhantomSettings) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
+from tomocore.side_files import read_json
 
 
 def record_path(confidence: Path) -> Path:
@@ -17,15 +17,15 @@ def record_path(confidence: Path) -> Path:
 def record_of_map(confidence: Path) -> dict[str, Any]:
     """Model, its hash, threshold and settings of a confidence map; empty where nothing readable is there."""
     try:
-        return dict(json.loads(record_path(confidence).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return dict(read_json(record_path(confidence), dict[str, Any]))
+    except (OSError, InputError):
         return {}
 
 
 def model_threshold(confidence: Path) -> float | None:
     """The threshold of the model that made a confidence map, if that is known."""
     threshold = record_of_map(confidence).get("threshold")
-    if isinstance(threshold, int | float) and 0 < threshold < 1:
+    if isinstance(threshold, float) and 0 < threshold < 1:
         return float(threshold)
     return None
 

@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from tomocore.contract import Progress
+from tomocore.side_files import StoredRow, read_rows
 from tomorois.network.checkpoint import checkpoint_beside, save_training_state
 from tomorois.network.msdnet.module import MSDNet
 from tomorois.training.augment import apply_to_image, apply_to_labels, draw_augmentation
@@ -37,16 +39,23 @@ log = logging.getLogger(__name__)
 TIMED_SHARE = 0.03  # of the minutes given, after which the number of steps is planned
 TIMED_STEPS = 10
 LOGGED_EVERY = 10  # steps between rows of the log
-LOG_COLUMNS = (
-    "step",
-    "seconds",
-    "loss",
-    "learning_rate",
-    "validation_dice",
-    "threshold",
-    "roi_confidence",
-    "rejected_confidence",
-)
+LoggedNumber = Annotated[str, Field(pattern=r"^([-+]?\d+(\.\d*)?(e[-+]?\d+)?|nan|[-+]?inf)?$")]
+
+
+class LogRow(StoredRow):
+    """A row of the log of a training; numbers as they are written, empty where there is none."""
+
+    step: int
+    seconds: LoggedNumber
+    loss: LoggedNumber
+    learning_rate: LoggedNumber
+    validation_dice: LoggedNumber
+    threshold: LoggedNumber
+    roi_confidence: LoggedNumber
+    rejected_confidence: LoggedNumber
+
+
+LOG_COLUMNS = tuple(LogRow.model_fields)
 """Of the log; the last two are mean confidences in annotated and in rejected regions trained on, if any."""
 LOWEST_RATE = 0.01  # of the highest learning rate, reached at the end
 
@@ -292,10 +301,11 @@ class Training:
     def _start_log(self) -> None:
         """Begin the log, with where confidences stand if regions are rejected, or cut it back to the step
         that is gone on from."""
-        kept: list[dict[str, str]] = []
+        kept: list[dict[str, Any]] = []
         if self.state.step and self.log_path.is_file():
-            with self.log_path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= self.state.step]
+            remedy = "remove it, and the training goes on without its beginning"
+            rows = read_rows(self.log_path, LogRow, "the log of a training", remedy)
+            kept = [row.model_dump() for row in rows if row.step <= self.state.step]
         with self.log_path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, LOG_COLUMNS)
             writer.writeheader()

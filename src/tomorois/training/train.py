@@ -14,6 +14,7 @@ import torch
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.provenance import file_hash
+from tomocore.side_files import StoredRow, checked
 from tomorois.network.checkpoint import ModelRecord, load_model, load_training_state, save_model
 from tomorois.network.intensity import intensity_skewness
 from tomorois.network.membrane_input import input_channels
@@ -277,22 +278,46 @@ def _training(
     )
 
 
+class StateInfo(StoredRow):
+    """The values beside the tensors of a training state: what the training is, and its numbers."""
+
+    fingerprint: dict[str, Any]
+    numbers: dict[str, int | float]
+
+
 def _resume(training: Training) -> None:
     """Put the training where its checkpoint left it; InputError where that is another training's."""
     path = training.checkpoint_path
     if not path.is_file():
         log.warning("%s: no checkpoint there; training starts from the beginning", path)
         return
-    tensors, info = load_training_state(path)
-    changed = _differences(info["fingerprint"], training.fingerprint)
+    tensors, values = load_training_state(path)
+    info = checked(values, StateInfo, f"{path}: its values", "remove it, or train anew without --resume")
+    changed = _differences(info.fingerprint, training.fingerprint)
     if changed:
         raise InputError(
             f"{path}: belongs to another training ({', '.join(changed)} changed); restore that, "
             "or train anew without --resume"
         )
+    _require_fitting(path, tensors, info.numbers, training.state)
     device = training.weights[0].device
     vectors: dict[str, Any] = {name: vector.to(device) for name, vector in tensors.items()}
-    training.state = TrainingState(**vectors, **info["numbers"])
+    training.state = TrainingState(**vectors, **info.numbers)
+
+
+def _require_fitting(
+    path: Path, tensors: dict[str, torch.Tensor], numbers: dict[str, Any], fresh: TrainingState
+) -> None:
+    """InputError where what a checkpoint holds is not what this training's state is made of."""
+    shapes = {name: (vector.shape, vector.dtype) for name, vector in tensors.items()}
+    kinds = {name: type(number) for name, number in numbers.items()}
+    if shapes != {
+        name: (vector.shape, vector.dtype) for name, vector in fresh.tensors().items()
+    } or kinds != {name: type(number) for name, number in fresh.numbers().items()}:
+        raise InputError(
+            f"{path}: is damaged, its vectors or numbers are not this training's; "
+            "remove it, or train anew without --resume"
+        )
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any], place: str = "") -> list[str]:

@@ -33,7 +33,11 @@ RECORD = ModelRecord(
     intensity=IntensitySettings(polarity="bright", clip_sd=4.0),
     threshold=0.61,
     skewness=-0.2,
-    training={"steps": 12, "tomograms": ["a.mrc"], "dice": 0.1 + 0.2},
+    training={
+        "steps": 12,
+        "tomograms": [{"name": "a", "rois": 3, "held_out": False}],
+        "dice": 0.1 + 0.2,
+    },
 )
 
 

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator
 
 from tomocore.settings import Settings
 
+MOST_DILATED = 1000
+
 
 class MSDNetConfig(Settings):
     """The shape of the network; with the weights it is the whole model."""
@@ -34,8 +36,8 @@ class MSDNetConfig(Settings):
     @field_validator("dilations")
     @classmethod
     def _at_least_one(cls, dilations: tuple[int, ...]) -> tuple[int, ...]:
-        if not dilations or min(dilations) < 1:
-            raise ValueError("give at least one dilation, each 1 voxel or more")
+        if not dilations or min(dilations) < 1 or max(dilations) > MOST_DILATED:
+            raise ValueError(f"give at least one dilation, each 1 to {MOST_DILATED} voxels")
         return dilations
 
     @property

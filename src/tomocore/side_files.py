@@ -1,0 +1,186 @@
+"""Side files (JSON, TOML, CSV) read with limits of size and depth, and checked by their types.
+
+Whatever stands in a file may be damaged, cut short, or made by somebody else. So what is read here is
+bounded before it is parsed, and what a parser gives is validated by pydantic before anybody uses it:
+a fault is an `InputError` that names the file and the remedy, never another exception.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from tomocore.contract import InputError
+
+T = TypeVar("T")
+
+MOST_JSON_BYTES = 256 * 2**20
+MOST_TOML_BYTES = 2 * 2**20
+MOST_CSV_BYTES = 2**30
+DEEPEST = 64  # brackets in brackets, or parts of a dotted name; ours have fewer than eight
+MOST_PROBLEMS = 4  # told of one file
+LONGEST_VALUE = 60  # letters of a value that a message repeats
+# Strings and comments of TOML, which may hold any brackets and dots, and parts of dotted names.
+_TOML_TEXT = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*(?:"""|$)'
+    r"|'''(?:[^']|'(?!''))*(?:'''|$)"
+    r'|"(?:[^"\\\n]|\\.)*"?'
+    r"|'[^'\n]*'?"
+    r"|\#[^\n]*",
+    re.DOTALL,
+)
+_DOTTED = re.compile(rf"(?:[\w-]+[ \t]*\.[ \t]*){{{DEEPEST}}}")
+_PARSING = (ValueError, RecursionError, OverflowError, MemoryError)
+
+
+class StoredRow(BaseModel):
+    """Base of what a row or a record of a side file must hold; more columns or keys are let be."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=True)
+
+
+def read_text(path: Path, most_bytes: int, what: str = "a text") -> str:
+    """The text of a file in UTF-8, or in UTF-16 where its mark says so, with line ends alike.
+
+    Raises InputError where the file has more than ``most_bytes`` or is in another encoding, and OSError where
+    it cannot be opened.
+    """
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise InputError(
+            f"{path}: has {size:,} bytes, a file of its kind at most {most_bytes:,}; give the right file"
+        )
+    raw = path.read_bytes()
+    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = raw.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not {what} ({error}); write it again as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path, kind: Any, remedy: str = "write it again") -> Any:
+    """What a JSON file holds, as ``kind`` (any type that pydantic validates).
+
+    Raises InputError that ends in the ``remedy`` where it is no JSON or of another type, and OSError where
+    it cannot be opened.
+    """
+    return parsed_json(read_text(path, MOST_JSON_BYTES, "JSON"), kind, str(path), remedy)
+
+
+def parsed_json(text: str, kind: Any, where: str, remedy: str = "write it again") -> Any:
+    """What a JSON ``text`` holds, as ``kind``; messages begin with ``where`` and end in the ``remedy``."""
+    try:
+        found = json.loads(text)
+    except _PARSING as error:
+        raise InputError(f"{where}: not JSON ({_said(error)}); {remedy}") from error
+    return checked(found, kind, where, remedy)
+
+
+def checked(found: Any, kind: Any, where: str, remedy: str = "write it again") -> Any:
+    """A value found in a file as ``kind``; InputError that begins with ``where`` and tells what is wrong."""
+    try:
+        return TypeAdapter(kind).validate_python(found)
+    except ValidationError as error:
+        raise InputError(f"{where}: {problems_of(error)}; {remedy}") from error
+    except (RecursionError, OverflowError) as error:
+        raise InputError(f"{where}: is nested too deeply or holds too large a number; {remedy}") from error
+
+
+def problems_of(error: ValidationError) -> str:
+    """What pydantic found wrong, in one line of a length that can be read."""
+    items = error.errors(include_url=False, include_context=False)
+    told = []
+    for item in items[:MOST_PROBLEMS]:
+        name = ".".join(str(part) for part in item["loc"][-4:])
+        missing = item["type"] == "missing"
+        value = "" if missing or isinstance(item["input"], dict | list) else f" = {shortened(item['input'])}"
+        told.append(f"{name}{value}: {item['msg'][0].lower()}{item['msg'][1:]}" if name else item["msg"])
+    more = f"; and {len(items) - MOST_PROBLEMS} more" if len(items) > MOST_PROBLEMS else ""
+    return " ".join("; ".join(told).split()) + more
+
+
+def shortened(value: Any) -> str:
+    """How a value looks in Python, cut where it is too long for a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "a very large number"
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+
+
+def _said(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:200] or type(error).__name__
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises InputError where it is none, or nested more deeply than any of ours."""
+    text = read_text(path, MOST_TOML_BYTES, "a TOML settings file")
+    _require_shallow(path, text)
+    try:
+        return tomllib.loads(text)
+    except _PARSING as error:
+        raise InputError(f"{path}: not a TOML settings file ({_said(error)}); mend that line") from error
+
+
+def _require_shallow(path: Path, text: str) -> None:
+    """InputError where brackets or dotted names nest deeply, which takes the parser time without end."""
+    bare = _TOML_TEXT.sub("s", text)
+    depth = deepest = 0
+    for bracket in re.findall(r"[][{}]", bare):
+        depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST or _DOTTED.search(bare):
+        raise InputError(
+            f"{path}: nests names or brackets more than {DEEPEST} deep, as no settings file does; "
+            "mend that line"
+        )
+
+
+def read_rows(path: Path, kind: type[T], what: str, remedy: str) -> list[T]:
+    """The rows of a CSV file as ``kind`` (a dataclass or a `StoredRow`), each field a column of its name.
+
+    Raises InputError, "not {what} (why); {remedy}", where the file cannot be read, lacks a column, or holds
+    something of another type, with the row counted from 1 below the heads.
+    """
+    names = [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)  # type: ignore[attr-defined]
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path, MOST_CSV_BYTES, what)), restkey="")
+        lacking = [name for name in names if name not in (reader.fieldnames or ())]
+        rows = list(reader)
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{path}: not {what} ({_said(error)}); {remedy}") from error
+    if lacking:
+        raise InputError(f"{path}: not {what}, it lacks the columns {', '.join(lacking)}; {remedy}")
+    where = f"{path}: not {what}, row"
+    own = [{name: row[name] for name in names} for row in rows]
+    return [checked(row, kind, f"{where} {number}", remedy) for number, row in enumerate(own, 1)]
+
+
+def read_frame(path: Path, read: Callable[[Any], Any], remedy: str = "write it again") -> Any:
+    """The data frame that ``read`` (of pandas) makes of a table's text; InputError where that is none."""
+    text = read_text(path, MOST_CSV_BYTES, "a table of comma-separated values")
+    try:
+        return read(io.StringIO(text))
+    except (*_PARSING, csv.Error, TypeError, KeyError, IndexError) as error:
+        raise InputError(
+            f"{path}: not a table of comma-separated values ({_said(error)}); {remedy}"
+        ) from error
+
+
+def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str], remedy: str) -> None:
+    """InputError where a table lacks a column that is needed."""
+    lacking = [name for name in needed if name not in columns]
+    if lacking:
+        raise InputError(f"{path}: lacks the columns {', '.join(lacking)}; {remedy}")
