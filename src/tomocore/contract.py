@@ -24,6 +24,14 @@ class InputError(ValueError):
     """A user's input that cannot be used: one line saying what, where, and the remedy."""
 
 
+class UnwritableError(InputError):
+    """A result that cannot be written; nothing has its name."""
+
+
+class NoRoomError(UnwritableError):
+    """The disk or the quota is full, so that all that comes after would fail too: it ends a batch."""
+
+
 FAILURES = (InputError, OSError, MemoryError)
 """What ends one item of a batch and leaves its neighbours alone."""
 
@@ -40,6 +48,11 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory ({error}); crop or bin the volume, or use a machine with more"
     return " ".join(str(error).split())
+
+
+def is_filled(path: Path) -> bool:
+    """Whether something lies there that is no empty file."""
+    return path.is_dir() or (path.is_file() and path.stat().st_size > 0)
 
 
 class Watcher:
@@ -92,9 +105,18 @@ class Batch:
                 if name(item) not in self.skipped:
                     self.finish(name(item), line or "")
 
-    def make(self, target: Path, overwrite: bool, work: Callable[[Path], str | None]) -> None:
-        """Do the ``work`` that writes ``target``, or skip it where that exists; what fails is raised."""
-        if target.exists() and not overwrite:
+    def make(
+        self,
+        target: Path,
+        overwrite: bool,
+        work: Callable[[Path], str | None],
+        is_whole: Callable[[Path], bool] = is_filled,
+    ) -> None:
+        """Do the ``work`` that writes ``target``, or skip it where that exists; what fails is raised.
+
+        A target that is not ``is_whole``, damaged or empty, is made anew.
+        """
+        if target.exists() and not overwrite and is_whole(target):
             self.skip(str(target), "it exists; pass --overwrite to replace it")
         else:
             self.finish(str(target), work(target) or "")
@@ -105,7 +127,9 @@ class Batch:
         self.watcher.done(name, line)
 
     def fail(self, name: str, error: BaseException) -> None:
-        """Keep and tell one failure."""
+        """Keep and tell one failure; a full disk is raised, as the next item would find it full too."""
+        if isinstance(error, NoRoomError):
+            raise error
         line = one_line(error)
         self.failed[name] = line if Path(name).name in line else f"{name}: {line}"
         self.watcher.failed(self.failed[name])

@@ -1,10 +1,24 @@
-"""What this machine has for a run: cores, threads and memory."""
+"""What this machine has for a run: cores, threads, memory, and the processes that run on it."""
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
+import platform
+import signal
 import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 
 
 def cores(jobs: int | None) -> int:
@@ -32,3 +46,155 @@ def available_memory_bytes() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return 8 * 2**30
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A process that no other is taken for: where it runs, its number there, and when it began."""
+
+    place: str  # hash of machine, boot and container, within which numbers of processes mean one thing
+    number: int
+    start: str  # clock ticks since boot, or "0" where the system does not say
+
+
+@cache
+def _place() -> str:
+    parts = [platform.node(), f"{uuid.getnode():x}"]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]
+
+
+def this_process() -> ProcessMark:
+    """The process that runs this."""
+    return ProcessMark(_place(), os.getpid(), _start_and_state(os.getpid())[0])
+
+
+def is_alive(process: ProcessMark) -> bool | None:
+    """Whether a process still runs; None where this machine cannot tell, as of a process on another one."""
+    if process.place != _place() or os.name == "nt":  # where signal 0 would end the process
+        return True if process.number == os.getpid() and process.place == _place() else None
+    try:
+        os.kill(process.number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    start, state = _start_and_state(process.number)
+    return state not in ("Z", "X") and ("0" in (start, process.start) or start == process.start)
+
+
+def _start_and_state(number: int) -> tuple[str, str]:
+    """When a process began, in ticks since boot ("0": unknown), and its state's letter ("Z": dead)."""
+    try:
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "0", "?"
+    return fields[19], fields[0]
+
+
+class Terminated(KeyboardInterrupt):
+    """The system or a batch queue asks the process to end, by the signal of that number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def signals_as_interrupts() -> Iterator[None]:
+    """Within it SIGTERM and SIGHUP end the work as Ctrl-C does: what is open is closed and taken away.
+
+    They raise Terminated in the main thread, once; those that are ignored (nohup) stay so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[signal.Signals, Any] = {}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_IGN)
+        raise Terminated(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            before[getattr(signal, name)] = signal.signal(getattr(signal, name), end)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def say_interrupted_while_loading() -> None:
+    """From here on an interrupt that nobody catches is one line, not a traceback; commands load seconds."""
+    usual = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("interrupted", file=sys.stderr)
+        else:
+            usual(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+class WorkerPool(ProcessPoolExecutor):
+    """Processes for parts of a run that end with this one, whatever ends it, and leave signals to it.
+
+    A run that is interrupted kills them; what they had begun to write is for `remove_leftovers`.
+    """
+
+    def __init__(self, workers: int, threads: int = 1) -> None:
+        # Spawned, not forked: VTK, Open3D and numba's threads do not survive a fork.
+        super().__init__(workers, get_context("spawn"), _begin_worker, (os.getpid(), threads))
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a function in a worker, which is started here if there are too few."""
+        with _signals_held():
+            return super().submit(fn, *args, **kwargs)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if kind is not None:
+            for process in list((self._processes or {}).values()):
+                process.kill()
+            self.shutdown(wait=True, cancel_futures=True)
+        return super().__exit__(kind, error, trace)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals wait until it is left; processes begun within never get them: only their parent acts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def _begin_worker(parent: int, threads: int) -> None:
+    """Tie a worker's life to its parent's, by the kernel and by a thread where there is no such kernel."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the kernel was told
+            os._exit(1)
+    use_threads(threads)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

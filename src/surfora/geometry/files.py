@@ -15,6 +15,7 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkObject
+from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.clouds import NM_PER, LengthUnit, named_unit, star_points, text_points
@@ -50,7 +51,38 @@ def write_surface(path: Path, surface: PointCloud | SurfaceMesh, facts: SurfaceF
             f"{path}: surfaces are written as .vtp, .ply, .obj or .stl; choose one of these endings"
         )
     with written_beside(path) as beside:
-        poly.save(beside)
+        if suffix == ".vtp":
+            beside.write_text(_vtp_text(poly), encoding="utf-8")
+        else:
+            with _quiet_vtk():
+                poly.save(beside)
+            _require_whole(beside, poly.n_points, len(poly.regular_faces))
+
+
+def _vtp_text(poly: pv.PolyData) -> str:
+    """A VTP file, written in memory: onto a full disk VTK writes nothing and says nothing."""
+    writer = vtkXMLPolyDataWriter()
+    writer.SetInputData(poly)
+    writer.SetDataModeToBinary()
+    writer.WriteToOutputStringOn()
+    writer.Write()
+    return str(writer.GetOutputString())
+
+
+def _require_whole(path: Path, points: int, triangles: int) -> None:
+    """OSError where the file that VTK wrote is cut short, which it tells nobody."""
+    content = path.read_bytes() if path.is_file() else b""
+    if path.suffix == ".stl":
+        whole = len(content) == 84 + 50 * triangles
+    elif path.suffix == ".ply":
+        header = content.find(b"end_header\n") + len(b"end_header\n")
+        corner = 4 * content[:header].count(b"property float")
+        whole = len(content) == header + corner * points + 13 * triangles
+    else:
+        counts = (content.count(b"\nv "), content.count(b"\nf "))
+        whole = content.endswith(b"\n") and counts == (points, triangles)
+    if not whole:
+        raise OSError(None, f"written in part, {len(content)} bytes", str(path))
 
 
 def _with_field_data(poly: pv.PolyData, facts: SurfaceFacts | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 from tomocore.contract import FAILURES, Batch, Progress, Watcher, one_line, with_subject
+from tomocore.machine import Terminated, signals_as_interrupts
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -101,7 +103,10 @@ def status_of(batch: Batch) -> int:
 
 
 def exit_status_of(command: Callable[[], int | None]) -> int:
-    """Run a whole command: 0 done, 1 a user's input failed (one line), 2 wrong usage, 130 interrupted."""
+    """Run a whole command: 0 done, 1 a user's input failed (one line), 2 wrong usage, 130 interrupted.
+
+    Ended by SIGTERM it is 143, and 128 plus the number of any other signal.
+    """
     try:
         return command() or 0
     except cyclopts.CycloptsError:  # cyclopts has printed what is wrong
@@ -109,12 +114,25 @@ def exit_status_of(command: Callable[[], int | None]) -> int:
     except FAILURES as error:
         err.print(f"[red]error[/red] {escape(one_line(error))}", markup=True)
         return 1
-    except KeyboardInterrupt:
-        err.print("interrupted; run the same command again to continue")
+    except Terminated as ending:
+        err.print(f"ended by {signal.Signals(ending.number).name}; {_how_to_go_on(ending)}", markup=False)
+        return 128 + ending.number
+    except KeyboardInterrupt as interrupt:
+        err.print(f"interrupted; {_how_to_go_on(interrupt)}", markup=False)
         return 130
+
+
+def _how_to_go_on(interrupt: KeyboardInterrupt) -> str:
+    """What the interrupted work noted on it (`BaseException.add_note`), else that what is there is kept."""
+    notes: list[str] = getattr(interrupt, "__notes__", [])
+    return notes[-1] if notes else "run the same command again to continue"
 
 
 def leave(app: cyclopts.App) -> None:
     """Run an app on the command line's arguments and exit the process with its status."""
     log_to_console()
-    sys.exit(exit_status_of(lambda: app(exit_on_error=False, print_error=True, result_action="return_value")))
+    with signals_as_interrupts():
+        status = exit_status_of(
+            lambda: app(exit_on_error=False, print_error=True, result_action="return_value")
+        )
+    sys.exit(status)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from pydantic import ConfigDict, Field
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import written_beside
+from tomocore.machine import WorkerPool
 from tomocore.roiset import Bools, RoiSet, dilated_mask, union_mask, write_rois_archive
 from tomocore.settings import Settings
 from tomocore.side_files import StoredRow, read_json
@@ -249,15 +249,12 @@ def _write_one(folder: Path, stem: str, kind: Kind, seed: int, settings: Phantom
 
 
 def _write_in_parallel(tasks: list[tuple[Any, ...]], jobs: int, count: int, progress: Progress) -> None:
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+    workers = min(jobs, len(tasks))
+    with WorkerPool(workers, max(jobs // workers, 1)) as pool:
         running = [pool.submit(_write_one, *task) for task in tasks]
-        try:
-            for done, finished in enumerate(as_completed(running), start=count - len(tasks) + 1):
-                finished.result()
-                progress(done, count)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done, finished in enumerate(as_completed(running), start=count - len(tasks) + 1):
+            finished.result()
+            progress(done, count)
 
 
 class _MadeSet(StoredRow):

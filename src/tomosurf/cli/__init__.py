@@ -2,3 +2,7 @@
 
 Read `app` first.
 """
+
+from tomocore.machine import say_interrupted_while_loading
+
+say_interrupted_while_loading()
