@@ -6,16 +6,15 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import find_objects
 
 from surfora.geometry.arrays import Floats, Mask
 from surfora.masks.grids import Grid, differences, grid_of
-from surfora.masks.values import counted, labelled, listed
+from surfora.masks.tally import Box, tallied
+from surfora.masks.values import labelled, listed
 from tomocore.contract import InputError
 from tomocore.names import volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
@@ -24,8 +23,6 @@ from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
-
-Box = tuple[slice, slice, slice]
 
 MARGIN_VOXELS = 2
 MOST_PARTNER_POINTS = 50_000
@@ -259,21 +256,21 @@ def open_mask(
     ROIs; resample: bring voxels of unequal edges to one edge first.
     """
     volume = labelled(read_volume(path, voxel_size_nm, resample=resample), path)
-    chosen = _chosen_labels(volume, path, names)
+    boxes = {value: box for value, (_, box) in tallied(volume.data).items() if value != 0}
+    chosen = _chosen_labels(list(boxes), path, names)
     if rois_path is None:
         whole = tuple((value, None) for value in chosen)
-        return OpenMask(path, volume, chosen, None, settings, whole, _label_boxes(volume.data, chosen))
+        return OpenMask(path, volume, chosen, None, settings, whole, boxes)
     rois = read_rois(rois_path, voxel_size_nm)
     rois = rois.at(rois.table["status"].to_numpy() != "rejected")
     volume, rois = _on_one_grid(volume, path, rois, rois_path)
     rows = range(len(rois.ids))
     within = tuple((value, row) for row in rows for value in _labels_of(rois, row, chosen))
-    return OpenMask(path, volume, chosen, rois, settings, within, {})
+    return OpenMask(path, volume, chosen, rois, settings, within, boxes)
 
 
-def _chosen_labels(volume: Volume, path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
-    """Label value to name; the empty name stands for the only label of a file."""
-    present = [value for value in counted(volume.data) if value != 0]
+def _chosen_labels(present: list[int], path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
+    """Label value to name, of those present; the empty name stands for the only label of a file."""
     if names is None:
         return {present[0]: ""} if len(present) == 1 else {value: str(value) for value in present}
     for value in sorted(set(names) - set(present)):
@@ -357,12 +354,6 @@ def _on_one_grid(volume: Volume, path: Path, rois: RoiSet, rois_path: Path) -> t
             "ROIs of the same tomogram, or --voxel-size where a header is wrong"
         )
     return volume, rois
-
-
-def _label_boxes(data: NDArray[Any], chosen: Mapping[int, str]) -> dict[int, Box]:
-    positive = data if data.min() >= 0 else np.abs(data.astype(np.int32))
-    found = find_objects(positive, max_label=max(abs(value) for value in chosen))
-    return {value: found[abs(value) - 1] for value in chosen}
 
 
 def _grown(box: Box, shape: tuple[int, int, int]) -> Box:

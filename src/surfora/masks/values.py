@@ -12,6 +12,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from surfora.masks.tally import tallied
 from tomocore.contract import InputError
 from tomocore.names import volume_stem
 from tomocore.volumes.volume import Volume
@@ -22,7 +23,6 @@ IGNORED = -1
 MANY_VALUES = 30  # distinct values from which on a file is looked at for being scores
 SPECK_VOXELS = 8  # scores fall into pieces of one value smaller than this, labels do not
 SAMPLE = (64, 256, 256)  # voxels z, y, x that this is judged on
-BLOCK = 64  # sections counted at a time
 
 
 def labelled(volume: Volume, path: Path) -> Volume:
@@ -82,15 +82,7 @@ def above_threshold(volume: Volume, threshold: float, path: Path) -> Volume:
 
 def counted(data: NDArray[Any]) -> dict[int, int]:
     """How many voxels each value of a volume of whole numbers has, by value in rising order."""
-    if data.dtype.itemsize > 2:
-        values, counts = np.unique(data, return_counts=True)
-        return dict(zip(values.tolist(), counts.tolist(), strict=True))
-    low, high = int(data.min()), int(data.max())
-    total = np.zeros(high - low + 1, np.int64)
-    for first in range(0, len(data), BLOCK):  # in blocks, since the shifted copy is wide
-        shifted = data[first : first + BLOCK].astype(np.int32) - low
-        total += np.bincount(shifted.ravel(), minlength=len(total))
-    return {low + int(k): int(total[k]) for k in np.flatnonzero(total)}
+    return {value: count for value, (count, _) in tallied(data).items()}
 
 
 def listed(values: Collection[object], most: int = 5) -> str:

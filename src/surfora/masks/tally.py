@@ -1,0 +1,62 @@
+"""How many voxels each value of a volume has and which box they fill, in one pass over its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+
+from surfora.geometry.arrays import Ints
+
+Box = tuple[slice, slice, slice]
+
+WIDEST_RANGE = 1 << 20
+"""Between the lowest and the highest value; beyond it the values are sorted instead."""
+
+
+def tallied(data: NDArray[Any]) -> dict[int, tuple[int, Box]]:
+    """Number and bounding box of the voxels of each value, by value in rising order.
+
+    ``data`` holds whole numbers [z, y, x] and at least one voxel.
+    """
+    low, high = int(data.min()), int(data.max())
+    if high - low >= WIDEST_RANGE:
+        return _tallied_by_sorting(data)
+    counts = np.zeros(high - low + 1, np.int64)
+    boxes = np.empty((high - low + 1, 6), np.int64)
+    boxes[:, :3], boxes[:, 3:] = data.shape, 0
+    _tally_runs(np.ascontiguousarray(data), low, counts, boxes)
+    return {low + int(k): (int(counts[k]), _box(boxes[k])) for k in np.flatnonzero(counts)}
+
+
+def _tallied_by_sorting(data: NDArray[Any]) -> dict[int, tuple[int, Box]]:
+    values, ranks, counts = np.unique(data, return_inverse=True, return_counts=True)
+    boxes = find_objects(ranks.reshape(data.shape) + 1)
+    return {int(value): (int(count), box) for value, count, box in zip(values, counts, boxes, strict=True)}
+
+
+def _box(corners: Ints) -> Box:
+    z, y, x = (slice(int(corners[axis]), int(corners[axis + 3])) for axis in range(3))
+    return z, y, x
+
+
+@njit(cache=True, nogil=True)
+def _tally_runs(data: NDArray[Any], low: int, counts: Ints, boxes: Ints) -> None:
+    """Add runs of one value along x to ``counts`` (n,) and widen ``boxes`` (n, 6: first and last + 1)."""
+    nz, ny, nx = data.shape
+    for z in range(nz):
+        for y in range(ny):
+            start = 0
+            for x in range(1, nx + 1):
+                if x < nx and data[z, y, x] == data[z, y, start]:
+                    continue
+                k = int(data[z, y, start]) - low
+                counts[k] += x - start
+                box = boxes[k]
+                box[0], box[3] = min(box[0], z), max(box[3], z + 1)
+                box[1], box[4] = min(box[1], y), max(box[4], y + 1)
+                box[2], box[5] = min(box[2], start), max(box[5], x)
+                start = x
