@@ -17,7 +17,7 @@ from surfora.cli.app import app as surfora_app
 from surfora.isosurface.boundary import IsosurfaceSettings
 from surfora.leaflets.split import LeafletSettings
 from surfora.masks.cleaning import CleanSettings
-from surfora.masks.components import ComponentSettings
+from surfora.masks.separate_membranes import ComponentSettings
 from surfora.measures.curvature import CurvatureSettings
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.roughness import RoughnessSettings

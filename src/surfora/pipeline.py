@@ -20,9 +20,9 @@ from surfora.isosurface.roi_border import cut_to_roi
 from surfora.leaflets.proxy import ProxySettings, poisson_proxy
 from surfora.leaflets.split import LeafletSettings, split_leaflets
 from surfora.masks.cleaning import CleanSettings, cleaned_and_removed, mask_thickness_nm
-from surfora.masks.components import ComponentSettings
 from surfora.masks.filled import MAJORITY, filled_share
 from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
+from surfora.masks.separate_membranes import ComponentSettings
 from surfora.measures.curvature import CurvatureSettings, mesh_curvature
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.roughness import RoughnessSettings, mesh_roughness
@@ -31,8 +31,8 @@ from surfora.measures.wedge import WedgeSettings, mesh_evidence
 from surfora.medial.points import MedialSettings, medial_points
 from surfora.meshing.ballpivot import MeshSettings, mesh_points
 from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
-from surfora.orientation.jet_normals import jet_normals
-from surfora.orientation.orient import Orientation, OrientSettings, orient_normals
+from surfora.orientation.orient import OrientSettings
+from surfora.orientation.oriented import oriented_cloud
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.provenance import RunRecord
 from tomocore.settings import Settings
@@ -206,19 +206,6 @@ def medial_surface(
         "orientation_confidence": round(float(orientation.confidence[orientation.component].mean()), 3),
     }
     return cloud, mesh, rule
-
-
-def oriented_cloud(
-    cloud: PointCloud, settings: OrientSettings, known: KnownSide | None = None
-) -> tuple[PointCloud, Orientation]:
-    """A cloud with its normals turned to one side of each component, and what decided the sides."""
-    normals = jet_normals(cloud.points) if cloud.normals is None else cloud.normals
-    if known is None:
-        orientation = orient_normals(cloud.points, normals, settings)
-    else:
-        settings = settings.model_copy(update={"side": known.side})
-        orientation = orient_normals(cloud.points, normals, settings, known.lumen_nm, known.partner_points)
-    return replace(cloud, normals=orientation.normals).with_data(component=orientation.component), orientation
 
 
 def boundary_surfaces(

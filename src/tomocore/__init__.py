@@ -1,1 +1,4 @@
-"""The floor that both tools stand on: volumes, files, settings, provenance and the console."""
+"""The floor that both tools stand on: volumes, files, settings, provenance and the console.
+
+Which file belongs to which tomogram is told by `names`.
+"""

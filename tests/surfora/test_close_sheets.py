@@ -10,7 +10,8 @@ from surfora.masks.cleaning import clean_mask
 from surfora.medial.points import medial_points
 from surfora.meshing.ballpivot import mesh_points
 from surfora.meshing.loops import boundary_loops
-from surfora.pipeline import SurforaSettings, oriented_cloud
+from surfora.orientation.oriented import oriented_cloud
+from surfora.pipeline import SurforaSettings
 from tomocore.volumes.volume import Volume
 
 SHAPE = (40, 54, 58)

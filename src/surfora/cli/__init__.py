@@ -1,6 +1,6 @@
 """The `surfora` command: parse, call one function at the level of files, say what it returned.
 
-Read `app` first.
+Read `app` first; single stages are in `stages`, what they share in `options`.
 """
 
 from tomocore.machine import say_interrupted_while_loading

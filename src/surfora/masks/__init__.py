@@ -1,7 +1,7 @@
 """Masks of membranes, before any surface is made of them.
 
 In: mask and label volumes, ROIs. Out: each membrane in its box with its neighbours, cleaned by physical
-size. Read `membranes` first.
+size. Read `membranes` first; `separate_membranes` takes one mask of many apart.
 """
 
 import lazy_loader

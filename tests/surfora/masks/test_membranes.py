@@ -17,7 +17,7 @@ from surfora.masks.membranes import (
 )
 from surfora.medial.points import medial_points
 from surfora.orientation.orient import OrientSettings
-from surfora.pipeline import oriented_cloud
+from surfora.orientation.oriented import oriented_cloud
 from tomocore.contract import InputError
 from tomocore.roiset import rois_from_masks, write_rois_archive
 from tomocore.volumes.formats import write_volume

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import find_objects
 
+from surfora.geometry.request import StageRequest
 from surfora.masks.cleaning import fewest_voxels, mask_thickness_nm
 from surfora.masks.values import labelled
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
@@ -141,27 +142,21 @@ def _row(
     }
 
 
-def components_to_file(
-    mask: Path,
-    target: Path,
-    settings: ComponentSettings = ComponentSettings(),
-    *,
-    voxel_size_nm: float | None = None,
-    resample: bool = False,
-    overwrite: bool = False,
-    watcher: Watcher = NOBODY,
+def components_file(
+    request: StageRequest, settings: ComponentSettings = ComponentSettings(), watcher: Watcher = NOBODY
 ) -> Batch:
-    """Take the membranes of ``mask`` apart: ``target`` (labels by falling size) and its table (.csv).
+    """Take the membranes of a mask apart: labels by falling size, and their table (.csv) beside.
 
-    ``settings`` say what is too small and how touching membranes are parted; ``voxel_size_nm`` overrules the
-    header, ``resample`` brings unequal voxel edges to one. What is there is kept unless ``overwrite``. Raises
-    InputError for what is no mask.
+    ``settings`` say what is too small and how touching membranes are parted; the ``watcher`` hears what was
+    found. Raises InputError for what is no mask.
     """
     batch = Batch(watcher)
+    mask = request.source
 
     def one(path: Path) -> str:
         with about(mask.name):
-            volume = labelled(read_volume(mask, voxel_size_nm, resample=resample), mask)
+            volume = read_volume(mask, request.voxel_size_nm, resample=request.resample)
+            volume = labelled(volume, mask)
             try:
                 found = mask_components(volume, settings)
             except InputError as error:
@@ -174,7 +169,7 @@ def components_to_file(
             watcher.say(line)
         return f"wrote {path} and {table_path(path)}"
 
-    batch.make(target, overwrite, one)
+    batch.make(request.target, request.overwrite, one)
     return batch
 
 
