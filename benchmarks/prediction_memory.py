@@ -35,6 +35,7 @@ from tomorois.network.membrane_input import CHANNELS
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet
 from tomorois.prediction.predict import (
+    PredictionInput,
     network_ratio,
     network_shape,
     predict_to_file,
@@ -143,7 +144,8 @@ def measured(case: Case, source: Path, mask: Path | None, target: Path) -> dict[
     small = source.with_name(f"warm{target.suffix}")
     model, record = case.model, case.record
     cube = Volume(np.random.default_rng(0).normal(size=(20,) * 3), VOXEL_NM)
-    predict_to_file(model, record, cube, small, membranes=cube.with_data(cube.data > 0) if mask else None)
+    beside = cube.with_data(cube.data > 0) if mask else None
+    predict_to_file(PredictionInput(model, record, cube, beside), small)
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_GIB * GIB, LIMIT_GIB * GIB))
     now = psutil.Process().memory_info()
     found = {"before": (now.rss - now.shared) / GIB}
@@ -151,7 +153,7 @@ def measured(case: Case, source: Path, mask: Path | None, target: Path) -> dict[
     with peaks(found):
         volume = read_volume(source, lazy=True)
         membranes = read_volume(mask, lazy=True) if mask else None
-        predict_to_file(model, record, volume, target, case.settings, membranes=membranes)
+        predict_to_file(PredictionInput(model, record, volume, membranes, case.settings), target)
     return found | {"seconds": time.perf_counter() - start}
 
 

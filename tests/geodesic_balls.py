@@ -12,9 +12,20 @@ from numpy.typing import NDArray
 
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.surface import vertex_normals
-from surfora.measures.geodesics import ball, geodesic_distance_nm, new_front, triangle_fans
+from surfora.measures.geodesics import _from_many, ball, new_front, triangle_fans
 
 TASKS = 32
+
+
+def geodesic_distance_nm(vertices: Floats, faces: Ints, sources: Ints) -> Floats:
+    """Geodesic distance (n,) in nm to the nearest of the source vertices; infinite where none can be reached.
+
+    Exact on flat meshes for one source; where the fronts of several meet, up to half an edge too long.
+    """
+    sources = np.unique(sources)
+    return _from_many(
+        sources, np.arange(len(sources)), 0, *triangle_fans(vertices, faces).arrays, len(vertices)
+    )
 
 
 @dataclass(frozen=True)

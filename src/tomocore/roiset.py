@@ -236,19 +236,21 @@ def write_rois_archive(path: Path, rois: RoiSet) -> None:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def read_rois(path: Path, voxel_size_nm: float | None = None, ignore: Sequence[int] = ()) -> RoiSet:
+def read_rois(
+    path: Path, voxel_size_nm: float | None = None, ignore: Sequence[int] = (), resample: bool = False
+) -> RoiSet:
     """Read ROIs from ``.npz`` (overlaps kept) or from a label volume; InputError where it cannot be used.
 
-    ``voxel_size_nm`` overrides what the file says; labels in ``ignore`` are no ROIs. A label volume
-    with a single label in several pieces marks places without numbering them: each piece becomes an
-    ROI, with a warning.
+    ``voxel_size_nm`` overrides what the file says; labels in ``ignore`` are no ROIs; ``resample`` brings
+    label volumes of unequal voxel edges to one. A label volume with a single label in several pieces marks
+    places without numbering them: each piece becomes an ROI, with a warning.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path")
     if path.suffix.lower() == ".npz":
         rois = _read_archive(path)
         return rois if voxel_size_nm is None else _rescaled(rois, voxel_size_nm)
-    labels = formats.read_volume(path, voxel_size_nm)
+    labels = formats.read_volume(path, voxel_size_nm, resample=resample)
     try:
         rois = rois_from_labels(labels, ignore)
     except InputError as error:

@@ -37,6 +37,9 @@ class ProjectSettings(Settings):
     )
     output: str = Field("results", description="Folder that everything is written to.")
     voxel_size_nm: float | None = Field(None, gt=0, description="Voxel edge (nm), whatever the headers say.")
+    resample: bool = Field(
+        False, description="Bring volumes of unequal voxel edges to one edge first, the smallest."
+    )
     predict: PredictSettings = PredictSettings()
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

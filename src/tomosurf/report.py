@@ -99,6 +99,8 @@ def evaluate_project(project: Project) -> Evaluation | None:
         predicted=[plan.rois for plan in plans],
         truth=[plan.truth for plan in plans if plan.truth],
         model=project.model if project.model.is_file() else None,
+        voxel_size_nm=project.settings.voxel_size_nm,
+        resample=project.settings.resample,
     )
     return evaluate_files(request, project.settings.evaluate, project.settings.instances)
 
@@ -160,9 +162,12 @@ def roi_table(rois: pd.DataFrame) -> Table:
 
 def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
     """The tomogram's slice with most ROI voxels, with the outlines of ROIs and truth."""
-    tomogram = read_volume(plan.tomogram, project.settings.voxel_size_nm, lazy=True)
+    edge_nm, resample = project.settings.voxel_size_nm, project.settings.resample
+    tomogram = read_volume(plan.tomogram, edge_nm, lazy=True, resample=resample)
     found = union_mask(read_rois(plan.rois)).data
-    known = union_mask(read_rois(plan.truth)).data if plan.truth and plan.truth.exists() else None
+    known = None
+    if plan.truth and plan.truth.exists():
+        known = union_mask(read_rois(plan.truth, edge_nm, resample=resample)).data
     counted = found if found.any() or known is None else known
     at = int(np.argmax(counted.sum(axis=(1, 2))))
     grey = np.asarray(tomogram.data[at], dtype=np.float32)

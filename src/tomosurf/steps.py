@@ -95,6 +95,7 @@ def _map(
         membranes=beside,
         what="membranes" if target == plan.drawn else "confidence",
         voxel_size_nm=project.settings.voxel_size_nm,
+        resample=project.settings.resample,
         overwrite=overwrite,
     )
     assert request.target(plan.tomogram) == target
@@ -109,6 +110,7 @@ def _find_rois(plan: TomogramPlan, project: Project, overwrite: bool, watcher: W
             project.settings.instances,
             membranes=[plan.membranes],
             voxel_size_nm=project.settings.voxel_size_nm,
+            resample=project.settings.resample,
             overwrite=overwrite,
             watcher=_OneStep(watcher),
         )
@@ -126,6 +128,7 @@ def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool, w
         folder=plan.surfaces,
         rois=(plan.rois,),
         voxel_size_nm=project.settings.voxel_size_nm,
+        resample=project.settings.resample,
         jobs=jobs,
         overwrite=overwrite,
     )

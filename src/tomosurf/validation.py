@@ -13,6 +13,7 @@ from tomocore.contract import InputError
 from tomocore.roiset import read_rois
 from tomocore.volumes.formats import inspect_volume
 from tomocore.volumes.header import VolumeHeader
+from tomocore.volumes.resampling import resampled_grid
 from tomosurf.project import Project, TomogramPlan
 
 
@@ -61,24 +62,30 @@ def _header(path: Path, project: Project, problems: list[str]) -> VolumeHeader |
     except InputError as error:
         problems.append(str(error))
         return None
-    if header.anisotropic:
-        problems.append(f"{path}: {header.size_problem}; bring its voxels to one edge first")
-    elif header.size_problem and project.settings.voxel_size_nm is None:
+    if header.anisotropic and not project.settings.resample:
+        problems.append(f"{path}: {header.size_problem}; set resample = true in the project file")
+    elif header.size_problem and not header.anisotropic and project.settings.voxel_size_nm is None:
         problems.append(f"{path}: {header.size_problem}; set voxel_size_nm in the project file")
     return header
 
 
 def _grid(header: VolumeHeader, project: Project) -> Grid:
+    """The grid on which a volume is worked on."""
+    given_nm = project.settings.voxel_size_nm
     z, y, x = header.shape
-    edge = project.settings.voxel_size_nm or float(np.mean(header.voxel_size_nm))
-    return Grid((z, y, x), edge, header.origin_nm)
+    if header.anisotropic:
+        edge_nm = given_nm or min(header.voxel_size_nm)
+        shape, origin_nm, _ = resampled_grid((z, y, x), header.voxel_size_nm, edge_nm, header.origin_nm)
+        return Grid(shape, edge_nm, origin_nm)
+    return Grid((z, y, x), given_nm or float(np.mean(header.voxel_size_nm)), header.origin_nm)
 
 
 def _grid_problems(plan: TomogramPlan, grids: dict[Path, Grid], project: Project) -> Iterator[str]:
     """Membranes and truth that do not lie on the tomogram's grid."""
     if plan.truth is not None:
         try:
-            rois = read_rois(plan.truth, project.settings.voxel_size_nm)
+            settings = project.settings
+            rois = read_rois(plan.truth, settings.voxel_size_nm, resample=settings.resample)
             grids = {**grids, plan.truth: Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm)}
         except InputError as error:
             yield f"{error} (or unset `truth`)" if not plan.truth.is_file() else str(error)

@@ -261,7 +261,7 @@ def open_mask(
     if rois_path is None:
         whole = tuple((value, None) for value in chosen)
         return OpenMask(path, volume, chosen, None, settings, whole, boxes)
-    rois = read_rois(rois_path, voxel_size_nm)
+    rois = read_rois(rois_path, voxel_size_nm, resample=resample)
     rois = rois.at(rois.table["status"].to_numpy() != "rejected")
     volume, rois = _on_one_grid(volume, path, rois, rois_path)
     rows = range(len(rois.ids))

@@ -1,4 +1,4 @@
-"""Geodesic distances on triangle meshes: truncated balls about every vertex, one-to-all, and to the boundary.
+"""Geodesic distances on triangle meshes: truncated balls about every vertex, and to the boundary.
 
 A front marches over triangles unfolded into the plane (Novotni & Klein 2002, "Computing geodesic distances
 on triangular meshes"): across an edge whose ends are known, the source is laid out as a point in the plane
@@ -302,17 +302,6 @@ def _from_many(
     for slot in range(count):
         nearest[member[slot]] = distance[slot]
     return nearest
-
-
-def geodesic_distance_nm(vertices: Floats, faces: Ints, sources: Ints) -> Floats:
-    """Geodesic distance (n,) in nm to the nearest of the source vertices; infinite where none can be reached.
-
-    Exact on flat meshes for one source; where the fronts of several meet, up to half an edge too long.
-    """
-    sources = np.unique(sources)
-    return _from_many(
-        sources, np.arange(len(sources)), 0, *triangle_fans(vertices, faces).arrays, len(vertices)
-    )
 
 
 def boundary_distance_nm(vertices: Floats, faces: Ints) -> Floats:

@@ -35,14 +35,24 @@ def resampled(
     Each label's signed distance to its surface is interpolated, so that shapes keep their place and
     smoothness; grey values go through cubic splines.
     """
-    steps = np.divide(edge_nm, size_nm[::-1])  # of the new grid, in old voxels z, y, x
-    shape = tuple(max(1, round(n / step)) for n, step in zip(data.shape, steps, strict=True))
-    starts = [(n - 1 - (m - 1) * step) / 2 for n, m, step in zip(data.shape, shape, steps, strict=True)]
-    places = [start + step * np.arange(m) for start, step, m in zip(starts, steps, shape, strict=True)]
+    z, y, x = data.shape
+    _, place_nm, places = resampled_grid((z, y, x), size_nm, edge_nm, origin_nm)
     new = _resampled_labels if looks_like_labels(data) else _resampled_grey
+    return Volume(new(data, places, size_nm), edge_nm, place_nm)
+
+
+def resampled_grid(
+    shape: tuple[int, int, int], size_nm: Triple, edge_nm: float, origin_nm: Triple = (0.0, 0.0, 0.0)
+) -> tuple[tuple[int, int, int], Triple, list[NDArray[np.float64]]]:
+    """Shape and origin of the grid that `resampled` gives, and its voxels along z, y, x in old voxels."""
+    steps = np.divide(edge_nm, size_nm[::-1])
+    nz, ny, nx = (max(1, round(n / step)) for n, step in zip(shape, steps, strict=True))
+    new = (nz, ny, nx)
+    starts = [(n - 1 - (m - 1) * step) / 2 for n, m, step in zip(shape, new, steps, strict=True)]
+    places = [start + step * np.arange(m) for start, step, m in zip(starts, steps, new, strict=True)]
     moved = np.multiply(starts, size_nm[::-1])[::-1]
     x, y, z = (float(at + by) for at, by in zip(origin_nm, moved, strict=True))
-    return Volume(new(data, places, size_nm), edge_nm, (x, y, z))
+    return new, (x, y, z), places
 
 
 def looks_like_labels(data: NDArray[Any]) -> bool:

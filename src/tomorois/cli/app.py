@@ -105,6 +105,7 @@ def instances(
         Parameter(help="how fused places are told apart; by contacts where membranes are given"),
     ] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -117,6 +118,7 @@ def instances(
         _instance_settings(settings, threshold, split),
         membranes=membrane_files(membranes),
         voxel_size_nm=voxel_size,
+        resample=resample,
         overwrite=overwrite,
         watcher=Terminal(),
     )
@@ -134,6 +136,7 @@ def restrict(
     output: Output,
     dilation: Annotated[float | None, Parameter(help="nm by which ROIs are grown first")] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -143,7 +146,14 @@ def restrict(
 
     chosen = section(RestrictSettings, "restrict", settings, dilation_nm=dilation)
     batch = restrict_file(
-        mask, rois, output, chosen, voxel_size_nm=voxel_size, overwrite=overwrite, watcher=Terminal()
+        mask,
+        rois,
+        output,
+        chosen,
+        voxel_size_nm=voxel_size,
+        resample=resample,
+        overwrite=overwrite,
+        watcher=Terminal(),
     )
     next_hint(f"surfora run {mask} --rois {rois} -o DIR")
     return status_of(batch)
@@ -167,6 +177,7 @@ def evaluate(
         Parameter(help="for confidence maps: how fused places are told apart, as in `tomorois instances`"),
     ] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -185,6 +196,7 @@ def evaluate(
         membranes=membrane_files(membranes),
         model=model,
         voxel_size_nm=voxel_size,
+        resample=resample,
     )
     batch = evaluate_to_file(
         request,
@@ -216,6 +228,7 @@ def crop(
     output: Output,
     margin: Annotated[float | None, Parameter(help="nm around each ROI's box")] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -225,7 +238,14 @@ def crop(
 
     chosen = section(CropSettings, "crop", settings, margin_nm=margin)
     batch = crop_file(
-        volume, rois, output, chosen, voxel_size_nm=voxel_size, overwrite=overwrite, watcher=Terminal()
+        volume,
+        rois,
+        output,
+        chosen,
+        voxel_size_nm=voxel_size,
+        resample=resample,
+        overwrite=overwrite,
+        watcher=Terminal(),
     )
     return status_of(batch)
 
@@ -239,13 +259,21 @@ def paste(
     like: Annotated[Path, Parameter(help="the volume they were cut from")],
     output: Output,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     overwrite: Overwrite = False,
 ) -> int:
     """Put masks of ROI subvolumes back at their places in the tomogram."""
     from tomorois.instances.files import paste_files
 
     batch = paste_files(
-        masks, crops, like, output, voxel_size_nm=voxel_size, overwrite=overwrite, watcher=Terminal()
+        masks,
+        crops,
+        like,
+        output,
+        voxel_size_nm=voxel_size,
+        resample=resample,
+        overwrite=overwrite,
+        watcher=Terminal(),
     )
     return status_of(batch)
 

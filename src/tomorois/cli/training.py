@@ -57,6 +57,7 @@ def phantom(
     count: Annotated[int, Parameter(help="how many tomograms")] = 1,
     seed: Annotated[int, Parameter(help="number that everything random follows from")] = 0,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     jobs: Jobs = None,
     overwrite: Overwrite = False,
@@ -82,7 +83,7 @@ def phantom(
             LabelPhantomSettings, "phantom_from_labels", settings, contact_limit_nm=contact_limit
         )
         batch = make_phantom_files_from_labels(
-            request, from_labels, pairs or [], chosen, voxel_size, Terminal()
+            request, from_labels, pairs or [], chosen, voxel_size, resample, Terminal()
         )
     out.print(f"{len(batch.done)} tomograms made with their truth in {output}", markup=False)
     next_hint(f"tomorois train --tomograms {output} --labels {output} -o model.safetensors")
@@ -241,6 +242,7 @@ def rank(
         float | None, Parameter(help="confidence from which a voxel counts; the model's own where not given")
     ] = None,
     voxel_size: VoxelSize = None,
+    resample: Resample = False,
     settings: SettingsFile = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -259,6 +261,7 @@ def rank(
         rois=product_files(rois or [], "rois.npz"),
         threshold=threshold,
         voxel_size_nm=voxel_size,
+        resample=resample,
         overwrite=overwrite,
         watcher=Terminal(),
     )

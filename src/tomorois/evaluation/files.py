@@ -33,7 +33,7 @@ class EvaluateRequest:
     """What is scored against what: ROIs or confidence maps against true ROIs, of the same tomograms.
 
     ``membranes`` serve maps whose ROIs are contacts; of ``model`` the tomograms that it learned from are
-    told.
+    told. ``resample`` brings volumes of unequal voxel edges to one.
     """
 
     predicted: Sequence[Path]
@@ -41,6 +41,7 @@ class EvaluateRequest:
     membranes: Sequence[Path] = ()
     model: Path | None = None
     voxel_size_nm: float | None = None
+    resample: bool = False
 
 
 def evaluate_to_file(
@@ -99,7 +100,7 @@ def evaluate_files(
     def tomograms() -> Iterator[ScoredTomogram]:
         for path in request.predicted:
             sides = membranes.get(path)
-            yield _read_tomogram(path, truth[path], sides, settings, instances, request.voxel_size_nm)
+            yield _read_tomogram(path, truth[path], sides, settings, instances, request)
 
     return evaluate(tomograms(), settings, instances, seen, progress, len(request.predicted))
 
@@ -116,32 +117,34 @@ def _read_tomogram(
     membrane_path: Path | None,
     settings: EvaluateSettings,
     instances: InstanceSettings,
-    voxel_size_nm: float | None,
+    request: EvaluateRequest,
 ) -> ScoredTomogram:
     ignore = () if settings.ignore_value is None else (settings.ignore_value,)
-    truth = read_rois(truth_path, voxel_size_nm, ignore)
+    edge_nm, resample = request.voxel_size_nm, request.resample
+    truth = read_rois(truth_path, edge_nm, ignore, resample)
     membranes = None
     if membrane_path:
-        membranes = membrane_instances(read_volume(membrane_path, voxel_size_nm), instances.contacts)
-    confidence = _read_confidence(path, voxel_size_nm)
+        sides = read_volume(membrane_path, edge_nm, resample=resample)
+        membranes = membrane_instances(sides, instances.contacts)
+    confidence = _read_confidence(path, request)
     if confidence:
         threshold = threshold_in_force(path, instances.threshold)
         chosen = instances.model_copy(update={"threshold": threshold})
         predicted = find_instances(confidence, chosen, membranes)
     else:
-        predicted = read_rois(path, voxel_size_nm)
+        predicted = read_rois(path, edge_nm, resample=resample)
     ignored = None
     if ignore and truth_path.suffix.lower() != ".npz":
-        labels = read_volume(truth_path, voxel_size_nm)
+        labels = read_volume(truth_path, edge_nm, resample=resample)
         ignored = labels.with_data(np.asarray(labels.data) == settings.ignore_value)
     marks = (file_hash(truth_path)[:HASH_LETTERS],)
     return ScoredTomogram(tomogram_stem(path), predicted, truth, confidence, membranes, ignored, marks)
 
 
-def _read_confidence(path: Path, voxel_size_nm: float | None) -> Volume | None:
+def _read_confidence(path: Path, request: EvaluateRequest) -> Volume | None:
     """The confidence map in a file, or None where it holds ROIs (whole numbers, or an archive)."""
     if path.suffix.lower() == ".npz":
         return None
-    volume = read_volume(path, voxel_size_nm)
+    volume = read_volume(path, request.voxel_size_nm, resample=request.resample)
     is_map = volume.data.dtype.kind == "f" and volume.data.max() <= 1
     return volume if is_map else None

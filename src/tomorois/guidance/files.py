@@ -35,14 +35,15 @@ def rank_files(
     rois: Sequence[Path] = (),
     threshold: float | None = None,
     voxel_size_nm: float | None = None,
+    resample: bool = False,
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> tuple[Batch, Ranking | None]:
     """Rank confidence ``maps``; write ``target`` (places) and ``<stem>__tomograms.csv`` unless it is there.
 
-    ``rois`` of the maps are found by name; ``threshold`` is that of each map's model where not given.
-    Uncertainty maps beside the confidence maps add a column. Raises InputError for a map whose threshold
-    nobody knows.
+    ``rois`` of the maps are found by name; ``threshold`` is that of each map's model where not given;
+    ``voxel_size_nm`` overrules headers, ``resample`` brings voxels of unequal edges to one. Uncertainty maps
+    beside the confidence maps add a column. Raises InputError for a map whose threshold nobody knows.
     """
     require_own_names(maps)
     batch, made = Batch(watcher), []
@@ -51,7 +52,7 @@ def rank_files(
 
     def one(path: Path) -> str:
         require_writable_folder(path.parent)
-        tables = rank(_ranked_tomograms(thresholds, own, voxel_size_nm, watcher), settings)
+        tables = rank(_ranked_tomograms(thresholds, own, (voxel_size_nm, resample), watcher), settings)
         made.append(Ranking(*tables, write_ranking(path, *tables)))
         return "wrote " + " and ".join(str(file) for file in made[0].files)
 
@@ -60,18 +61,26 @@ def rank_files(
 
 
 def _ranked_tomograms(
-    thresholds: Mapping[Path, float], rois: Mapping[Path, Path], voxel_size_nm: float | None, watcher: Watcher
+    thresholds: Mapping[Path, float],
+    rois: Mapping[Path, Path],
+    reading: tuple[float | None, bool],
+    watcher: Watcher,
 ) -> Iterator[RankedTomogram]:
-    """The files of each tomogram, one at a time: its map, its ROIs, its uncertainty beside the map."""
+    """The files of each tomogram, one at a time: its map, its ROIs, its uncertainty beside the map.
+
+    ``reading``: the voxel edge in nm, if headers are overruled, and whether to resample.
+    """
+    edge_nm, resample = reading
     with watcher.progress("rank") as progress:
         for done, (path, threshold) in enumerate(thresholds.items()):
             progress(done, len(thresholds))
             spread = path.with_name(path.name.replace("__confidence", "__uncertainty"))
+            has_spread = spread != path and spread.exists()
             yield RankedTomogram(
                 tomogram_stem(path),
-                read_volume(path, voxel_size_nm),
+                read_volume(path, edge_nm, resample=resample),
                 threshold,
-                read_rois(rois[path], voxel_size_nm) if path in rois else None,
-                read_volume(spread, voxel_size_nm) if spread != path and spread.exists() else None,
+                read_rois(rois[path], edge_nm, resample=resample) if path in rois else None,
+                read_volume(spread, edge_nm, resample=resample) if has_spread else None,
             )
         progress(len(thresholds), len(thresholds))

@@ -29,15 +29,16 @@ def find_instances_in_files(
     *,
     membranes: Sequence[Path] = (),
     voxel_size_nm: float | None = None,
+    resample: bool = False,
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
     """Write the ROIs of confidence ``maps`` into ``folder``; what was done, skipped and failed.
 
     ``<stem>__rois.mrc`` (labels), ``.csv`` (table) and ``.npz`` (overlaps kept). The threshold is that of
-    ``settings``, else of the model that made the map; a map of neither fails. Where ``membranes`` are
-    given, ROIs are contacts unless ``settings.split`` says otherwise. Raises InputError where two maps are
-    of one tomogram.
+    ``settings``, else of the model that made the map; a map of neither fails. Where ``membranes`` are given,
+    ROIs are contacts unless ``settings.split`` says otherwise. ``resample`` brings voxels of unequal edges to
+    one. Raises InputError where two maps are of one tomogram.
     """
     require_own_names(maps)
     partners = matched(maps, membranes, "membrane")
@@ -52,8 +53,8 @@ def find_instances_in_files(
         if membranes and path not in partners:
             raise InputError(f"{path}: no file of --membranes is named after it; give one, or leave it out")
         threshold = threshold_in_force(path, settings.threshold)
-        sides = read_volume(partners[path], voxel_size_nm) if path in partners else None
-        confidence = read_volume(path, voxel_size_nm)
+        sides = read_volume(partners[path], voxel_size_nm, resample=resample) if path in partners else None
+        confidence = read_volume(path, voxel_size_nm, resample=resample)
         with about(path.name), watcher.progress(path.name) as progress:
             chosen = settings.model_copy(update={"threshold": threshold})
             rois = find_instances(confidence, chosen, sides, progress)
@@ -72,21 +73,22 @@ def restrict_file(
     settings: RestrictSettings = RestrictSettings(),
     *,
     voxel_size_nm: float | None = None,
+    resample: bool = False,
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
     """Write the membrane ``mask`` within the (grown) ``rois`` of its tomogram, labelled by ROI.
 
     Any value of the mask above 0 is membrane; ``rois`` is a ``.npz`` or a label volume on the same grid.
-    ``settings`` hold the growth in nm. ``voxel_size_nm`` overrules the headers of both; None believes them. A
-    ``target`` that exists is skipped unless ``overwrite``; the ``watcher`` hears of either. Raises InputError
-    where the grids differ or a file cannot be read.
+    ``settings`` hold the growth in nm. ``voxel_size_nm`` overrules the headers of both, ``resample`` brings
+    voxels of unequal edges to one. A ``target`` that exists is skipped unless ``overwrite``; the ``watcher``
+    hears of either. Raises InputError where the grids differ or a file cannot be read.
     """
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
-        volume = read_volume(mask, voxel_size_nm)
-        regions = read_rois(rois, voxel_size_nm)
+        volume = read_volume(mask, voxel_size_nm, resample=resample)
+        regions = read_rois(rois, voxel_size_nm, resample=resample)
         with about(mask.name), watcher.progress("restrict") as progress:
             cut = restrict_mask(volume, regions, settings.dilation_nm, progress)
         require_writable_folder(path.parent)
@@ -104,21 +106,23 @@ def crop_file(
     settings: CropSettings = CropSettings(),
     *,
     voxel_size_nm: float | None = None,
+    resample: bool = False,
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
     """Write a subvolume of ``volume`` for each of its ``rois`` into ``folder``, and a table of places.
 
     ``volume`` is the tomogram or a mask of it, ``rois`` a ``.npz`` or a label volume on the same grid;
-    ``settings`` hold the margin in nm. ``voxel_size_nm`` overrules the headers of both; None believes them.
-    Everything is skipped where the table exists, unless ``overwrite``; the ``watcher`` hears of it. Raises
-    InputError where the grids differ or a file cannot be read.
+    ``settings`` hold the margin in nm. ``voxel_size_nm`` overrules the headers of both, ``resample`` brings
+    voxels of unequal edges to one. Everything is skipped where the table exists, unless ``overwrite``; the
+    ``watcher`` hears of it. Raises InputError where the grids differ or a file cannot be read.
     """
     batch = Batch(watcher)
     stem = volume_stem(volume)
 
     def one(table: Path) -> str:
-        regions, whole = read_rois(rois, voxel_size_nm), read_volume(volume, voxel_size_nm, lazy=True)
+        regions = read_rois(rois, voxel_size_nm, resample=resample)
+        whole = read_volume(volume, voxel_size_nm, lazy=True, resample=resample)
         require_writable_folder(folder)
         paths = write_crops(folder, stem, whole, regions, settings.margin_nm)
         return f"wrote {len(paths) - 1} subvolumes and {table}"
@@ -134,20 +138,22 @@ def paste_files(
     target: Path,
     *,
     voxel_size_nm: float | None = None,
+    resample: bool = False,
     overwrite: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
     """Write the ``masks`` of subvolumes, placed by the table ``crops``, on the grid of ``like``.
 
     The masks are named after the subvolumes that `crop_file` wrote together with the table; ``like`` is the
-    volume that they were cut from, and its grid alone counts. ``voxel_size_nm`` overrules its header; None
-    believes it. A ``target`` that exists is skipped unless ``overwrite``; the ``watcher`` hears of either.
-    Raises InputError for a mask that is no crop of the table or has another shape.
+    volume that they were cut from, and its grid alone counts. ``voxel_size_nm`` overrules its header,
+    ``resample`` brings voxels of unequal edges to one. A ``target`` that exists is skipped unless
+    ``overwrite``; the ``watcher`` hears of either. Raises InputError for a mask that is no crop of the table
+    or has another shape.
     """
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
-        whole = read_volume(like, voxel_size_nm, lazy=True)
+        whole = read_volume(like, voxel_size_nm, lazy=True, resample=resample)
         pasted = paste_masks(read_crops(masks, crops, whole), whole)
         require_writable_folder(path.parent)
         write_volume(path, pasted)

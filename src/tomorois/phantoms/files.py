@@ -54,15 +54,16 @@ def make_phantom_files_from_labels(
     pairs: Sequence[str],
     settings: LabelPhantomSettings = LabelPhantomSettings(),
     voxel_size_nm: float | None = None,
+    resample: bool = False,
     watcher: Watcher = NOBODY,
 ) -> Batch:
     """One tomogram a seed, all of the membranes of a segmentation: other optics, tethers and noise.
 
     ``request`` names folder, count, first seed and whether existing ones are replaced (they are skipped
     otherwise; here one process does it all). ``labels`` is a volume whose values above 0 are one membrane
-    each; ``pairs`` ("1:3") are those whose contacts are the ROIs. ``voxel_size_nm`` overrules its header;
-    None believes it. The ``watcher`` hears of each tomogram. Raises InputError for labels that are not there,
-    and where no pair comes within ``settings.contact_limit_nm``.
+    each; ``pairs`` ("1:3") are those whose contacts are the ROIs. ``voxel_size_nm`` overrules its header,
+    ``resample`` brings voxels of unequal edges to one. The ``watcher`` hears of each tomogram. Raises
+    InputError for labels that are not there, and where no pair comes within ``settings.contact_limit_nm``.
     """
     _require_count(request)
     batch, folder = Batch(watcher), require_writable_folder(request.folder)
@@ -71,7 +72,7 @@ def make_phantom_files_from_labels(
     paths = [folder / f"{stem}_s{seed}.mrc" for seed in seeds]
     there = _kept(paths, request)
     if len(there) < len(paths):
-        volume = read_volume(labels, voxel_size_nm)
+        volume = read_volume(labels, voxel_size_nm, resample=resample)
         for seed, path in zip(seeds, paths, strict=True):
             with watcher.progress(path.stem) as progress:
                 write_phantom_from_labels(

@@ -14,7 +14,7 @@ from tomocore.provenance import file_hash
 from tomocore.volumes.formats import read_volume
 from tomorois.network.checkpoint import ModelRecord, load_model
 from tomorois.network.msdnet.module import MSDNet
-from tomorois.prediction.predict import predict_to_file, require_orientations
+from tomorois.prediction.predict import PredictionInput, predict_to_file, require_orientations
 from tomorois.prediction.record import record_of_map, record_path
 from tomorois.prediction.settings import PredictSettings
 
@@ -120,17 +120,10 @@ def _predict_one(
     beside = None
     if path in sides:
         beside = read_volume(sides[path], edge, lazy=True, resample=request.resample)
+    asked = PredictionInput(predictor.network, predictor.record, volume, beside, settings)
     with about(path.name), watcher.progress(path.name) as progress:
-        predict_to_file(
-            predictor.network,
-            predictor.record,
-            volume,
-            target,
-            settings,
-            progress,
-            membranes=beside,
-            uncertainty_path=request.target(path, "uncertainty") if request.uncertainty else None,
-        )
+        spread = request.target(path, "uncertainty") if request.uncertainty else None
+        predict_to_file(asked, target, progress, spread)
     facts = {
         "model": predictor.path.name,
         "model_sha256": predictor.sha256,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,21 @@ class Prediction:
     ratio: float
 
 
+@dataclass(frozen=True)
+class PredictionInput:
+    """What a map is made from: a network with its record, a tomogram, and its membranes if it sees such.
+
+    ``record`` is that of `checkpoint.load_model`; ``volume`` [z, y, x] may be a memory map; ``membranes`` are
+    a mask, labels or a map from 0 to 1 on the same grid; ``settings`` are memory, polarity and averaging.
+    """
+
+    model: MSDNet
+    record: ModelRecord
+    volume: Volume
+    membranes: Volume | None = None
+    settings: PredictSettings = field(default_factory=PredictSettings)
+
+
 def predict_confidence(
     model: MSDNet,
     record: ModelRecord,
@@ -76,91 +91,65 @@ def predict_confidence(
 ) -> Volume:
     """Confidence 0–1 that each voxel lies in an ROI: float32 on the tomogram's own grid.
 
-    Args:
-        model: the network, with its ``record`` from `checkpoint.load_model`.
-        volume: tomogram [z, y, x], may be a memory map.
-        settings: memory, polarity and averaging.
-        progress: called with layers and tiles done.
-        membranes: a mask, labels or a map from 0 to 1 on the same grid, if the network was trained with such.
-
-    Voxels that were never measured are filled, and told. Raises InputError for a tomogram without values,
-    or a voxel size the network cannot use.
+    ``model``, ``record``, ``volume``, ``membranes`` and ``settings`` (None: the defaults) are those of
+    `PredictionInput`; ``progress`` is called with layers and tiles done. Voxels that were never measured are
+    filled, and told. Raises InputError for a tomogram without values, or a voxel size the network cannot use.
     """
-    prediction = predict_on_network_grid(model, record, volume, settings, progress, membranes)
+    asked = PredictionInput(model, record, volume, membranes, settings or PredictSettings())
+    prediction = predict_on_network_grid(asked, progress)
     return volume.with_data(_on_full_grid(prediction.confidence, prediction.ratio, volume.shape))
 
 
 def predict_with_uncertainty(
-    model: MSDNet,
-    record: ModelRecord,
-    volume: Volume,
-    settings: PredictSettings | None = None,
-    progress: Progress = no_progress,
-    membranes: Volume | None = None,
+    asked: PredictionInput, progress: Progress = no_progress
 ) -> tuple[Volume, Volume]:
     """Confidence as `predict_confidence`, and its standard deviation over at least two orientations.
 
-    Both are float32 on the grid of ``volume``. ``model``, ``record``, ``progress`` and ``membranes`` as
-    there; ``settings.orientations`` says how many mirrored copies are compared, and None takes the defaults.
-    Raises InputError for fewer than two orientations, too.
+    Both are float32 on the tomogram's grid. Raises InputError for fewer than two orientations, too.
     """
-    settings = settings or PredictSettings()
-    require_orientations(settings)
-    result = predict_on_network_grid(model, record, volume, settings, progress, membranes)
-    assert result.uncertainty is not None
-    both = (
-        _on_full_grid(data, result.ratio, volume.shape) for data in (result.confidence, result.uncertainty)
+    require_orientations(asked.settings)
+    found, volume = predict_on_network_grid(asked, progress), asked.volume
+    assert found.uncertainty is not None
+    confidence, uncertainty = (
+        volume.with_data(_on_full_grid(data, found.ratio, volume.shape))
+        for data in (found.confidence, found.uncertainty)
     )
-    confidence, uncertainty = (volume.with_data(data) for data in both)
     return confidence, uncertainty
 
 
 def predict_to_file(
-    model: MSDNet,
-    record: ModelRecord,
-    volume: Volume,
+    asked: PredictionInput,
     path: Path,
-    settings: PredictSettings | None = None,
     progress: Progress = no_progress,
-    membranes: Volume | None = None,
     uncertainty_path: Path | None = None,
 ) -> None:
     """Write the confidence of `predict_confidence` to a volume file; an .mrc or .zarr file slab by slab.
 
-    ``model``, ``record``, ``volume``, ``settings``, ``progress`` and ``membranes`` as there. The full-size
-    map is never in memory: with a memory-mapped tomogram what counts is the binned network. ``path`` is
-    replaced where it exists, once the map is whole. ``uncertainty_path`` takes the standard deviation over
-    orientations, of which at least two are needed; None: it is not written.
+    The full-size map is never in memory: with a memory-mapped tomogram what counts is the binned network.
+    ``path`` is replaced where it exists, once the map is whole. ``uncertainty_path`` takes the standard
+    deviation over orientations, of which at least two are needed; None: it is not written.
     """
     if uncertainty_path is not None:
-        require_orientations(settings or PredictSettings())
-    prediction = predict_on_network_grid(model, record, volume, settings, progress, membranes)
+        require_orientations(asked.settings)
+    prediction = predict_on_network_grid(asked, progress)
     if uncertainty_path is not None and prediction.uncertainty is not None:
-        _write_map(uncertainty_path, volume, prediction.uncertainty, prediction.ratio)
-    _write_map(path, volume, prediction.confidence, prediction.ratio)
+        _write_map(uncertainty_path, asked.volume, prediction.uncertainty, prediction.ratio)
+    _write_map(path, asked.volume, prediction.confidence, prediction.ratio)
 
 
-def predict_on_network_grid(
-    model: MSDNet,
-    record: ModelRecord,
-    volume: Volume,
-    settings: PredictSettings | None = None,
-    progress: Progress = no_progress,
-    membranes: Volume | None = None,
-) -> Prediction:
+def predict_on_network_grid(asked: PredictionInput, progress: Progress = no_progress) -> Prediction:
     """The confidence where the network computes it, before interpolation to the tomogram's grid.
 
-    ``model``, ``record``, ``volume``, ``settings`` (None: the defaults), ``progress`` and ``membranes`` as of
-    `predict_confidence`. Warns of a tomogram that looks inverted to what the network learned from, and of a
-    map that nowhere reaches the model's threshold. Raises InputError as that function does, and where not
-    even the smallest tile fits the memory.
+    Warns of a tomogram that looks inverted to what the network learned from, and of a map that nowhere
+    reaches the model's threshold. Raises InputError as `predict_confidence` does, and where not even the
+    smallest tile fits the memory.
     """
-    settings = settings or PredictSettings()
-    ratio = network_ratio(record, volume.voxel_size_nm)
-    _require_membranes(model, volume, membranes)
-    image = _network_input(record, volume, membranes, ratio, settings)
-    boxes = _planned_tiles(model, image, volume, ratio, settings)
-    confidence, uncertainty = _averaged(model, image, boxes, settings.orientations, progress)
+    record, settings = asked.record, asked.settings
+    ratio = network_ratio(record, asked.volume.voxel_size_nm)
+    _require_membranes(asked.model, asked.volume, asked.membranes)
+    image = _network_input(asked, ratio)
+    boxes = _planned_tiles(asked.model, image, asked.volume, ratio, settings)
+    confidence, uncertainty = _averaged(asked.model, image, boxes, settings.orientations, progress)
     _warn_of_polarity(image[0], record)
     _warn_if_empty(confidence, image[0], record)
     return Prediction(confidence, uncertainty, ratio)
@@ -257,18 +246,16 @@ def _boxes(shape: Shape, counts: tuple[int, ...], halos: Shape) -> Iterator[tupl
         yield (core_box[0], core_box[1], core_box[2]), (wide[0], wide[1], wide[2])
 
 
-def _network_input(
-    record: ModelRecord, volume: Volume, membranes: Volume | None, ratio: float, settings: PredictSettings
-) -> Floats:
+def _network_input(asked: PredictionInput, ratio: float) -> Floats:
     """Channels (c, z, y, x) on the network's grid: the tomogram normalised, membranes and their distance."""
-    polarity = record.intensity.polarity if settings.polarity == "as trained" else settings.polarity
-    intensity = record.intensity.model_copy(update={"polarity": polarity})
+    trained, volume, settings = asked.record.intensity, asked.volume, asked.settings
+    polarity = trained.polarity if settings.polarity == "as trained" else settings.polarity
     grey, missing = _on_network_grid(volume, ratio)
-    tomogram = normalise_intensity(grey, intensity, missing=missing)
-    if membranes is None:
+    tomogram = normalise_intensity(grey, trained.model_copy(update={"polarity": polarity}), missing=missing)
+    if asked.membranes is None:
         return tomogram[None]
     factor = max(1, round(ratio))
-    beside = membrane_channels(membranes, factor, record.membranes)
+    beside = membrane_channels(asked.membranes, factor, asked.record.membranes)
     return np.stack([tomogram, *(_rescaled(channel, factor, volume.shape, ratio) for channel in beside)])
 
 

@@ -1,5 +1,7 @@
 """Each stage from file to file: what is there is kept, lengths are in the unit asked for, nothing printed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from command_line import run_command
@@ -12,6 +14,8 @@ from surfora.measures.files import distance_file
 from surfora.meshing.files import smooth_file
 from surfora.orientation.files import SideRule
 from tomocore.contract import InputError, Watcher
+
+PAGES = sorted((Path(__file__).parents[3] / "docs" / "surfora").glob("*.md"))
 
 
 def square(z_nm=0.0):
@@ -64,3 +68,11 @@ def test_distances_are_heard_and_run_to_meshes_in_the_same_unit(tmp_path):
 def test_one_rule_decides_the_side(tmp_path):
     with pytest.raises(InputError, match="give one of them"):
         SideRule(lumen_nm=(0, 0, 0), away_from=tmp_path / "b.ply")
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+def test_a_stage_that_takes_a_unit_says_so_on_its_page(stage):
+    shown = [page.read_text() for page in PAGES if f"\nsurfora {stage.__name__} " in page.read_text()]
+    takes_unit = "--unit" in run_command("surfora", stage.__name__, "--help").stdout
+    told = [text for text in shown if "`--unit " in text]
+    assert not takes_unit or told

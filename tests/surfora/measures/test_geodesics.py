@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapes
-from geodesic_balls import geodesic_balls, heat_distance_nm
+from geodesic_balls import geodesic_balls, geodesic_distance_nm, heat_distance_nm
 from scipy.spatial import Delaunay
 from scipy.spatial.transform import Rotation
 
 from surfora.geometry.surface import boundary_vertices
 from surfora.measures.geodesics import (
     boundary_distance_nm,
-    geodesic_distance_nm,
     spatial_order,
     triangle_fans,
 )

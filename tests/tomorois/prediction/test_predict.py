@@ -17,6 +17,7 @@ from tomorois.network.intensity import IntensitySettings
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet, infer
 from tomorois.prediction.predict import (
+    PredictionInput,
     network_ratio,
     predict_confidence,
     predict_on_network_grid,
@@ -185,7 +186,8 @@ def test_borders_never_measured_are_filled_and_told(
     whole = predict_confidence(model, record, volume, ONCE)
     volume.data[:3], volume.data[:, :, 40:] = gap, gap
     write_volume(tmp_path / "t.mrc", volume)
-    predict_to_file(model, record, read_volume(tmp_path / "t.mrc", lazy=True), tmp_path / "c.mrc", ONCE)
+    lazy = read_volume(tmp_path / "t.mrc", lazy=True)
+    predict_to_file(PredictionInput(model, record, lazy, settings=ONCE), tmp_path / "c.mrc")
     found = read_volume(tmp_path / "c.mrc").data
     assert np.isfinite(found).all()
     assert found[10, 24, 24] == pytest.approx(whole.data[10, 24, 24], abs=0.1)
@@ -205,7 +207,7 @@ def test_voxels_on_disk_in_another_order_give_the_same_map(tmp_path: Path, facto
     lazy = read_volume(tmp_path / "t.mrc", lazy=True)
     assert not lazy.data.flags.c_contiguous
     record = ModelRecord(voxel_size_nm=float(factor), bin_factor=factor)
-    predict_to_file(model, record, lazy, tmp_path / "c.mrc", ONCE)
+    predict_to_file(PredictionInput(model, record, lazy, settings=ONCE), tmp_path / "c.mrc")
     whole = predict_confidence(model, record, volume, ONCE)
     np.testing.assert_allclose(read_volume(tmp_path / "c.mrc").data, whole.data, atol=1e-6)
 
@@ -228,20 +230,25 @@ def test_an_empty_map_names_inverted_contrast(caplog: pytest.LogCaptureFixture) 
     assert "inverted" not in caplog.text
 
 
-def test_averaging_mirrored_copies_makes_the_map_mirror_and_gives_its_spread() -> None:
+def test_averaging_mirrored_copies_makes_the_map_mirror_and_gives_its_spread(tmp_path: Path) -> None:
     model, record, volume = random_model(), ModelRecord(voxel_size_nm=1.0), tomogram()
-    settings = PredictSettings(orientations=8)
-    confidence, uncertainty = predict_with_uncertainty(model, record, volume, settings)
-    flipped, _ = predict_with_uncertainty(model, record, volume.with_data(volume.data[:, :, ::-1]), settings)
-    np.testing.assert_allclose(flipped.data[:, :, ::-1], confidence.data, atol=1e-5)
-    prepared = predict_on_network_grid(model, record, volume, PredictSettings(orientations=2))
+    eight, two = PredictSettings(orientations=8), PredictSettings(orientations=2)
+    mirror = volume.with_data(volume.data[:, :, ::-1])
+    averaged, spread = predict_with_uncertainty(PredictionInput(model, record, volume, settings=eight))
+    flipped, _ = predict_with_uncertainty(PredictionInput(model, record, mirror, settings=eight))
+    np.testing.assert_allclose(flipped.data[:, :, ::-1], averaged.data, atol=1e-5)
+    prepared = predict_on_network_grid(PredictionInput(model, record, volume, settings=two))
     turned = predict_confidence(model, record, volume.with_data(volume.data[:, ::-1, ::-1]), ONCE)
     both = np.stack([predict_confidence(model, record, volume, ONCE).data, turned.data[:, ::-1, ::-1]])
     np.testing.assert_allclose(prepared.confidence, both.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(prepared.uncertainty, both.std(axis=0, ddof=1), atol=1e-4)
-    assert uncertainty.data.min() >= 0
+    assert spread.data.min() >= 0
+    once = PredictionInput(model, record, volume, settings=ONCE)
     with pytest.raises(InputError, match="orientations"):
-        predict_with_uncertainty(model, record, volume, ONCE)
+        predict_with_uncertainty(once)
+    with pytest.raises(InputError, match="orientations"):
+        predict_to_file(once, tmp_path / "c.mrc", uncertainty_path=tmp_path / "u.mrc")
+    assert not list(tmp_path.iterdir())
 
 
 def test_membranes_are_channels_and_a_model_wants_them_or_not() -> None:
@@ -263,7 +270,7 @@ def test_a_file_is_streamed_from_disk_and_equals_the_map_in_memory(ending: str, 
     volume = read_volume(tmp_path / f"tomogram{ending}", lazy=True)
     calls: list[tuple[int, int]] = []
     for name in ("a__confidence.mrc", "a__confidence.mrc.gz", "a__confidence.zarr"):
-        predict_to_file(model, record, volume, tmp_path / name, progress=lambda *c: calls.append(c))
+        predict_to_file(PredictionInput(model, record, volume), tmp_path / name, lambda *c: calls.append(c))
         written = read_volume(tmp_path / name)
         np.testing.assert_allclose(written.data, predict_confidence(model, record, volume).data, atol=1e-6)
         assert written.voxel_size_nm == pytest.approx(1.0)
