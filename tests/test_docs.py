@@ -18,6 +18,7 @@ from surfora.isosurface.boundary import IsosurfaceSettings
 from surfora.leaflets.split import LeafletSettings
 from surfora.masks.cleaning import CleanSettings
 from surfora.masks.separate_membranes import ComponentSettings
+from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.curvature import CurvatureSettings
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.roughness import RoughnessSettings
@@ -94,6 +95,7 @@ PARAMETERS = {
     "leaflets": LeafletSettings,
     "curvature": CurvatureSettings,
     "distances": DistanceSettings,
+    "contacts": ContactSettings,
     "roughness": RoughnessSettings,
     "wedge": WedgeSettings,
     "training": TrainSettings,

@@ -11,8 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from surfora.geometry.files import write_surface
 from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
+from surfora.measures.contacts.pairs import (
+    ID,
+    contact_partners,
+    contacts_of_pair,
+    folded_surfaces,
+    without_contacts,
+)
 from surfora.measures.pairs import (
     MeasuredSurface,
     measured_distances,
@@ -23,6 +31,7 @@ from surfora.measures.pairs import (
 )
 from surfora.pipeline import SurforaSettings, measure_membrane
 from surfora.planning import MaskReader, PlannedMembrane, RunRequest, planned_membranes, warn_of_kept
+from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import surface_row, write_table
 from tomocore.contract import FAILURES, NOBODY, Batch, InputError, Watcher, about, one_line
@@ -41,6 +50,7 @@ class RunOutcome(Batch):
 
     surfaces: list[dict[str, Any]] = field(default_factory=list)
     distances: list[dict[str, Any]] = field(default_factory=list)
+    contacts: list[dict[str, Any]] = field(default_factory=list)
     report: Path | None = None
 
 
@@ -82,10 +92,13 @@ def _run_in_folder(
             return outcome
         surfaces = [read_measured(path) for path in files]
         surfaces, outcome.distances = _all_distances(surfaces, request, settings, record, outcome)
+        surfaces, curve = _all_contacts(surfaces, request, settings, record, outcome)
         outcome.surfaces = [surface_row(surface.mesh, surface.facts) for surface in surfaces]
     record.failures = dict(outcome.failed)
     write_table(request.folder / "surfaces.csv", outcome.surfaces)
     write_table(request.folder / "distances.csv", outcome.distances)
+    write_table(request.folder / "contacts.csv", outcome.contacts, OBJECT_COLUMNS)
+    write_table(request.folder / "contact_curve.csv", curve, CURVE_COLUMNS)
     record.write(request.folder / "run.json")
     outcome.report = write_run_report(request.folder)
     return outcome
@@ -292,6 +305,46 @@ def _all_distances(
         latest[source.path] = measured
         rows.append(row)
     return [latest[surface.path] for surface in surfaces], rows
+
+
+def _all_contacts(
+    surfaces: list[MeasuredSurface],
+    request: RunRequest,
+    settings: SurforaSettings,
+    record: RunRecord,
+    outcome: RunOutcome,
+) -> tuple[list[MeasuredSurface], list[dict[str, Any]]]:
+    """The surfaces with the contacts that they are in, and the rows of contact_curve.csv.
+
+    The contacts themselves are put into ``outcome``: of all pairs that distances run between, and of
+    membranes with themselves where that was asked for.
+    """
+    latest = {surface.path: without_contacts(surface) for surface in surfaces}
+    folds = [(one, one) for one in folded_surfaces(surfaces, request.pairs or ())]
+    curve: list[dict[str, Any]] = []
+    for first, second in (*contact_partners(surfaces, outcome.distances), *folds):
+        both = f"contacts of {first.name} and {second.name}"
+        try:
+            with outcome.watcher.progress(both) as progress, record.stage("contacts", both) as counts:
+                found = contacts_of_pair(
+                    latest[first.path],
+                    latest[second.path],
+                    settings.distance.contact_distance_nm,
+                    settings.contacts,
+                    begin=len(outcome.contacts) + 1,
+                    progress=progress,
+                )
+                counts["contacts"], counts["left out"] = len(found.rows), found.left_out
+        except FAILURES as error:
+            outcome.fail(both, error)
+            continue
+        latest |= {first.path: found.first, second.path: found.second}
+        outcome.contacts += found.rows
+        curve += found.curve
+    for surface in surfaces:
+        if ID in latest[surface.path].mesh.data or ID in surface.mesh.data:
+            write_surface(surface.path, latest[surface.path].mesh, surface.facts)
+    return [latest[surface.path] for surface in surfaces], curve
 
 
 def _tell_place(source: MeasuredSurface, target: MeasuredSurface, outcome: RunOutcome) -> None:

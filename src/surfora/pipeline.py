@@ -23,6 +23,7 @@ from surfora.masks.cleaning import CleanSettings, cleaned_and_removed, mask_thic
 from surfora.masks.filled import MAJORITY, filled_share
 from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
 from surfora.masks.separate_membranes import ComponentSettings
+from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.curvature import CurvatureSettings, mesh_curvature
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.roughness import RoughnessSettings, mesh_roughness
@@ -69,6 +70,7 @@ class SurforaSettings(Settings):
     curvature: CurvatureSettings = CurvatureSettings()
     roughness: RoughnessSettings = RoughnessSettings()
     distance: DistanceSettings = DistanceSettings()
+    contacts: ContactSettings = ContactSettings()
     wedge: WedgeSettings = WedgeSettings()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from surfora.cli.contacts import contacts
 from surfora.cli.editing import apply as edits_applied
 from surfora.cli.stages import STAGES
 from tomocore.machine import cores
@@ -27,6 +28,7 @@ app = App(
 
 for order, stage in enumerate(STAGES, start=2):
     app.command(stage, sort_key=order)
+app.command(contacts, sort_key=12.5)
 
 
 @app.command(sort_key=1)

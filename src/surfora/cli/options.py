@@ -28,6 +28,7 @@ SECTIONS = (
     "curvature",
     "roughness",
     "distance",
+    "contacts",
     "wedge",
 )
 """Sections of the settings file; `SurforaSettings` has the same, but importing it loads every stage."""

@@ -20,13 +20,16 @@ class SurfaceDistance:
 
     ``distance_nm``; ``side`` +1 where the other lies on the side that the normal points to, else −1;
     ``facing_deg`` 0–180 between the normal and the way there; ``is_seen`` where nothing of its own
-    surface lies in between.
+    surface lies in between; ``triangle`` the number of the other's nearest one, and ``shares`` (n, 3) the
+    weights of its corners at the nearest point.
     """
 
     distance_nm: Floats
     side: NDArray[np.int8]
     facing_deg: Floats
     is_seen: Mask
+    triangle: Ints
+    shares: Floats
 
 
 def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
@@ -40,8 +43,8 @@ def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
             raise InputError(f"{role} has no triangles; make a mesh first with `surfora mesh`")
     centre = target.vertices.mean(axis=0)  # single precision is finest around the origin
     points = mesh.vertices - centre
-    nearest = target.faces[_nearest(points, target.vertices - centre, target.faces)[0]]
-    closest = closest_points_on_triangles(points, (target.vertices - centre)[nearest])
+    triangle, second_and_third = _nearest(points, target.vertices - centre, target.faces)
+    closest = closest_points_on_triangles(points, (target.vertices - centre)[target.faces[triangle]])
     way = closest - points
     distance = np.linalg.norm(way, axis=1)
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
@@ -52,6 +55,8 @@ def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
         side=np.where(along >= 0, 1, -1).astype(np.int8),
         facing_deg=np.degrees(np.arccos(np.clip(cosine, -1, 1))),
         is_seen=~_occluded(mesh, way, distance),
+        triangle=triangle,
+        shares=_with_first(second_and_third),
     )
 
 
@@ -59,8 +64,27 @@ def nearest_places(points: Floats, mesh: SurfaceMesh) -> tuple[Ints, Floats]:
     """Corners (n, 3) of the nearest triangle and the weights (n, 3) of its corners at the nearest place."""
     centre = mesh.vertices.mean(axis=0)
     triangle, second_and_third = _nearest(points - centre, mesh.vertices - centre, mesh.faces)
-    first = 1 - second_and_third.sum(axis=1, keepdims=True)
-    return mesh.faces[triangle], np.hstack([first, second_and_third])
+    return mesh.faces[triangle], _with_first(second_and_third)
+
+
+def distance_along_normals(mesh: SurfaceMesh, target: SurfaceMesh) -> Floats:
+    """Distance (n,) in nm from each vertex straight along its normal, to either side, to the first hit.
+
+    Negative where the target was hit on the side that the normal points away from, NaN where both ways miss
+    it. A vertex on the target itself has 0. Raises InputError where the target has no triangle.
+    """
+    if len(target.faces) == 0:
+        raise InputError("the surface measured to has no triangles; make a mesh first with `surfora mesh`")
+    centre = target.vertices.mean(axis=0)
+    scene = _scene(target.vertices - centre, target.faces)
+    normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
+    hits = []
+    for way in (normals, -normals):
+        rays = np.concatenate([mesh.vertices - centre, way], axis=1).astype(np.float32)
+        hits.append(scene.cast_rays(rays)["t_hit"].numpy().astype(np.float64))
+    ahead, behind = hits
+    found = np.where(ahead <= behind, ahead, -behind)
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def closest_points_on_triangles(points: Floats, corners: Floats) -> Floats:
@@ -97,6 +121,10 @@ def closest_points_on_triangles(points: Floats, corners: Floats) -> Floats:
 
 def _dots(ab: Floats, ac: Floats, way: Floats) -> tuple[Floats, Floats]:
     return np.einsum("ij,ij->i", ab, way), np.einsum("ij,ij->i", ac, way)
+
+
+def _with_first(second_and_third: Floats) -> Floats:
+    return np.hstack([1 - second_and_third.sum(axis=1, keepdims=True), second_and_third])
 
 
 def _scene(vertices: Floats, faces: Ints) -> Any:

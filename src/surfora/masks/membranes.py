@@ -107,9 +107,12 @@ def parsed_labels(text: str) -> dict[int, str]:
 
 
 def parsed_pair(text: str, option: str = "--distances") -> tuple[str, str]:
-    """``("OMM", "ER")`` from ``OMM:ER``; InputError where it reads otherwise."""
+    """``("OMM", "ER")`` from ``OMM:ER``; InputError where it reads otherwise.
+
+    Of distances, ``OMM:OMM`` means a membrane's contacts with itself.
+    """
     first, _, second = text.partition(":")
-    if not first or not second or first == second:
+    if not first or not second or (first == second and option != "--distances"):
         raise InputError(f"{option} {text}: not two different names as in OMM:ER")
     return first, second
 

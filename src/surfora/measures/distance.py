@@ -11,7 +11,7 @@ from pydantic import Field
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.facts import surface_name
-from surfora.geometry.nearest import SurfaceDistance, surface_distance
+from surfora.geometry.nearest import SurfaceDistance, distance_along_normals, surface_distance
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
 from surfora.measures.wedge import areas_with_evidence_nm2
@@ -49,13 +49,46 @@ def target_names(paths: Sequence[Path]) -> dict[str, Path]:
 def with_distances(
     mesh: SurfaceMesh, targets: Mapping[str, SurfaceMesh], settings: DistanceSettings = DistanceSettings()
 ) -> tuple[SurfaceMesh, dict[str, dict[str, Any]]]:
-    """The mesh with ``distance_to_<NAME>_nm`` for each target by its NAME, and a summary of each."""
+    """The mesh with its distances to each target by its NAME, and a summary of each.
+
+    They are ``distance_to_<NAME>_nm`` to the nearest point, and ``distance_along_normal_to_<NAME>_nm``
+    straight along the normal, to either side, to the first hit: NaN where there is none.
+    """
     summaries = {}
     for name, target in targets.items():
         distances = surface_distance(mesh, target)
-        mesh = mesh.with_data(**{f"distance_to_{name}_nm": distances.distance_nm})
-        summaries[name] = distance_summary(mesh, distances, settings)
+        along_nm = np.abs(distance_along_normals(mesh, target))
+        mesh = mesh.with_data(**distance_arrays(name, distances.distance_nm, along_nm))
+        summaries[name] = distance_summary(mesh, distances, settings) | along_normal_columns(
+            mesh, distances.distance_nm, along_nm, settings
+        )
     return mesh, summaries
+
+
+def distance_arrays(name: str, distance_nm: Floats, along_nm: Floats) -> dict[str, Floats]:
+    """Arrays (n,) of the distances to the surface ``name``: to the nearest point, and along the normal."""
+    return {f"distance_to_{name}_nm": distance_nm, f"distance_along_normal_to_{name}_nm": along_nm}
+
+
+def along_normal_columns(
+    mesh: SurfaceMesh, distance_nm: Floats, along_nm: Floats, settings: DistanceSettings = DistanceSettings()
+) -> dict[str, float]:
+    """Distances (n,) along the normal over the whole area and in contact, and the shares that miss.
+
+    distance_nm: to the nearest point, which decides what is in contact; along_nm: NaN where the normal meets
+    the other surface on neither side.
+    """
+    areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
+    contact = np.where(distance_nm <= settings.contact_distance_nm, areas, 0.0)
+    missed = np.isnan(along_nm)
+    return {
+        "along_normal_median_nm": float(weighted_quantiles(along_nm, areas, [0.5])[0]),
+        "along_normal_miss_share": float(areas[missed].sum() / areas.sum()),
+        "contact_along_normal_median_nm": float(weighted_quantiles(along_nm, contact, [0.5])[0]),
+        "contact_along_normal_miss_share": (
+            float(contact[missed].sum() / contact.sum()) if contact.any() else float("nan")
+        ),
+    }
 
 
 def distance_summary(

@@ -8,12 +8,20 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh, write_surface
-from surfora.geometry.nearest import surface_distance
+from surfora.geometry.nearest import distance_along_normals, surface_distance
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.grids import Grid, differences, grid_from, places_are_known
-from surfora.measures.distance import DistanceSettings, distance_evidence_columns, distance_summary
+from surfora.measures.distance import (
+    DistanceSettings,
+    along_normal_columns,
+    distance_arrays,
+    distance_evidence_columns,
+    distance_summary,
+)
 from tomocore.contract import InputError
 from tomocore.provenance import RunRecord
 
@@ -75,7 +83,9 @@ def paired_surfaces(
 
 def unmatched_pairs(surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair]) -> list[str]:
     """The pairs, as a user writes them, whose names no two surfaces answer to."""
-    return [":".join(pair) for pair in pairs if not any(_answering(surfaces, pair))]
+    lacking = [pair for pair in pairs if not any(_answering(surfaces, pair))]
+    named = {pair for pair in lacking if any(surface.answers_to(pair[0]) for surface in surfaces)}
+    return [":".join(pair) for pair in lacking if pair[0] != pair[1] or pair not in named]
 
 
 def measured_distances(
@@ -84,7 +94,8 @@ def measured_distances(
     """The source with its distance to the target as an array (also in its file), and the pair's row."""
     with record.stage("distance", f"{source.name} {source.facts.kind} to {target.name}"):
         distances = surface_distance(source.mesh, target.mesh)
-    mesh = source.mesh.with_data(**{f"distance_to_{target.name}_nm": distances.distance_nm})
+        along_nm = np.abs(distance_along_normals(source.mesh, target.mesh))
+    mesh = source.mesh.with_data(**distance_arrays(target.name, distances.distance_nm, along_nm))
     write_surface(source.path, mesh, source.facts)
     names = {
         "name": source.name,
@@ -97,7 +108,8 @@ def measured_distances(
     }
     summary = distance_summary(source.mesh, distances, settings)
     evidence = distance_evidence_columns(mesh, distances.distance_nm, settings.contact_distance_nm)
-    return replace(source, mesh=mesh), names | summary | evidence
+    along = along_normal_columns(mesh, distances.distance_nm, along_nm, settings)
+    return replace(source, mesh=mesh), names | summary | along | evidence
 
 
 def _answering(

@@ -54,18 +54,22 @@ def surface_figure(
     matplotlib, ``limits`` are the values at its two ends, and ``title`` stands beside the colour bar:
     quantity and unit.
     """
-    figure = _two_views(mesh, values, colours, limits)
+    figure = two_views(mesh, values, colours, limits)
     shown = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), colours)
     figure.colorbar(shown, ax=figure.axes, label=title, shrink=0.8, pad=0.02)
     return figure
 
 
-def _two_views(
+def two_views(
     mesh: SurfaceMesh,
     values: Floats,
     colours: str | matplotlib.colors.Colormap,
     limits: tuple[float, float],
 ) -> Figure:
+    """A mesh seen along z and from the side that shows most of it, coloured by vertex ``values`` (n,).
+
+    NaN is grey; ``limits`` are the values at the two ends of ``colours``.
+    """
     poly = to_polydata(SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals))
     poly.point_data["value"] = values
     look = {"scalars": "value", "cmap": colours, "clim": limits, "nan_color": NO_VALUE}
@@ -115,7 +119,7 @@ def _draw_scale_bar(panel: matplotlib.axes.Axes, nm_per_pixel: float) -> None:
 def evidence_figure(mesh: SurfaceMesh, evidence: NDArray[Any]) -> Figure:
     """A mesh from two sides: what was measured, what lies in the missing wedge, what no voxel supports."""
     colours = matplotlib.colors.ListedColormap([EVIDENCE_COLOURS[kind] for kind in EVIDENCE_WORDS])
-    figure = _two_views(mesh, evidence.astype(np.float64), colours, (-0.5, 2.5))
+    figure = two_views(mesh, evidence.astype(np.float64), colours, (-0.5, 2.5))
     handles = [Patch(color=EVIDENCE_COLOURS[kind], label=words) for kind, words in EVIDENCE_WORDS.items()]
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     return figure

@@ -16,6 +16,7 @@ from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import SIGN_CONVENTION, SurfaceMesh, vertex_areas_nm2
 from surfora.measures.pairs import MeasuredSurface, read_measured
 from surfora.measures.wedge import area_shares
+from surfora.reporting.contact_objects import contact_object_sections
 from surfora.reporting.contacts import contacts_of
 from surfora.reporting.naming import (
     across_places,
@@ -117,6 +118,7 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
     """The report of one run, from its tables, its surfaces' files and its record."""
     surfaces = read_table(folder / "surfaces.csv")
     distances = read_table(folder / "distances.csv")
+    contacts, curve = read_table(folder / "contacts.csv"), read_table(folder / "contact_curve.csv")
     pictured = _pictured(folder, surfaces, distances)
     warnings = [in_words(text, surfaces) for text in record["warnings"]]
     if len(surfaces) > len(pictured):
@@ -131,6 +133,7 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
         _cards(surfaces, distances),
         [
             *contact_sections(distances),
+            *contact_object_sections(contacts, curve, [(one.title, one.file, one.mesh) for one in pictured]),
             *_overview_sections(pictured),
             _surface_section(surfaces),
             *_curvature_sections(pictured),

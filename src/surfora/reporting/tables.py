@@ -25,11 +25,12 @@ from surfora.measures.statistics import weighted_mean, weighted_quantiles, weigh
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
 from surfora.reporting.columns import COLUMNS
+from tomocore.columns import Column
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.side_files import read_frame, require_columns
 
-NAMES = ("name", "label", "source", "target", "target_label", "tomogram")
+NAMES = ("name", "label", "source", "target", "target_label", "tomogram", "cut_by")
 """Columns that hold names, even where these look like numbers."""
 TEXTS = ("kind", "target_kind", "orientation_rule", "provenance")
 REQUIRED = {
@@ -130,10 +131,12 @@ def _median(values: NDArray[Any], weights: Floats) -> float:
     return float(weighted_quantiles(values, weights, [0.5])[0])
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Write rows as CSV, columns in the order of `surfora.reporting.columns.COLUMNS`; return the table."""
+def write_table(
+    path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = COLUMNS
+) -> pd.DataFrame:
+    """Write rows as CSV, columns in the order of ``columns``, others after them; return the table."""
     table = pd.DataFrame(list(rows), columns=None if rows else ["name"])
-    order = [column.key for column in COLUMNS if column.key in table]
+    order = [column.key for column in columns if column.key in table]
     table = table[order + [column for column in table if column not in order]]
     with written_beside(path) as beside:
         table.to_csv(beside, index=False, float_format="%.6g")

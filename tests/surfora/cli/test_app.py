@@ -18,6 +18,7 @@ from command_line import refusal_of, run_command
 from surfora.geometry.files import read_facts, read_mesh, read_points
 from surfora.geometry.surface import face_areas_nm2
 from surfora.reporting.columns import COLUMNS
+from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 
@@ -158,12 +159,31 @@ def test_report_is_one_file_that_loads_nothing(finished):
     assert f"<b>{area_um2:.3g} µm²</b>area of all" in html
 
 
+def test_contacts_of_a_run_are_numbered_on_both_membranes(both):
+    contacts = pd.read_csv(both / "contacts.csv")
+    assert len(contacts) == 1
+    row = contacts.iloc[0]
+    assert (row["name"], row["target"], row["kind"]) == ("spheres_IN", "spheres_OUT", "medial")
+    assert row["contact_area_nm2"] == pytest.approx(4 * np.pi * 14**2, rel=0.04)
+    assert row["target_contact_area_nm2"] == pytest.approx(4 * np.pi * 26**2, rel=0.04)
+    assert row["gap_mean_nm"] == pytest.approx(12, abs=0.3)
+    assert row["mean_curvature_inside_per_nm"] == pytest.approx(1 / 14, rel=0.04)
+    assert row["target_bilayer_thickness_inside_nm"] == pytest.approx(4, abs=0.3)
+    assert row["facing_deg"] < 10
+    assert row["normal_miss_share"] == pytest.approx(0, abs=0.01)
+    for label in ("IN", "OUT"):
+        assert (read_mesh(both / f"spheres_{label}.medial.vtp").data["contact_id"] == 1).all()
+    assert "Contacts one by one" in (both / "report.html").read_text()
+
+
 def test_every_column_of_the_tables_has_words_a_meaning_and_a_place(both):
-    for name in ("surfaces.csv", "distances.csv"):
+    columns = {"surfaces.csv": COLUMNS, "distances.csv": COLUMNS}
+    columns |= {"contacts.csv": OBJECT_COLUMNS, "contact_curve.csv": CURVE_COLUMNS}
+    for name, own in columns.items():
         keys = list(pd.read_csv(both / name))
-        known = [column.key for column in COLUMNS if column.key in keys]
-        assert keys == known  # a new column needs an entry in surfora.reporting.columns
-    assert all(column.heading and column.meaning for column in COLUMNS)
+        known = [column.key for column in own if column.key in keys]
+        assert keys == known  # a new column needs an entry in surfora.reporting
+    assert all(column.heading and column.meaning for own in columns.values() for column in own)
 
 
 def test_a_second_run_keeps_everything(labelled, finished):
