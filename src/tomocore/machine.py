@@ -38,7 +38,15 @@ def use_threads(count: int) -> None:
 
 
 def available_memory_bytes() -> int:
-    """Bytes of memory that can be had now, or a generous guess where the system does not say."""
+    """Bytes of memory that this process can have now, or a generous guess where the system does not say.
+
+    The least of what the machine has free, what a container's limit leaves, and what the process's own
+    limit (``ulimit -v``) leaves.
+    """
+    return max(0, min(_free_on_machine(), _left_in_container(), _left_to_process()))
+
+
+def _free_on_machine() -> int:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -46,6 +54,37 @@ def available_memory_bytes() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return 8 * 2**30
+
+
+def _left_in_container() -> int:
+    """What the limit of a control group (version 2, then 1) leaves, pages of read files not counted."""
+    for folder, limit, used, files in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most = int((Path(folder) / limit).read_text())
+            now = int((Path(folder) / used).read_text())
+            told = (line.split() for line in (Path(folder) / "memory.stat").read_text().splitlines())
+            return most - now + next((int(line[1]) for line in told if line[0] == files), 0)
+        except (OSError, ValueError, IndexError):
+            continue
+    return sys.maxsize
+
+
+def _left_to_process() -> int:
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        taken = 0
+    return limit - taken
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
+from tomocore.side_files import parsed_json
 
 KINDS = ("medial.points", "medial", "isosurface", "proxy", "inner", "outer")
 """What may stand between NAME and the ending of a file of `surfora run`; the longest that fits counts."""
@@ -68,14 +69,7 @@ def parsed_facts(text: str, path: Path) -> SurfaceFacts:
 
     Raises InputError where they are not such facts or one is of another type; it names the file.
     """
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise InputError(
-            f"{path}: its field 'facts' is no JSON ({error}); run `surfora run` again"
-        ) from error
-    if not isinstance(found, Mapping):
-        raise InputError(f"{path}: its field 'facts' holds no names and values; run `surfora run` again")
+    found = parsed_json(text, dict[str, Any], f"{path}: its field 'facts'", "run `surfora run` again")
     known: dict[str, Any] = {"name": surface_name(path)}
     for field in fields(SurfaceFacts):
         if found.get(field.name) is not None:
@@ -90,6 +84,6 @@ def _checked(value: Any, kind: str, where: str) -> Any:
     if kind not in ("str", "bool") and isinstance(value, int | float) and not isinstance(value, bool):
         if kind == "float":
             return float(value)
-        if value == int(value):
+        if math.isfinite(value) and value == int(value) and abs(value) < 2**53:
             return int(value)
     raise InputError(f"{where} is {value!r}, not of type {kind}; run `surfora run` again")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import warnings
+import lzma
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,9 +20,13 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.clouds import NM_PER, LengthUnit, named_unit, star_points, text_points
+from surfora.geometry.counts import require_possible_counts
 from surfora.geometry.facts import SurfaceFacts, facts_text, parsed_facts
 from surfora.geometry.repair import Told, is_sound, repaired, vertex_data
+from surfora.geometry.stored import CELL_KINDS, Cells, StoredSurface, polydata_of
 from surfora.geometry.surface import SIGN_CONVENTION, PointCloud, SurfaceMesh, to_polydata
+from surfora.geometry.vtk_process import read_in_process
+from surfora.geometry.vtp import NotPlain, read_vtp
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 
@@ -30,7 +35,17 @@ log = logging.getLogger(__name__)
 Surface: TypeAlias = PointCloud | SurfaceMesh
 
 VTK_ENDINGS = (".vtp", ".ply", ".obj", ".stl", ".vtk", ".vtu")
-SOLID_CELLS = range(10, 17)  # tetrahedra to hexagonal prisms, by VTK's numbers
+_DAMAGES = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    zlib.error,
+    lzma.LZMAError,
+)
 SMALLEST_NM, LARGEST_NM = 1.0, 20_000.0  # what a surface of a tomogram may measure across
 
 
@@ -57,6 +72,17 @@ def write_surface(path: Path, surface: PointCloud | SurfaceMesh, facts: SurfaceF
             with _quiet_vtk():
                 poly.save(beside)
             _require_whole(beside, poly.n_points, len(poly.regular_faces))
+
+
+@contextmanager
+def _quiet_vtk() -> Iterator[None]:
+    """Within it VTK writes nothing past Python to the terminal; what it wrote then shows what went wrong."""
+    loud = vtkObject.GetGlobalWarningDisplay()
+    vtkObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        vtkObject.SetGlobalWarningDisplay(loud)
 
 
 def _vtp_text(poly: pv.PolyData) -> str:
@@ -94,7 +120,8 @@ def _with_field_data(poly: pv.PolyData, facts: SurfaceFacts | None) -> None:
         poly.add_field_data([text], name)
     for index in range(poly.GetPointData().GetNumberOfArrays()):
         array = poly.GetPointData().GetAbstractArray(index)  # VTK writes names as they are, < and & too
-        array.SetName(escape(array.GetName(), {'"': "&quot;"}))
+        printable = "".join(letter if letter.isprintable() else "_" for letter in array.GetName())
+        array.SetName(escape(printable, {'"': "&quot;"}))
 
 
 def read_surface(
@@ -207,41 +234,50 @@ def _warn_of_size(path: Path, surface: Surface) -> None:
 
 
 def _polydata(path: Path, told: Told) -> pv.PolyData:
-    """What VTK reads from a file, its own messages held back; surfaces of other grids as polydata."""
-    try:
-        with _quiet_vtk():
-            found: Any = pv.read(path)
-            if isinstance(found, pv.UnstructuredGrid):
-                found = _flat(found, told)
-    except Exception as error:  # VTK raises whatever its readers raise
-        raise InputError(f"{path}: cannot be read as a surface ({error}); write it again") from error
-    if not isinstance(found, pv.PolyData):
-        raise InputError(f"{path}: holds a {type(found).__name__}, no surface; write it as polydata (.vtp)")
-    if found.n_points == 0:
+    """The points and cells in a file as polydata, also those of other grids; InputError where it has none."""
+    with _refused(path):
+        stored = _stored(path, told)
+        poly = polydata_of(stored)
+    if poly.n_points == 0:
         raise InputError(f"{path}: holds no points; the file is empty or cut short, write it again")
-    return found
+    return poly
 
 
 @contextmanager
-def _quiet_vtk() -> Iterator[None]:
-    """Within it VTK writes nothing past Python to the terminal; what it reads then shows what went wrong."""
-    loud = vtkObject.GetGlobalWarningDisplay()
-    vtkObject.GlobalWarningDisplayOff()
+def _refused(path: Path) -> Iterator[None]:
+    """Within it whatever reading a damaged file raises becomes an InputError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        vtkObject.SetGlobalWarningDisplay(loud)
+        yield
+    except InputError:
+        raise
+    except _DAMAGES as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: cannot be read as a surface ({said}); write it again") from error
 
 
-def _flat(grid: pv.UnstructuredGrid, told: Told) -> pv.PolyData:
-    """The triangles and polygons of a grid, or the outer faces of cells with a volume."""
-    told(
-        int(np.isin(grid.celltypes, SOLID_CELLS).sum()),
-        "cells with a volume, of which the outer faces were taken",
-    )
-    return grid.extract_geometry()
+def _stored(path: Path, told: Told) -> StoredSurface:
+    """What a file of one of `VTK_ENDINGS` holds, read without VTK or by it in a process of its own."""
+    if path.suffix.lower() == ".vtp":
+        try:
+            return read_vtp(path)
+        except NotPlain:
+            pass
+    require_possible_counts(path)
+    facts, arrays = read_in_process(path)
+    if facts["kind"] != "vtkPolyData":
+        raise InputError(f"{path}: holds a {facts['kind']}, no surface; write it as polydata (.vtp)")
+    told(facts["solids"], "cells with a volume, of which the outer faces were taken")
+    cells = {
+        kind: Cells(arrays[f"offsets:{kind}"], arrays[f"corners:{kind}"])
+        for kind in CELL_KINDS
+        if f"offsets:{kind}" in arrays
+    }
+    of = {
+        what: {name.removeprefix(what): values for name, values in arrays.items() if name.startswith(what)}
+        for what in ("point:", "cell:", "field:")
+    }
+    fields = {**of["field:"], **facts["texts"]}
+    return StoredSurface(arrays.get("points", np.empty((0, 3))), cells, of["point:"], of["cell:"], fields)
 
 
 def read_facts(path: Path) -> SurfaceFacts | None:
@@ -251,10 +287,15 @@ def read_facts(path: Path) -> SurfaceFacts | None:
     """
     if path.suffix.lower() != ".vtp":
         return None
-    fields: Any = _polydata(path, Told()).field_data
-    if "facts" not in fields or len(fields["facts"]) == 0:
+    with _refused(path):
+        try:
+            fields = read_vtp(path, fields_only=True).field_data
+        except NotPlain:
+            fields = _stored(path, Told()).field_data
+        texts = fields.get("facts")
+    if not isinstance(texts, list) or not texts:
         return None
-    return parsed_facts(str(fields["facts"][0]), path)
+    return parsed_facts(texts[0], path)
 
 
 def read_mesh(path: Path, unit: LengthUnit | None = None, voxel_size_nm: float | None = None) -> SurfaceMesh:

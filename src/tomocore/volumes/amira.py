@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
-from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
+from tomocore.volumes.header import Geometry, Loader, Promised, Triple, VolumeHeader, checked_header
+from tomocore.volumes.lazy import StoredArray
 from tomocore.volumes.units import nm_per_unit, why_no_unit
 
 MOST_HEADER_BYTES = 2**22
+MOST_DIGITS = 18
 KINDS = {
     "byte": "u1",
     "short": "i2",
@@ -30,8 +32,10 @@ KINDS = {
     "float": "f4",
     "double": "f8",
 }
+MOST_PACKED = {"": 1, "HxByteRLE": 64, "HxZip": 1032}
+"""How many times a packing can shrink anything."""
 _FIRST_LINE = re.compile(r"#\s*(?:AmiraMesh|Avizo)\b(.*)")
-_LATTICE = re.compile(r"define\s+Lattice\s+(\d+)\s+(\d+)\s+(\d+)")
+_LATTICE = re.compile(r"define\s+Lattice\s+([0-9]+)\s+([0-9]+)\s+([0-9]+)")
 _ARRAY = re.compile(
     r"Lattice\s*\{\s*(\w+)(?:\[(\d+)\])?\s+(\w+)\s*\}\s*=?\s*@(\d+)\s*(?:\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\))?"
 )
@@ -52,7 +56,7 @@ class _Stored:
 
 
 def open_amira(path: Path) -> tuple[VolumeHeader, Loader]:
-    """Header of an Amira lattice and what loads its voxels, a memory map where they are stored plainly."""
+    """Header of an Amira lattice and what gives its voxels, left on disk where they are stored plainly."""
     with path.open("rb") as file:
         raw = file.read(MOST_HEADER_BYTES)
     first = _FIRST_LINE.match(raw[:200].decode("latin-1"))
@@ -65,24 +69,30 @@ def open_amira(path: Path) -> tuple[VolumeHeader, Loader]:
     lattice, array = _LATTICE.search(head), _ARRAY.search(head)
     if begin is None or lattice is None or array is None:
         raise InputError(f"{path}: holds no regular lattice of voxels; export the label field as such (.am)")
-    x, y, z = (int(n) for n in lattice.groups())
+    x, y, z = (_whole(path, n) for n in lattice.groups())
     stored = _stored(path, first[1], array, raw, begin.end())
     _require_uniform(path, head)
-    blank = np.lib.stride_tricks.as_strided(np.zeros(1, stored.dtype), (z, y, x), (0, 0, 0))
     plain = not stored.packing and not stored.is_text
+    _require_possible(path, stored, z * y * x)
 
-    def load() -> NDArray[Any]:
+    def load() -> Any:
         if plain:
-            _require_voxels(path, (path.stat().st_size - stored.offset) // stored.dtype.itemsize, z * y * x)
-            return np.memmap(path, stored.dtype, "r", stored.offset, (z, y, x))
+            return StoredArray(path, stored.dtype, stored.offset, (z, y, x))
         return _unpacked(path, stored, x * y * z).reshape(z, y, x)
 
-    return checked_header(path, "Amira", blank, _geometry(head, (x, y, z)), on_disk=plain), load
+    promised = Promised((z, y, x), stored.dtype)
+    return checked_header(path, "Amira", promised, _geometry(head, (x, y, z)), on_disk=plain), load
+
+
+def _whole(path: Path, digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise InputError(f"{path}: its header counts {digits[:MOST_DIGITS]}…; copy or write it again")
+    return int(digits)
 
 
 def _stored(path: Path, told: str, array: re.Match[str], raw: bytes, after_mark: int) -> _Stored:
     kind, components, _, mark, packing, packed_bytes = array.groups()
-    if kind not in KINDS or int(components or 1) != 1 or mark != "1":
+    if kind not in KINDS or (components or "1") != "1" or mark != "1":
         raise InputError(f"{path}: holds {kind}[{components or 1}], no single numbers; export one grey field")
     if packing not in (None, "HxByteRLE", "HxZip"):
         raise InputError(f"{path}: its packing {packing} is not read here; save it as plain binary in Amira")
@@ -90,10 +100,20 @@ def _stored(path: Path, told: str, array: re.Match[str], raw: bytes, after_mark:
     return _Stored(
         np.dtype(order + KINDS[kind]),
         packing or "",
-        int(packed_bytes or 0),
+        _whole(path, packed_bytes or "0"),
         after_mark,
         "ASCII" in told.upper(),
     )
+
+
+def _require_possible(path: Path, stored: _Stored, voxels: int) -> None:
+    """InputError where the file is too short for its voxels, however well they are packed."""
+    length = path.stat().st_size - stored.offset
+    if stored.is_text:
+        most = (length + 1) // 2  # a digit and a space
+    else:
+        most = length * MOST_PACKED[stored.packing] // stored.dtype.itemsize
+    _require_voxels(path, most, voxels)
 
 
 def _require_uniform(path: Path, head: str) -> None:
@@ -108,16 +128,28 @@ def _unpacked(path: Path, stored: _Stored, voxels: int) -> NDArray[Any]:
     with path.open("rb") as file:
         file.seek(stored.offset)
         raw = file.read(stored.packed_bytes) if stored.packing else file.read()
-    if stored.is_text:
-        data = np.array(raw.split(b"\n@", 1)[0].split(), np.float64)
-        _require_voxels(path, data.size, voxels)
-        return data[:voxels].astype(stored.dtype)
+    length = voxels * stored.dtype.itemsize
     try:
-        whole = zlib.decompress(raw) if stored.packing == "HxZip" else _without_runs(raw)
-    except zlib.error as error:
+        if stored.is_text:
+            return _from_text(path, raw, stored, voxels)
+        packed = stored.packing == "HxZip"
+        whole = zlib.decompressobj().decompress(raw, length) if packed else _without_runs(raw)
+    except (zlib.error, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: cannot be unpacked ({error}); copy or write it again") from error
     _require_voxels(path, len(whole) // stored.dtype.itemsize, voxels)
     return np.frombuffer(whole, stored.dtype, voxels)
+
+
+def _from_text(path: Path, raw: bytes, stored: _Stored, voxels: int) -> NDArray[Any]:
+    data = np.array(raw.split(b"\n@", 1)[0].split(), np.float64)
+    _require_voxels(path, data.size, voxels)
+    if stored.dtype.kind in "iu":
+        limits = np.iinfo(stored.dtype)
+        if not ((data >= limits.min) & (data <= limits.max)).all():
+            raise ValueError(f"numbers beyond its type {stored.dtype}")
+    return data[:voxels].astype(stored.dtype)
 
 
 def _without_runs(raw: bytes) -> bytes:
@@ -148,7 +180,10 @@ def _geometry(head: str, lengths: tuple[int, int, int]) -> Geometry:
     box = _BOX.search(head)
     if box is None:
         return Geometry(why="because it has no bounding box")
-    numbers = [float(number) for number in box.groups()]
+    try:
+        numbers = [float(number) for number in box.groups()]
+    except ValueError:
+        return Geometry(why=f"because its bounding box holds {box[0][:60]!r}")
     lows, highs = numbers[::2], numbers[1::2]
     edges = [
         (high - low) / (n - 1) if n > 1 else 0.0 for low, high, n in zip(lows, highs, lengths, strict=True)

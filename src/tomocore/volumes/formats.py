@@ -69,7 +69,7 @@ def read_volume(
     Args:
         path: the file, or the folder of an OME-Zarr image.
         voxel_size_nm: overrides the header; with ``resample`` and voxels of unequal edges, the edge wanted.
-        lazy: leave the voxels on disk where the format allows it (memory map, Zarr array).
+        lazy: leave the voxels on disk where the format allows it (plain files, Zarr, HDF5).
         resample: bring voxels whose edges differ to one edge, the shortest or ``voxel_size_nm``.
 
     Raises InputError where the file is missing, truncated, of another kind, too big for memory, or has a

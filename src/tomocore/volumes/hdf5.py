@@ -6,7 +6,7 @@ sizes come from EMAN2's ``EMAN.apix_x`` (Å) or the attribute ``element_size_um`
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,24 @@ from typing import Any
 import numpy as np
 
 from tomocore.contract import InputError
+from tomocore.machine import available_memory_bytes
 from tomocore.names import HDF5_ENDINGS
+from tomocore.side_files import StoredRow, parsed_json
 from tomocore.volumes.header import ANGSTROM_PER_NM, Geometry, Loader, VolumeHeader, checked_header
-from tomocore.volumes.lazy import ordered, zyx_places
+from tomocore.volumes.lazy import OrderedView, zyx_places
 
 MOST_NAMED = 8
 NM_PER_UM = 1e3
+
+
+class _Axis(StoredRow):
+    key: str
+
+
+class _AxisTags(StoredRow):
+    """What ilastik says of the axes."""
+
+    axes: list[_Axis]
 
 
 def hdf5_file(path: Path) -> Path | None:
@@ -38,18 +50,38 @@ def open_hdf5(path: Path) -> tuple[VolumeHeader, Loader]:
 
     try:
         file = h5py.File(file_path, "r")
-    except OSError as error:
-        raise InputError(f"{file_path}: cannot be read as HDF5 ({error}); copy or write it again") from error
-    array, notes = _one_stack(path, file, "/".join(path.relative_to(file_path).parts))
-    names = _axis_names(array)
+        array, notes = _one_stack(path, file, "/".join(path.relative_to(file_path).parts))
+        _require_own_voxels(path, array)
+        names = _axis_names(path, array)
+        geometry = _geometry(array, notes)
+    except InputError:
+        raise
+    except Exception as error:  # the library raises whatever a damaged file makes it stumble on
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{file_path}: cannot be read as HDF5 ({said}); copy or write it again") from error
     places = zyx_places(names, array.shape)
     if places is None:
         held = ", ".join(f"{n} {name}" for n, name in zip(array.shape, names, strict=False))
         raise InputError(
             f"{path}: its axes are not one z, y, x volume ({held}); export one channel and time point a file"
         )
-    view = ordered(array, places)
-    return checked_header(path, "HDF5", view, _geometry(array, notes)), lambda: view
+    view = OrderedView(array, places, path)
+    return checked_header(path, "HDF5", view, geometry), lambda: view
+
+
+def _require_own_voxels(path: Path, array: Any) -> None:
+    """InputError where the voxels are no numbers, lie in other files, or come in parts beyond memory."""
+    if array.dtype.kind not in "iufb":
+        raise InputError(
+            f"{path}: holds values of type {array.dtype}, no numbers; give a grey or label volume"
+        )
+    if array.external or array.is_virtual:
+        raise InputError(f"{path}: its voxels lie in other files; give these, or copy it into one file")
+    part = math.prod(array.chunks or (1,)) * array.dtype.itemsize
+    if part > available_memory_bytes():
+        raise InputError(
+            f"{path}: comes in parts of {part / 2**30:.1f} GiB, more than is free; write it in smaller chunks"
+        )
 
 
 def _one_stack(path: Path, file: Any, inside: str) -> tuple[Any, list[str]]:
@@ -86,11 +118,13 @@ def _stacks(group: Any) -> dict[str, Any]:
     return found
 
 
-def _axis_names(array: Any) -> list[str]:
+def _axis_names(path: Path, array: Any) -> list[str]:
     """Axes as ilastik's tags or the dimensions' labels name them, else z, y, x beside single ones."""
     tags = array.attrs.get("axistags")
     if tags is not None:
-        return [str(axis["key"]) for axis in json.loads(tags)["axes"]]
+        text = tags.decode() if isinstance(tags, bytes) else str(tags)
+        told: _AxisTags = parsed_json(text, _AxisTags, f"{path}: its axistags")
+        return [axis.key for axis in told.axes]
     labels = [str(dimension.label) for dimension in array.dims]
     if all(labels):
         return labels

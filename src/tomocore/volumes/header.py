@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ class Geometry:
 
 
 @dataclass(frozen=True)
+class Promised:
+    """The shape and type of voxels that a header promises, before any of them is read."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
 class VolumeHeader:
     """What a volume file says of itself, and what looks wrong with it.
 
@@ -62,7 +71,7 @@ class VolumeHeader:
     @property
     def nbytes(self) -> int:
         """Bytes of the voxels in memory."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def remedy(self) -> str:
@@ -88,8 +97,9 @@ def checked_header(
             f"{path}: holds an array of shape {tuple(array.shape)}, not a volume with three axes (z, y, x); "
             "give one volume a file"
         )
-    if 0 in array.shape:
+    if min(array.shape) < 1:
         raise InputError(f"{path}: holds no voxels (shape {tuple(array.shape)}); write or copy it again")
+    geometry = _with_finite_place(geometry)
     problem, anisotropic = _size_problem(geometry)
     return VolumeHeader(
         path,
@@ -106,6 +116,15 @@ def checked_header(
     )
 
 
+def _with_finite_place(geometry: Geometry) -> Geometry:
+    """The geometry with its place taken as 0, and a note, where the file gives no number for it."""
+    place = geometry.start_voxels or geometry.origin_nm
+    if np.isfinite(place).all():
+        return geometry
+    notes = (*geometry.notes, "its origin is no number; taken as 0")
+    return replace(geometry, origin_nm=(0.0, 0.0, 0.0), start_voxels=None, notes=notes)
+
+
 def _size_problem(geometry: Geometry) -> tuple[str, bool]:
     """Why the voxel size cannot be taken as it is ("" if it can), and whether only since its axes differ."""
     size_nm = geometry.size_nm
@@ -115,6 +134,8 @@ def _size_problem(geometry: Geometry) -> tuple[str, bool]:
     read = f"the header's voxel size reads {angstrom} Å (x, y, z)"
     if not any(size_nm):
         return f"the voxel size was never set{because}", False
+    if not np.isfinite(size_nm).all():
+        return f"{read}: {_edge_problem(float('nan'))}{because}", False
     problem = _edge_problem(low) or _edge_problem(high)
     if high > low * (1 + SAME_EDGE_TOLERANCE) and low > 0:
         beside = f", and {problem}" if problem else ""

@@ -7,7 +7,7 @@ voxel size, as ChimeraX has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ UNSTAMPED = "lacks the MAP stamp of an MRC file"
 VOLUME_STACKS = range(401, 631)
 """Space group numbers (ISPG) that mark a stack of volumes, each of mz sections."""
 LONGEST_AXIS = 2**20
-CHUNK_BYTES = 2**24  # counted at once
 MOST_BYTE_LABELS = 64  # bytes of more values than this are grey
 
 
@@ -64,11 +63,13 @@ def _axes_along(head: Any) -> tuple[int, int, int]:
     return along if any(along) else (3, 2, 1)
 
 
-def byte_kind(head: Any, stored: Callable[[], NDArray[np.uint8]]) -> tuple[np.dtype[Any], list[str]]:
+def byte_kind(
+    head: Any, stored: Callable[[], Iterable[NDArray[np.uint8]]]
+) -> tuple[np.dtype[Any], list[str]]:
     """Whether the bytes of mode 0 are signed, as int8 or uint8, and a note where that was concluded.
 
     IMOD's stamp tells, else the header's minimum and maximum; where these are stale, were never set, or would
-    make labels negative, the bytes themselves, which ``stored`` gives.
+    make labels negative, the bytes themselves, which ``stored`` gives block by block.
     """
     low, high = float(head.dmin), float(head.dmax)
     signed, unsigned = np.dtype(np.int8), np.dtype(np.uint8)
@@ -81,7 +82,7 @@ def byte_kind(head: Any, stored: Callable[[], NDArray[np.uint8]]) -> tuple[np.dt
         return (unsigned, [note]) if negative else (signed, [])
     if low >= 0 and high > 127:
         return unsigned, [_signed_note("unsigned", f"its header's maximum is {high:g}")]
-    if stored().max() <= 127:
+    if all(block.max() <= 127 for block in stored()):
         return signed, []
     if 0 <= low < high:
         return unsigned, [_signed_note("unsigned", f"its header's minimum is {low:g}")]
@@ -90,11 +91,11 @@ def byte_kind(head: Any, stored: Callable[[], NDArray[np.uint8]]) -> tuple[np.dt
     return signed, [_signed_note("signed", "its values look so")]
 
 
-def _counts(stored: NDArray[np.uint8], most_values: int = 256) -> NDArray[np.int64]:
+def _counts(stored: Iterable[NDArray[np.uint8]], most_values: int = 256) -> NDArray[np.int64]:
     """How often each byte occurs, counted until there are more different ones than wanted."""
     counts = np.zeros(256, np.int64)
-    for start in range(0, len(stored), CHUNK_BYTES):
-        counts += np.bincount(stored[start : start + CHUNK_BYTES], minlength=256)
+    for block in stored:
+        counts += np.bincount(block, minlength=256)
         if np.count_nonzero(counts) > most_values:
             break
     return counts

@@ -6,21 +6,58 @@ which one member is an image, to one level of an image, or to a plain Zarr array
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
+from pydantic import Field
 
 from tomocore.contract import InputError
+from tomocore.machine import available_memory_bytes
+from tomocore.side_files import StoredRow, checked
 from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
-from tomocore.volumes.lazy import ordered, zyx_places
+from tomocore.volumes.lazy import OrderedView, zyx_places
 from tomocore.volumes.units import nm_per_unit, why_no_unit
 from tomocore.volumes.volume import Volume
 
 DEFAULT_AXES = "tczyx"  # of versions 0.1 and 0.2, which name none
 MOST_NAMED = 8
+DEEPEST_GROUPS = 8
+
+
+class _Transform(StoredRow):
+    """A step from voxels to the world: its numbers by axis, or where an array of them lies."""
+
+    type: str
+    scale: list[float] | None = None
+    translation: list[float] | None = None
+    path: str | None = None
+
+
+class _Axis(StoredRow):
+    name: str
+    unit: str | None = None
+
+
+class _Dataset(StoredRow):
+    path: str
+    coordinateTransformations: list[_Transform] | None = None
+
+
+class _Image(StoredRow):
+    """An entry of "multiscales": an image, its axes and its levels."""
+
+    datasets: list[_Dataset] = Field(min_length=1)
+    axes: list[_Axis] | list[str] | None = None
+    coordinateTransformations: list[_Transform] | None = None
+
+
+class _Attributes(StoredRow):
+    multiscales: list[_Image] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -29,8 +66,8 @@ class _Level:
 
     array: Any
     group: Any = None
-    image: dict[str, Any] = field(default_factory=dict)
-    dataset: dict[str, Any] = field(default_factory=dict)
+    image: _Image | None = None
+    dataset: _Dataset | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -38,34 +75,57 @@ def open_zarr(path: Path) -> tuple[VolumeHeader, Loader]:
     """Header of an OME-Zarr image and what gives its finest level, still on disk."""
     try:
         level = _level(path, zarr.open(path, mode="r"))
+        _require_readable(path, level.array)
         names, units = _axes(level)
+        places = zyx_places(names, level.array.shape)
+        geometry = None if places is None else _geometry(path, level, places, units)
     except InputError:
         raise
     except Exception as error:  # zarr raises whatever its stores raise
         raise InputError(
-            f"{path}: not an OME-Zarr image ({type(error).__name__}: {error}); "
+            f"{path}: not an OME-Zarr image ({type(error).__name__}: {_short(error)}); "
             "give the folder that holds its .zattrs or zarr.json"
         ) from error
-    places = zyx_places(names, level.array.shape)
-    if places is None:
+    if places is None or geometry is None:
         held = ", ".join(f"{n} {name}" for n, name in zip(level.array.shape, names, strict=False))
         raise InputError(
             f"{path}: its axes are not one z, y, x volume ({held}); give one channel and time point a file"
         )
-    view = ordered(level.array, places)
-    return checked_header(path, "OME-Zarr", view, _geometry(path, level, places, units)), lambda: view
+    view = OrderedView(level.array, places, path)
+    return checked_header(path, "OME-Zarr", view, geometry), lambda: view
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _require_readable(path: Path, array: Any) -> None:
+    """InputError where the voxels are no numbers, or come in chunks that memory cannot hold."""
+    if np.dtype(array.dtype).kind not in "iufb":
+        raise InputError(
+            f"{path}: holds values of type {array.dtype}, no numbers; give a grey or label volume"
+        )
+    chunks = getattr(array, "shards", None) or array.chunks
+    part = math.prod(chunks) * np.dtype(array.dtype).itemsize
+    if min(chunks, default=1) < 1:
+        raise InputError(f"{path}: comes in chunks of no voxels ({chunks}); write the image again")
+    if part > available_memory_bytes():
+        raise InputError(
+            f"{path}: comes in chunks of {'×'.join(map(str, chunks))} voxels, which memory cannot hold; "
+            "write it in smaller ones"
+        )
 
 
 def _level(path: Path, node: Any) -> _Level:
     """The finest level of the image in a Zarr array or group. InputError for several images or none."""
     if isinstance(node, zarr.Array):
         return _level_of_parent(path, node)
-    images = _multiscales(node)
+    images = _multiscales(path, node)
     if images:
-        dataset = images[0]["datasets"][0]
+        dataset = images[0].datasets[0]
         notes = (f"holds {len(images)} multiscale images; the first is taken",) if len(images) > 1 else ()
-        return _Level(node[dataset["path"]], node, images[0], dataset, notes)
-    inside = _members(node)
+        return _Level(_array(path, node, dataset.path), node, images[0], dataset, notes)
+    inside = _members(path, node)
     if not inside:
         raise InputError(f"{path}: holds no OME-Zarr image; give the folder of its .zattrs or zarr.json")
     name, member = next(iter(inside.items()))
@@ -76,40 +136,54 @@ def _level(path: Path, node: Any) -> _Level:
     return replace(found, notes=(*found.notes, f"read from its {name}"))
 
 
-def _members(group: Any) -> dict[str, Any]:
+def _array(path: Path, group: Any, name: str) -> Any:
+    """The array of a name in a group; InputError where there is none."""
+    found = group.get(name)
+    if not isinstance(found, zarr.Array):
+        raise InputError(f"{path}: its metadata name an array {name}, and it holds none; write it again")
+    return found
+
+
+def _members(path: Path, group: Any, depth: int = 0) -> dict[str, Any]:
     """Images, else folders of images, else arrays with three axes or more in a group, by name."""
+    if depth > DEEPEST_GROUPS:
+        return {}
     members = dict(sorted(group.members()))
     groups = {name: member for name, member in members.items() if isinstance(member, zarr.Group)}
-    images = {name: member for name, member in groups.items() if _multiscales(member)}
+    images = {name: member for name, member in groups.items() if _multiscales(path / name, member)}
     arrays = {name: member for name, member in members.items() if name not in groups and member.ndim >= 3}
-    outer = {name: member for name, member in groups.items() if _members(member)} if not images else {}
+    outer = {}
+    if not images:
+        outer = {name: one for name, one in groups.items() if _members(path / name, one, depth + 1)}
     return images or arrays or outer
 
 
-def _multiscales(group: Any) -> list[dict[str, Any]]:
+def _multiscales(path: Path, group: Any) -> list[_Image]:
+    """The images that a group's metadata tell of; InputError where these are garbled."""
     attributes = dict(group.attrs)
-    return list(attributes.get("ome", attributes).get("multiscales", []))  # 0.5, else before
+    found = attributes.get("ome", attributes)  # 0.5, else before
+    told: _Attributes = checked(found, _Attributes, f"{path}: its OME-Zarr metadata", "write the image again")
+    return told.multiscales
 
 
 def _level_of_parent(path: Path, array: Any) -> _Level:
     """A level named outright, with what its image says of it; a plain array where no image holds it."""
     try:
         parent = zarr.open_group(path.parent, mode="r")
-        for image in _multiscales(parent):
-            for dataset in image["datasets"]:
-                if dataset["path"] == path.name:
+        for image in _multiscales(path.parent, parent):
+            for dataset in image.datasets:
+                if dataset.path == path.name:
                     return _Level(array, parent, image, dataset)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return _Level(array)
 
 
-def _axes(level: _Level) -> tuple[list[str], list[Any]]:
+def _axes(level: _Level) -> tuple[list[str], list[str | None]]:
     """Names and units of the axes: named with units (0.4 on), as letters (0.3), or not at all (before)."""
-    axes = level.image.get("axes") or list(DEFAULT_AXES[-level.array.ndim :])
-    if all(isinstance(axis, str) for axis in axes):
-        return [str(axis) for axis in axes], [None] * len(axes)
-    return [str(axis["name"]) for axis in axes], [axis.get("unit") for axis in axes]
+    axes = (level.image.axes if level.image else None) or list(DEFAULT_AXES[-level.array.ndim :])
+    names = [axis if isinstance(axis, str) else axis.name for axis in axes]
+    return names, [None if isinstance(axis, str) else axis.unit for axis in axes]
 
 
 def _geometry(path: Path, level: _Level, places: tuple[int, int, int], units: list[Any]) -> Geometry:
@@ -144,27 +218,32 @@ def _scale_and_shift(path: Path, level: _Level) -> tuple[list[float] | None, lis
     dimensions = len(level.array.shape)
     scale, shift, scaled = np.ones(dimensions), np.zeros(dimensions), False
     for owner in (level.dataset, level.image):
-        for transform in owner.get("coordinateTransformations") or []:
-            kind = transform.get("type")
-            if kind == "scale":
-                factor, scaled = _values(level, transform, kind, dimensions), True
+        for transform in (owner.coordinateTransformations if owner else None) or []:
+            if transform.type == "scale":
+                factor, scaled = _values(path, level, transform, transform.scale, 1.0), True
                 scale, shift = scale * factor, shift * factor
-            elif kind == "translation":
-                shift = shift + _values(level, transform, kind, dimensions)
-            elif kind != "identity":
+            elif transform.type == "translation":
+                shift = shift + _values(path, level, transform, transform.translation, 0.0)
+            elif transform.type != "identity":
                 raise InputError(
-                    f"{path}: its transform {kind!r} is none of scale, translation and identity, which this "
-                    "program reads; write the image with these"
+                    f"{path}: its transform {transform.type!r} is none of scale, translation and identity, "
+                    "which this program reads; write the image with these"
                 )
     return (scale.tolist() if scaled else None), shift.tolist()
 
 
-def _values(level: _Level, transform: dict[str, Any], kind: str, dimensions: int) -> Any:
+def _values(
+    path: Path, level: _Level, transform: _Transform, given: list[float] | None, missing: float
+) -> NDArray[np.float64]:
     """The numbers of a transform, from its list or from the array that its path names, for every axis."""
-    given = transform[kind] if kind in transform else level.group[transform["path"]][...]
+    dimensions = len(level.array.shape)
+    if given is None and transform.path is not None and level.group is not None:
+        array = _array(path, level.group, transform.path)
+        given = np.asarray(array[...], np.float64).ravel().tolist() if array.size <= dimensions else None
+    if given is None:
+        raise InputError(f"{path}: its {transform.type} has no numbers by axis; write the image again")
     values = np.asarray(given, dtype=np.float64)[-dimensions:]
-    missing = np.ones if kind == "scale" else np.zeros
-    return np.concatenate([missing(dimensions - len(values)), values])
+    return np.concatenate([np.full(dimensions - len(values), missing), values])
 
 
 def write_zarr(path: Path, volume: Volume) -> None:

@@ -11,46 +11,71 @@ import numpy as np
 import tifffile
 
 from tomocore.contract import InputError
-from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
+from tomocore.volumes.header import Geometry, Loader, Promised, Triple, VolumeHeader, checked_header
+from tomocore.volumes.lazy import StoredArray
 from tomocore.volumes.units import nm_per_unit, why_no_unit
 from tomocore.volumes.volume import Volume
 
 WITHOUT_IMAGECODECS = (1, 8, 32773, 32946)
 """Compression tags that tifffile reads by itself: none, deflate (two numbers) and packbits."""
+MOST_PACKED = {1: 1, 8: 1032, 32946: 1032, 32773: 128}
+"""How many times these compressions can shrink anything."""
+MOST_XML_LETTERS = 2**26
 CODEC_REMEDY = "pip install imagecodecs, or save the file without compression"
 ISOTROPIC_NOTE = "gives no voxel size along z; taken as along x and y"
 
 
 def open_tiff(path: Path) -> tuple[VolumeHeader, Loader]:
-    """Header of a TIFF stack and what gives its voxels, a memory map where they are stored plainly."""
+    """Header of a TIFF stack and what gives its voxels, left on disk where they are stored plainly."""
     try:
         with tifffile.TiffFile(path) as file:
             series, notes = _one_stack(path, file)
             place = [id(other) for other in file.series].index(id(series))
-            geometry = _geometry(file, notes)
+            geometry = _geometry(path, file, notes)
             plain = series.dataoffset is not None and series.keyframe.is_memmappable
             _require_codec(path, series.keyframe)
-            head = np.lib.stride_tricks.as_strided(np.zeros(1, series.dtype), series.shape, [0] * 3)
+            promised = Promised(tuple(series.shape), np.dtype(series.dtype))
+            stored = np.dtype(series.dtype).newbyteorder(file.byteorder)
+            offset, packing = series.dataoffset, series.keyframe.compression
     except InputError:
         raise
     except Exception as error:  # tifffile raises whatever its decoders raise
-        raise InputError(f"{path}: cannot be read as TIFF ({error}); {_remedy(error)}") from error
+        raise InputError(f"{path}: cannot be read as TIFF ({_said(error)}); {_remedy(error)}") from error
+    header = checked_header(path, "TIFF", promised, geometry, on_disk=plain)
+    _require_possible(path, header, offset if plain else 0, 1 if plain else MOST_PACKED.get(packing))
 
     def load() -> Any:
         if plain:
-            order = file.byteorder + np.dtype(series.dtype).char
-            return np.memmap(path, order, "r", series.dataoffset, series.shape)
-        return _decoded(path, place)
+            return StoredArray(path, stored, offset, promised.shape)  # type: ignore[arg-type]
+        return _decoded(path, place, promised)
 
-    return checked_header(path, "TIFF", head, geometry, on_disk=plain), load
+    return header, load
 
 
-def _decoded(path: Path, index: int) -> Any:
+def _require_possible(path: Path, header: VolumeHeader, offset: int, packed: int | None) -> None:
+    """InputError where the file is too short for its voxels, however well they are packed."""
+    size = path.stat().st_size
+    most = header.nbytes if packed is None else packed * (size - offset)
+    if header.nbytes > most:
+        raise InputError(
+            f"{path}: truncated, its header promises {header.nbytes:,} bytes of voxels and the file has "
+            f"{size:,}; copy or write it again"
+        )
+
+
+def _decoded(path: Path, index: int, promised: Promised) -> Any:
     try:
         with tifffile.TiffFile(path) as file:
-            return file.series[index].asarray()
+            data = file.series[index].asarray()
+            if data.shape != promised.shape or data.dtype != promised.dtype:
+                raise ValueError(f"voxels of shape {data.shape} instead of {promised.shape}")
+            return data
     except Exception as error:  # tifffile raises whatever its decoders raise
-        raise InputError(f"{path}: cannot be decoded ({error}); {_remedy(error)}") from error
+        raise InputError(f"{path}: cannot be decoded ({_said(error)}); {_remedy(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _remedy(error: Exception) -> str:
@@ -82,10 +107,10 @@ def _require_codec(path: Path, page: Any) -> None:
         raise InputError(f"{path}: its {name} compression needs a further package; {CODEC_REMEDY}")
 
 
-def _geometry(file: tifffile.TiffFile, notes: list[str]) -> Geometry:
+def _geometry(path: Path, file: tifffile.TiffFile, notes: list[str]) -> Geometry:
     """Voxel size and place in nm from OME-XML or ImageJ metadata, and why there is none."""
     if file.ome_metadata:
-        return _ome_geometry(file.ome_metadata, notes)
+        return _ome_geometry(path, file.ome_metadata, notes)
     if file.imagej_metadata is None:
         display = ", its resolution is meant for printing" if _is_for_printing(file) else ""
         return Geometry(notes=tuple(notes), why=f"because it has neither OME nor ImageJ metadata{display}")
@@ -114,8 +139,12 @@ def _per_unit(file: tifffile.TiffFile) -> tuple[float, float]:
     return (x[0] / x[1] if x[1] else 0.0), (y[0] / y[1] if y[1] else 0.0)
 
 
-def _ome_geometry(xml: str, notes: list[str]) -> Geometry:
-    pixels = next(e for e in ElementTree.fromstring(xml).iter() if e.tag.endswith("Pixels"))
+def _ome_geometry(path: Path, xml: str, notes: list[str]) -> Geometry:
+    if len(xml) > MOST_XML_LETTERS:
+        raise InputError(f"{path}: its OME metadata are {len(xml):,} letters long; write it again")
+    pixels = next((e for e in ElementTree.fromstring(xml).iter() if e.tag.endswith("Pixels")), None)
+    if pixels is None:
+        raise InputError(f"{path}: its OME metadata tell of no pixels; write it again")
     plane = next((e for e in pixels.iter() if e.tag.endswith("Plane")), None)
     size = _ome_lengths(pixels, "PhysicalSize")
     if not any(size):

@@ -16,7 +16,7 @@ class Volume:
     """Voxels ``data[z, y, x]``, their edge in nm, and the world position of voxel (0, 0, 0).
 
     World coordinates are x, y, z in nm; world = origin + index × voxel size, so voxel *centres*
-    lie at integer indices. ``data`` may be lazy (a memory map).
+    lie at integer indices. ``data`` may be lazy (left on disk).
     """
 
     data: NDArray[Any]

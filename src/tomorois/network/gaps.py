@@ -51,7 +51,7 @@ def binned_without_gaps(
     """Block means over ``factor``³ voxels with all gaps filled, and which were gaps (None where none).
 
     Args:
-        data: [z, y, x], any real type, may be a memory map (read a slab at a time).
+        data: [z, y, x], any real type, may be left on disk (read a slab at a time).
         factor: voxels a side averaged into one; a block measured by less than half is a gap.
         name: names the tomogram in what is logged.
 

@@ -50,7 +50,7 @@ def prepare_tomogram(
     """The tomogram as network input: block means, then robust z-scores with membranes dark.
 
     Args:
-        data: [z, y, x], any real type, may be a memory map (read a slab at a time).
+        data: [z, y, x], any real type, may be left on disk (read a slab at a time).
         bin_factor: voxels a side averaged into one; the result has ceil(shape / bin_factor) voxels.
         settings: polarity of the tomogram and clipping.
         name: names the input in errors.

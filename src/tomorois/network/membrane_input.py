@@ -48,7 +48,7 @@ def membrane_channels(
     """The network's channels (2, z, y, x) of a mask, label volume or map from 0 to 1, on the binned grid.
 
     The first is the map; the second the distance to the nearest membrane voxel, from 0 to FARTHEST at the
-    reach, measured on the full grid and then averaged. ``membranes`` may be a memory map: it is read in
+    reach, measured on the full grid and then averaged. ``membranes`` may be left on disk: it is read in
     boxes that overlap by the reach, so that their size changes nothing.
     Raises InputError for values of another kind.
     """

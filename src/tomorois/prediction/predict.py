@@ -70,7 +70,7 @@ class Prediction:
 class PredictionInput:
     """What a map is made from: a network with its record, a tomogram, and its membranes if it sees such.
 
-    ``record`` is that of `checkpoint.load_model`; ``volume`` [z, y, x] may be a memory map; ``membranes`` are
+    ``record`` is that of `checkpoint.load_model`; ``volume`` [z, y, x] may be left on disk; ``membranes`` are
     a mask, labels or a map from 0 to 1 on the same grid; ``settings`` are memory, polarity and averaging.
     """
 
@@ -125,7 +125,7 @@ def predict_to_file(
 ) -> None:
     """Write the confidence of `predict_confidence` to a volume file; an .mrc or .zarr file slab by slab.
 
-    The full-size map is never in memory: with a memory-mapped tomogram what counts is the binned network.
+    The full-size map is never in memory: with a tomogram left on disk what counts is the binned network.
     ``path`` is replaced where it exists, once the map is whole. ``uncertainty_path`` takes the standard
     deviation over orientations, of which at least two are needed; None: it is not written.
     """

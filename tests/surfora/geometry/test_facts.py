@@ -29,8 +29,8 @@ def test_what_is_missing_takes_its_default():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "no JSON"),
-        ("[1]", "no names and values"),
+        ("{", "not JSON"),
+        ("[1]", "should be a valid dictionary"),
         ('{"label": 3}', "fact 'label' is 3, not of type str"),
         ('{"roi": "a"}', "fact 'roi' is 'a'"),
         ('{"roi": 1.5}', "fact 'roi' is 1.5"),

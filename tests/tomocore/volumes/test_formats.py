@@ -11,6 +11,7 @@ import zarr
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.volumes.formats import inspect_volume, read_volume, write_volume
+from tomocore.volumes.lazy import StoredArray
 from tomocore.volumes.volume import Volume
 
 MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
@@ -72,8 +73,8 @@ def test_gzipped_mrc_equals_the_plain_one(tmp_path, rng):
 
 def test_lazy_mrc_stays_on_disk(tmp_path, rng):
     path = write_mrc(tmp_path / "a.mrc", rng.random((3, 4, 5)).astype(np.float32))
-    assert isinstance(read_volume(path, lazy=True).data, np.memmap)
-    assert not isinstance(read_volume(path).data, np.memmap)
+    assert isinstance(read_volume(path, lazy=True).data, StoredArray)
+    assert not isinstance(read_volume(path).data, StoredArray)
 
 
 def test_unsigned_bytes_of_imod_are_unsigned(tmp_path):

@@ -10,6 +10,7 @@ import tifffile
 from tomocore.contract import InputError
 from tomocore.volumes import tiff
 from tomocore.volumes.formats import inspect_volume, read_volume
+from tomocore.volumes.lazy import StoredArray
 
 DATA = np.random.default_rng(0).integers(0, 255, (5, 30, 40), dtype=np.uint8)
 
@@ -139,7 +140,7 @@ def test_either_byte_order_packed_or_not_in_memory_or_on_disk(tmp_path, byteorde
     np.testing.assert_array_equal(read_volume(path).data, data)
     lazy = read_volume(path, lazy=True).data
     np.testing.assert_array_equal(lazy, data)
-    assert isinstance(lazy, np.memmap) == (compression is None)
+    assert isinstance(lazy, StoredArray) == (compression is None)
 
 
 def test_a_header_is_read_without_its_voxels(tmp_path):
