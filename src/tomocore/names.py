@@ -161,6 +161,16 @@ def matched(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dic
     return dict(zip(tomograms, others, strict=True))
 
 
+def owner_of(name: str, tomograms: Sequence[str]) -> str | None:
+    """The tomogram that something called ``name`` belongs to, by the rules of `matched`; many may to one."""
+    by_path = {Path(tomogram): tomogram for tomogram in tomograms}
+    for rule in _RULES:
+        owner = rule(Path(name), list(by_path))
+        if owner is not None:
+            return by_path[owner]
+    return None
+
+
 def require_match(tomograms: Sequence[Path], pairs: dict[Path, Path], what: str) -> None:
     """InputError that names the tomograms without a file."""
     bare = [path for path in tomograms if path not in pairs]

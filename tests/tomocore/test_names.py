@@ -8,6 +8,7 @@ import pytest
 from tomocore.contract import InputError
 from tomocore.names import (
     matched,
+    owner_of,
     product_files,
     product_of,
     require_match,
@@ -164,3 +165,20 @@ def test_two_inputs_of_one_name_are_refused():
         with pytest.raises(InputError, match=r"a/t\.mrc and .* would be written under one name, t"):
             require_own_names([Path("a/t.mrc"), Path(second)])
     require_own_names([Path("a/t.mrc"), Path("b/t__x.mrc")], volume_stem)
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("ts_1", "ts_1"),
+        ("ts_1__membranes_3_roi007", "ts_1"),
+        ("ts_1__membranes.mrc", "ts_1"),
+        ("ts_1_10.00Apx", "ts_1"),
+        ("ts_1_OMM", "ts_1"),
+        ("ts_10_rec", "ts_10"),
+        ("ts_2", None),
+        ("ts_1_2", None),
+    ],
+)
+def test_many_things_belong_to_one_tomogram_by_their_names(name, owner):
+    assert owner_of(name, ["ts_1", "ts_10"]) == owner

@@ -11,6 +11,7 @@ from rich.table import Table
 from tomocore.machine import cores
 from tomocore.terminal.console import Terminal, leave, out, status_of
 from tomocore.terminal.options import Jobs, Overwrite, next_hint
+from tomosurf.cli.compare import compare
 
 app = App(
     name="tomosurf",
@@ -81,6 +82,9 @@ def report(project: ProjectPath, /) -> None:
     from tomosurf.report import write_project_report
 
     out.print(f"report: {write_project_report(read_project(project))}", markup=False)
+
+
+app.command(compare, sort_key=6)
 
 
 def main() -> None:

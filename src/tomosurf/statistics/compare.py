@@ -161,15 +161,16 @@ def compare_conditions(
 
 
 def comparison_table(comparisons: Sequence[tuple[dict[str, Any], Comparison]]) -> pd.DataFrame:
-    """A row a comparison after what it is of, with p corrected over all the tests of the table.
+    """A row a comparison after what it is of, with p corrected over all tests of its kind in the table.
 
-    ``p_holm`` is after Holm, ``p_bh`` after Benjamini and Hochberg. Tests that were not made are not counted.
+    Those between conditions are one family, those within tomograms another. ``p_holm`` is after Holm,
+    ``p_bh`` after Benjamini and Hochberg. Tests that were not made are not counted.
     """
     table = pd.DataFrame([{**named, **comparison.row()} for named, comparison in comparisons])
     at = list(table).index("p") + 1
-    p = table["p"].to_numpy(np.float64)
-    table.insert(at, "p_holm", holm(p))
-    table.insert(at + 1, "p_bh", benjamini_hochberg(p))
+    families = table.groupby("comparison")["p"]
+    table.insert(at, "p_holm", families.transform(lambda p: holm(p.to_numpy(np.float64))))
+    table.insert(at + 1, "p_bh", families.transform(lambda p: benjamini_hochberg(p.to_numpy(np.float64))))
     return table
 
 
