@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from surfora.cli.contacts import contacts
 from surfora.cli.editing import apply as edits_applied
+from surfora.cli.editing import edit as edits_made
 from surfora.cli.stages import STAGES
 from tomocore.machine import cores
 from tomocore.names import product_files
@@ -135,6 +136,7 @@ def settings() -> None:
     print(settings_template(SurforaSettings), end="")
 
 
+app.command(edits_made, name="edit", sort_key=19)
 app.command(edits_applied, name="apply", sort_key=20)
 
 

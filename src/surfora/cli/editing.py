@@ -1,4 +1,4 @@
-"""`surfora apply`: edits that were made by hand, again from a file."""
+"""`surfora edit` and `surfora apply`: points and meshes corrected by hand, and the same again from a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,33 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tomocore.terminal.console import Terminal, status_of
-from tomocore.terminal.options import Overwrite, next_hint
+from tomocore.terminal.options import Overwrite, VoxelSize, next_hint
+
+
+def edit(
+    files: Annotated[list[Path], Parameter(help="points or meshes, in nm: .vtp, .ply and others")],
+    /,
+    *,
+    volume: Annotated[
+        Path | None, Parameter(help="tomogram or mask of which a slice is shown behind the surfaces")
+    ] = None,
+    edits: Annotated[
+        Path | None,
+        Parameter(help="file of edits to go on with; where not given, the one beside the first file"),
+    ] = None,
+    new: Annotated[
+        bool,
+        Parameter(name="--new", negative="", help="begin anew; earlier edits are put aside, not deleted"),
+    ] = False,
+    voxel_size: VoxelSize = None,
+) -> int:
+    """Correct points and meshes by hand in a window: select, delete, flip normals, label, mesh anew.
+
+    Every edit is kept at once in NAME.edits.jsonl beside the first file; `surfora apply` replays it.
+    """
+    from surfora.editor.start import edit_in_window
+
+    return edit_in_window(files, volume, edits, new, voxel_size)
 
 
 def apply(

@@ -30,7 +30,8 @@ from surfora.editor.journal import (
     standing_edits,
     written_path,
 )
-from surfora.editor.session import Layer, Session, layers_of
+from surfora.editor.layers import Layer, layers_of
+from surfora.editor.session import Session
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.files import write_surface
 from surfora.geometry.surface import SurfaceMesh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
 
 from surfora.geometry.arrays import Floats, Ints, Mask, Points
 from surfora.geometry.surface import PointCloud, SurfaceMesh, edges_and_counts
@@ -111,9 +112,13 @@ def _beside(links: csr_array, chosen: Mask) -> Mask:
     return chosen & np.asarray(apart)
 
 
-def median_link_nm(links: csr_array) -> float:
-    """The typical distance in nm between neighbours; 1 where there are none."""
-    return float(np.median(links.data)) if links.nnz else 1.0
+def typical_spacing_nm(points: Points) -> float:
+    """The distance in nm at which a point typically has four others, as on a lattice; 1 for too few."""
+    if len(points) < 6:
+        return 1.0
+    some = points[:: max(1, len(points) // 1000)]
+    away = cKDTree(points).query(some, k=5)[0][:, 1:]
+    return float(np.median(away.mean(axis=1))) or 1.0
 
 
 def signs_from_seed(points: Points, normals: Points, links: csr_array, seed: int) -> tuple[Ints, Floats]:

@@ -6,8 +6,8 @@ returns a line that says what it did. Nothing here knows of a window.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,68 +18,17 @@ from scipy.sparse import csr_array
 
 from surfora.editor import links as surface
 from surfora.editor.edited import LABEL, Surface, edited_surface, places_of, turned_arrays
-from surfora.editor.edits import EditEntry, EditKind, digest_of, packed_points
+from surfora.editor.edits import EditEntry, EditKind, packed_points
 from surfora.editor.history import Change, History, Step
 from surfora.editor.journal import Journal, now
+from surfora.editor.layers import LARGEST_LABEL, Layer, labels_of, read_layer
 from surfora.editor.rules import points_by_rule
 from surfora.geometry.arrays import Ints, Mask, Points
-from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import read_facts, read_surface
-from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from tomocore.contract import InputError
 
 Mode = Literal["replace", "add", "take away"]
 
 PLACES = ("x_nm", "y_nm", "z_nm")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One surface of a session: its file, and where its points stand in the common row."""
-
-    path: Path
-    surface: Surface
-    facts: SurfaceFacts | None
-    start: int
-
-    @cached_property
-    def count(self) -> int:
-        """How many points it has."""
-        return len(places_of(self.surface))
-
-    @property
-    def rows(self) -> slice:
-        """Its part of the common row."""
-        return slice(self.start, self.start + self.count)
-
-    @property
-    def is_mesh(self) -> bool:
-        """Whether it has triangles."""
-        return isinstance(self.surface, SurfaceMesh)
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash of its points."""
-        return digest_of(places_of(self.surface))
-
-    @cached_property
-    def links(self) -> csr_array:
-        """Its links between neighbours; some seconds for a million points, once."""
-        return surface.surface_links(self.surface)
-
-    @cached_property
-    def normals(self) -> Points:
-        """Normals (n, 3) as in its file; NaN where there are none."""
-        if self.surface.normals is not None:
-            return self.surface.normals
-        if isinstance(self.surface, SurfaceMesh):
-            return vertex_normals(self.surface.vertices, self.surface.faces)
-        return np.full((self.count, 3), np.nan)
-
-
-def read_layer(path: Path, start: int = 0) -> Layer:
-    """A surface from a file, to stand from ``start`` in the row. InputError where it cannot be read."""
-    return Layer(path, read_surface(path), read_facts(path), start)
 
 
 class _Arrays(Mapping[str, NDArray[Any]]):
@@ -118,9 +67,7 @@ class Session:
         self.label = np.zeros(count, dtype=np.int64)
         self.layer_shown = [True] * len(self.layers)
         for layer in self.layers:
-            given = layer.surface.data.get(LABEL)
-            if given is not None and given.ndim == 1 and given.dtype.kind in "biu":
-                self.label[layer.rows] = np.clip(given, 0, 30_000)
+            self.label[layer.rows] = labels_of(layer)
         self.first_label = self.label
         self.points = np.concatenate([places_of(layer.surface) for layer in self.layers])
 
@@ -141,17 +88,39 @@ class Session:
 
     @cached_property
     def spacing_nm(self) -> float:
-        """Typical distance between neighbouring points."""
-        return surface.median_link_nm(self.links)
+        """Typical distance between neighbouring points, of a thousand of them."""
+        return surface.typical_spacing_nm(self.points)
+
+    def add_layer(self, path: Path) -> Layer:
+        """Take in one more surface from a file, which no step of history takes out again; the layer.
+
+        Raises InputError where it cannot be read.
+        """
+        layer = read_layer(path, self.count)
+        self.layers = (*self.layers, layer)
+        self.layer_shown.append(True)
+        self.points = np.concatenate([self.points, places_of(layer.surface)])
+        self.label = np.concatenate([self.label, labels_of(layer)])
+        self.first_label = np.concatenate([self.first_label, labels_of(layer)])
+        for name, value in (("kept", True), ("flipped", False), ("hidden", False), ("selected", False)):
+            setattr(self, name, np.append(getattr(self, name), np.full(layer.count, value)))
+        for name in ("layer_of", "links", "spacing_nm", "file_normals"):
+            self.__dict__.pop(name, None)
+        return layer
 
     @property
     def normals(self) -> Points:
         """Normals (n, 3) as edited; NaN where there are none."""
-        normals = self._file_normals
+        normals = self.file_normals
         return np.where(self.flipped[:, None], -normals, normals)
 
+    def normals_at(self, numbers: Ints) -> Points:
+        """Normals (m, 3) of some points as edited; NaN where there are none."""
+        return np.where(self.flipped[numbers, None], -1.0, 1.0) * self.file_normals[numbers]
+
     @cached_property
-    def _file_normals(self) -> Points:
+    def file_normals(self) -> Points:
+        """Normals (n, 3) as in the files, whatever was flipped; NaN where there are none."""
         return np.concatenate([layer.normals for layer in self.layers])
 
     @property
@@ -289,8 +258,8 @@ class Session:
     def set_label(self, value: int) -> str:
         """Give the selected points a class, 0 for none."""
         chosen = self._require_selection()
-        if not 0 <= value <= 30_000:
-            raise InputError(f"a label is a whole number from 0 to 30000; got {value}")
+        if not 0 <= value <= LARGEST_LABEL:
+            raise InputError(f"a label is a whole number from 0 to {LARGEST_LABEL}; got {value}")
         self._do("label", "selection", value, label=np.where(chosen, value, self.label))
         return f"{chosen.sum():,} points have label {value}"
 
@@ -413,14 +382,3 @@ class Session:
     def _note(self, step: Step, what: Literal["undo", "redo"]) -> None:
         if step.is_edit and self.journal is not None:
             self.journal.append_step(what)
-
-
-def layers_of(paths: Sequence[Path]) -> tuple[Layer, ...]:
-    """The surfaces of files, one after the other in the common row. InputError for a file given twice."""
-    layers: list[Layer] = []
-    for path in paths:
-        if any(layer.path.resolve() == path.resolve() for layer in layers):
-            raise InputError(f"{path}: is given twice; name each file once")
-        start = layers[-1].start + layers[-1].count if layers else 0
-        layers.append(replace(read_layer(path), start=start))
-    return tuple(layers)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from surfora.geometry.arrays import Floats, Ints, Mask, Points
 
@@ -59,10 +59,10 @@ class Projected:
         return np.asarray(_in_picture(self.pixels, *self.view.size))
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _in_picture(pixels: Floats, width: int, height: int) -> Mask:
     inside = np.empty(len(pixels), np.bool_)
-    for n in prange(len(pixels)):
+    for n in range(len(pixels)):
         inside[n] = 0 <= pixels[n, 0] < width and 0 <= pixels[n, 1] < height
     return inside
 
@@ -83,7 +83,7 @@ def projected(points: Points, view: View) -> Projected:
     return Projected(*_projected(given, view.matrix, width, height, view.eye, view.forward), view)
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _projected(
     points: Floats, matrix: Floats, width: int, height: int, eye: Floats, forward: Floats
 ) -> tuple[Floats, Floats, Floats]:
@@ -91,7 +91,7 @@ def _projected(
     depth = np.empty(len(points))
     nm_per_px = np.empty(len(points))
     scale = 0.5 * height * math.sqrt(matrix[1, 0] ** 2 + matrix[1, 1] ** 2 + matrix[1, 2] ** 2)
-    for n in prange(len(points)):
+    for n in range(len(points)):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         across = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
         up = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
@@ -143,11 +143,11 @@ def _sides_of_bands(loop: Floats, low: float, band: float) -> tuple[Ints, Ints]:
     return np.concatenate(crossing), start
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _in_loop(pixels: Floats, loop: Floats, sides: Ints, start: Ints, low: float, band: float) -> Mask:
     low_x, high_x, high = loop[:, 0].min(), loop[:, 0].max(), loop[:, 1].max()
     inside = np.zeros(len(pixels), np.bool_)
-    for n in prange(len(pixels)):
+    for n in range(len(pixels)):
         x, y = pixels[n, 0], pixels[n, 1]
         if not (low_x <= x <= high_x and low <= y <= high):
             continue
@@ -171,16 +171,17 @@ def in_front(
     seen: Projected,
     among: Mask,
     tolerance_nm: float,
+    points: Points,
     normals: Points | None = None,
     spacing_nm: float = 0.0,
 ) -> Mask:
-    """Which points (n,) of those ``among`` nothing hides: no other of them is in front of them.
+    """Which of the ``points`` (n, 3) ``among`` (n,) nothing hides: no other of them is in front of them.
 
-    The picture of ``seen`` is parted into square cells of 8 pixels; a point is hidden where it lies more than
-    ``tolerance_nm`` behind the nearest point of its cell, and with ``normals`` (n, 3; NaN where unknown) more
-    than that behind the slope of its own surface over the cell. Cells grow to hold points that are
-    ``spacing_nm`` apart, so that the far side does not show through the gaps of the near one. Points outside
-    the picture are not in front.
+    The picture of ``seen`` is parted into square cells of 8 pixels. Of a cell the nearest point is in front,
+    and what lies less than ``tolerance_nm`` behind the plane across its normal, unless it is deeper than that
+    surface can fall off within the cell; without ``normals`` (n, 3; NaN where unknown, either way round),
+    what is less than that deeper. Cells grow to hold points that are ``spacing_nm`` apart, so that the far
+    side does not show through the gaps of the near one. Points outside the picture are not in front.
     """
     shown = among & seen.in_picture
     if not shown.any():
@@ -189,55 +190,59 @@ def in_front(
     nm_per_px = float(np.median(seen.nm_per_px[np.flatnonzero(shown)[:: max(1, len(shown) // 1000)]]))
     cell = max(CELL_PX, SPACINGS_PER_CELL * spacing_nm / nm_per_px)
     shape = (math.ceil(height / cell) + 1, math.ceil(width / cell) + 1)
-    cells = _nearest_in_cells(seen.pixels, seen.depth_nm, shown, cell, np.full(shape, np.inf))
-    ways = np.empty((0, 3)) if normals is None else np.ascontiguousarray(normals, dtype=np.float64)
+    nearest = _nearest_in_cells(seen.pixels, seen.depth_nm, shown, cell, np.full(shape, -1))
+    ways = np.full((1, 3), np.nan) if normals is None else np.ascontiguousarray(normals, dtype=np.float64)
+    places = np.ascontiguousarray(points, dtype=np.float64)
+    limits = (cell, cell * nm_per_px, tolerance_nm)
     return np.asarray(
-        _in_front(
-            seen.pixels,
-            seen.depth_nm,
-            seen.nm_per_px,
-            shown,
-            ways,
-            seen.view.forward,
-            (cell, tolerance_nm),
-            cells,
-        )
+        _in_front(seen.pixels, seen.depth_nm, shown, places, ways, seen.view.forward, limits, nearest)
     )
 
 
 @njit(cache=True, nogil=True)
-def _nearest_in_cells(pixels: Floats, depth_nm: Floats, shown: Mask, cell: float, nearest: Floats) -> Floats:
+def _nearest_in_cells(pixels: Floats, depth_nm: Floats, shown: Mask, cell: float, nearest: Ints) -> Ints:
     for n in range(len(pixels)):
         if shown[n]:
             row, column = int(pixels[n, 1] / cell), int(pixels[n, 0] / cell)
-            nearest[row, column] = min(nearest[row, column], depth_nm[n])
+            first = nearest[row, column]
+            if first < 0 or depth_nm[n] < depth_nm[first]:
+                nearest[row, column] = n
     return nearest
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _in_front(
     pixels: Floats,
     depth_nm: Floats,
-    nm_per_px: Floats,
     shown: Mask,
-    normals: Floats,
+    points: Points,
+    normals: Points,
     forward: Floats,
-    limits: tuple[float, float],
-    nearest: Floats,
+    limits: tuple[float, float, float],
+    nearest: Ints,
 ) -> Mask:
     front = np.zeros(len(pixels), np.bool_)
-    cell, tolerance_nm = limits
-    for n in prange(len(pixels)):
+    cell, cell_nm, tolerance_nm = limits
+    has_normals = len(normals) == len(pixels)
+    for n in range(len(pixels)):
         if not shown[n]:
             continue
-        slope = 0.0  # nm of depth that the surface runs away from the eye, a nm across
-        if len(normals):
-            x, y, z = normals[n, 0], normals[n, 1], normals[n, 2]
-            cosine = abs(x * forward[0] + y * forward[1] + z * forward[2])
-            if cosine > 0:  # not where the normal is NaN
-                slope = min(math.sqrt(max(1 - cosine * cosine, 0.0)) / cosine, STEEPEST)
-        behind = depth_nm[n] - nearest[int(pixels[n, 1] / cell), int(pixels[n, 0] / cell)]
-        front[n] = behind <= tolerance_nm + cell * nm_per_px[n] * slope
+        first = nearest[int(pixels[n, 1] / cell), int(pixels[n, 0] / cell)]
+        deeper = depth_nm[n] - depth_nm[first]
+        way = normals[first if has_normals else 0]
+        cosine = way[0] * forward[0] + way[1] * forward[1] + way[2] * forward[2]
+        if cosine != cosine:  # NaN: the normal is not known
+            front[n] = deeper <= tolerance_nm
+            continue
+        own = normals[n]
+        steep = abs(own[0] * forward[0] + own[1] * forward[1] + own[2] * forward[2])
+        steep = min(steep, abs(cosine)) if steep == steep else abs(cosine)
+        slope = min(math.sqrt(max(1 - steep * steep, 0.0)) / max(steep, 1e-6), STEEPEST)
+        behind = 0.0
+        for axis in range(3):
+            behind += (points[n, axis] - points[first, axis]) * way[axis]
+        behind = behind if cosine > 0 else -behind
+        front[n] = behind <= tolerance_nm and deeper <= tolerance_nm + cell_nm * slope
     return front
 
 

@@ -5,7 +5,8 @@ import pytest
 import shapes
 from numpy.testing import assert_array_equal
 
-from surfora.editor.session import Session, layers_of
+from surfora.editor.layers import layers_of
+from surfora.editor.session import Session
 from surfora.geometry.files import write_surface
 from surfora.geometry.surface import PointCloud, SurfaceMesh, enclosed_volume_nm3
 from tomocore.contract import InputError

@@ -1,0 +1,41 @@
+"""Light and dark, by one palette for every widget."""
+
+from __future__ import annotations
+
+from qtpy.QtGui import QColor, QPalette
+from qtpy.QtWidgets import QApplication
+
+COLOURS = {
+    "light": ("#f4f6f7", "#ffffff", "#20262c", "#8a949d", "#dfe5e9", "#0b6e78"),
+    "dark": ("#262c32", "#1d2227", "#e6eaee", "#7d8790", "#323a41", "#2fa3ad"),
+}
+"""Window, field, text, text of what is off, button, what is chosen."""
+
+
+def apply_theme(theme: str) -> None:
+    """Give all windows of the application a theme, "light" or "dark"."""
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        return
+    app.setStyle("Fusion")
+    window, field, text, off, button, chosen = (QColor(colour) for colour in COLOURS[theme])
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for name, colour in (
+        (role.Window, window),
+        (role.Base, field),
+        (role.AlternateBase, window),
+        (role.ToolTipBase, field),
+        (role.WindowText, text),
+        (role.Text, text),
+        (role.ButtonText, text),
+        (role.ToolTipText, text),
+        (role.PlaceholderText, off),
+        (role.Button, button),
+        (role.Highlight, chosen),
+        (role.HighlightedText, QColor("#ffffff")),
+    ):
+        palette.setColor(name, colour)
+    for name in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, name, off)
+    app.setPalette(palette)
