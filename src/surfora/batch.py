@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Collection, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,9 @@ from surfora.planning import MaskReader, PlannedMembrane, RunRequest, planned_me
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import surface_row, write_table
-from tomocore.contract import FAILURES, NOBODY, Batch, InputError, Watcher, about, one_line
-from tomocore.files import remove_leftovers, writable_folder
-from tomocore.machine import use_threads
+from tomocore.contract import FAILURES, NOBODY, Batch, InputError, NoRoomError, Watcher, about, one_line
+from tomocore.locks import one_run
+from tomocore.machine import WorkerPool, use_threads
 from tomocore.provenance import RunRecord, recorded_run
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class _Measured:
     files: list[Path] = field(default_factory=list)
     failure: str = ""
     is_too_small: bool = False
+    has_no_room: bool = False
     is_lost: bool = False
 
 
@@ -72,12 +73,12 @@ def run_masks(request: RunRequest, settings: SurforaSettings, watcher: Watcher =
     Masks are read one at a time to know all names, and those of which something is to be measured once more,
     so that one is in memory, and with several jobs no more than these. A mask or membrane that fails is told
     and kept in the record, and the rest go on; where no surface comes of it, nothing is written. Raises
-    InputError where the folder cannot be written, the ROI files do not match the masks, two membranes would
-    have one name, or a name is asked for that no membrane has.
+    InputError where the folder cannot be written or another run writes into it, the ROI files do not match
+    the masks, two membranes would have one name, or a name is asked for that no membrane has; NoRoomError,
+    with no more tried, where the disk is full.
     """
     masks = MaskReader(request, settings.roi)
-    with writable_folder(request.folder):
-        remove_leftovers(request.folder)
+    with one_run(request.folder):
         return _run_in_folder(request, masks, settings, watcher)
 
 
@@ -119,11 +120,17 @@ def _measure_all(
         outcome.skip(one.name, "its files exist; pass --overwrite to make them anew")
     wanted = [one for one in planned if not one.kept]
     too_small: set[str] = set()
-    with outcome.watcher.progress("membranes") as progress:
-        measured = _each_measured(wanted, masks, request, settings, record.id)
+    if wanted:  # what is there of an earlier report and its tables will not be of one making with these
+        (request.folder / "report.html").unlink(missing_ok=True)
+    with (
+        outcome.watcher.progress("membranes") as progress,
+        closing(_each_measured(wanted, masks, request, settings, record.id)) as measured,
+    ):
         for done, made in enumerate(measured, start=1 + len(planned) - len(wanted)):
             progress(done, len(planned))
             record.take_in(made.record)
+            if made.has_no_room:
+                raise NoRoomError(made.failure)
             if made.is_too_small:
                 too_small.add(made.name)
             elif made.failure:
@@ -151,7 +158,7 @@ def _each_measured(
     request: RunRequest,
     settings: SurforaSettings,
     run_id: str,
-) -> Iterator[_Measured]:
+) -> Generator[_Measured]:
     """What becomes of each membrane, here or in worker processes, as they finish."""
     workers = min(request.jobs, len(wanted))
     if workers <= 1:
@@ -192,28 +199,22 @@ def _in_processes(
 
     Where a process dies, those under way are told to be lost, and those not yet begun are left out.
     """
-    # Spawned, not forked: VTK, Open3D and numba's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
     threads = max(request.jobs // workers, 1)
     under_way: dict[Future[_Measured], PlannedMembrane] = {}
-    with ProcessPoolExecutor(workers, context, use_threads, (threads,)) as pool:
-        try:
-            for one in membranes:
-                while not _has_room(under_way.values(), one, workers):
-                    yield from _finished(under_way)
-                try:
-                    future = pool.submit(_measured, masks.membrane(one), request, settings, run_id)
-                except BrokenProcessPool:
-                    break
-                except FAILURES as error:
-                    yield _failed(one, error, run_id)
-                else:
-                    under_way[future] = one
-            while under_way:
+    with WorkerPool(workers, threads) as pool:
+        for one in membranes:
+            while not _has_room(under_way.values(), one, workers):
                 yield from _finished(under_way)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            try:
+                future = pool.submit(_measured, masks.membrane(one), request, settings, run_id)
+            except BrokenProcessPool:
+                break
+            except FAILURES as error:
+                yield _failed(one, error, run_id)
+            else:
+                under_way[future] = one
+        while under_way:
+            yield from _finished(under_way)
 
 
 def _has_room(under_way: Collection[PlannedMembrane], one: PlannedMembrane, workers: int) -> bool:
@@ -263,7 +264,8 @@ def _measured(membrane: Membrane, request: RunRequest, settings: SurforaSettings
             one.files = measure_membrane(membrane, request.folder, request.kind, settings, record)
         except FAILURES as error:
             one.is_too_small = isinstance(error, TooSmallError) and _is_unasked(membrane, request)
-            one.failure = f"{membrane.name}: {one_line(error)}"
+            one.has_no_room = isinstance(error, NoRoomError)
+            one.failure = one_line(error) if one.has_no_room else f"{membrane.name}: {one_line(error)}"
         except Exception as error:
             log.debug("failed", exc_info=True)
             what = f"{type(error).__name__}: {one_line(error)}"

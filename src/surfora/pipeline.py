@@ -13,7 +13,7 @@ import numpy as np
 
 from surfora.geometry.arrays import Mask
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import read_facts, write_surface
+from surfora.geometry.files import read_facts, read_mesh, write_surface
 from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
 from surfora.isosurface.roi_border import cut_to_roi
@@ -103,25 +103,42 @@ def measure_membrane(
         if filled
         else _surfaces(membrane, mask, kind or "medial", settings, record, progress)
     )
-    written = []
+    written: list[Path] = []
+    wanted = FILLED_KINDS if filled else KINDS_OF[kind or "medial"]
     for which, surface, more in surfaces:
+        if not written:  # files of two makings would be taken for done if it ended in between
+            for old in wanted:
+                _file(folder, membrane.name, old).unlink(missing_ok=True)
         path = _file(folder, membrane.name, which)
         write_surface(path, surface, replace(facts, kind=which, **more))
         written.append(path)
-    wanted = FILLED_KINDS if filled else KINDS_OF[kind or "medial"]
     return [path for path in (_file(folder, membrane.name, which) for which in wanted) if path in written]
 
 
 def files_there(name: str, folder: Path, kind: SurfaceKind | None) -> list[Path]:
-    """The files of a membrane's measured surfaces where all of them exist, of a filled body its only one."""
+    """The files of a membrane's measured surfaces where all of them exist, of a filled body its only one.
+
+    One that cannot be read is as none.
+    """
     wanted = [_file(folder, name, which) for which in KINDS_OF[kind or "medial"]]
     if all(path.exists() for path in wanted):
-        return wanted
+        return wanted if all(_is_whole(path) for path in wanted) else []
     whole = _file(folder, name, "isosurface")
-    if kind == "medial" or not whole.exists():
+    if kind == "medial" or not whole.exists() or not _is_whole(whole):
         return []
     facts = read_facts(whole)
     return [whole] if facts and facts.filled else []
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a surface can be read; a warning where it cannot."""
+    try:
+        read_mesh(path)
+        read_facts(path)
+    except InputError as error:
+        log.warning("%s; it is made anew", error)
+        return False
+    return True
 
 
 def _is_measured_as_filled(membrane: Membrane, mask: Mask, kind: SurfaceKind | None) -> bool:

@@ -77,6 +77,14 @@ def leftover_prefix(owner: ProcessMark) -> str:
     return f"{LEFTOVER_PREFIX}{owner.place}-{owner.number}-{owner.start}-"
 
 
+def final_name(path: Path) -> str:
+    """The name that a temporary path beside it will get, or at least its end; else the path's own."""
+    name = path.name
+    while name.startswith(LEFTOVER_PREFIX) and name.count("-") >= 5:
+        name = name.split("-", 5)[-1]
+    return name
+
+
 def _require_written(path: Path) -> None:
     """OSError where a file has not reached the disk whole: libraries in C often tell nobody."""
     if path.is_dir():
@@ -134,6 +142,7 @@ def _written_by(error: OSError, paths: tuple[Path, ...], beside: tuple[Path, ...
 def unwritable(path: Path, error: OSError) -> UnwritableError:
     """One line on why a file cannot be written, and what to free or to choose."""
     again = "then run the same command again"
+    path = path.with_name(final_name(path))  # where it is part of something larger that is written beside
     if error.errno in _NO_ROOM or error.errno is None:
         what = "the quota is used up" if error.errno == _NO_ROOM[1] != _NO_ROOM[0] else "no space left"
         what = what if error.errno else "only a part of it could be written"

@@ -79,33 +79,40 @@ def one_run(folder: Path) -> Iterator[Path]:
             remove_leftovers(folder)
             try:
                 yield folder
-            except BaseException:
-                remove_leftovers(folder)  # of workers that were killed
-                raise
+            finally:
+                remove_leftovers(folder)  # of workers that died
     finally:
         if missing and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 
 @contextmanager
-def one_writer(path: Path) -> Iterator[Path]:
+def one_writer(path: Path, wait_s: float = 0.0) -> Iterator[Path]:
     """Yield ``path`` for this process alone to write, with all that belongs to it.
 
-    Its folder must exist. Raises LockedError where another process is writing it.
+    Its folder must exist. Raises LockedError where another process is writing it, after ``wait_s`` seconds.
     """
-    with held(file_lock(path), str(path)):
+    with held(file_lock(path), str(path), wait_s):
         yield path
 
 
 @contextmanager
-def held(lock: Path, what: str) -> Iterator[None]:
-    """Hold a lock file; LockedError with its holder where another process has it.
+def held(lock: Path, what: str, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a lock file; LockedError with its holder where another process has it for ``wait_s`` seconds.
 
     A holder that is gone is replaced. Where this process was silent for so long (a suspended machine) that
     another took the lock, it ends with LockedError as well.
     """
     me = _me()
-    _take(lock, me, what)
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            _take(lock, me, what)
+            break
+        except LockedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
     beating = _Beat(lock, me)
     try:
         yield

@@ -18,7 +18,7 @@ from scipy.ndimage import find_objects
 
 from tomocore.archive import Archive, opened_archive
 from tomocore.contract import InputError
-from tomocore.files import written_beside
+from tomocore.files import written_beside, written_together
 from tomocore.machine import available_memory_bytes
 from tomocore.volumes import formats
 from tomocore.volumes.volume import Volume, index_to_world
@@ -211,10 +211,10 @@ def write_rois(folder: Path, stem: str, rois: RoiSet, overwrite: bool = False) -
         if path.exists() and not overwrite:
             raise InputError(f"{path}: exists already; pass --overwrite to replace it")
     labels, table, archive = paths
-    formats.write_volume(labels, labels_from_rois(rois))
-    with written_beside(table) as beside:
-        rois.table.to_csv(beside, index=False, float_format="%.6g")
-    write_rois_archive(archive, rois)
+    with written_together(labels, table, archive) as besides:
+        formats.write_volume(besides[0], labels_from_rois(rois))
+        rois.table.to_csv(besides[1], index=False, float_format="%.6g")
+        write_rois_archive(besides[2], rois)
     return paths
 
 
@@ -234,6 +234,18 @@ def write_rois_archive(path: Path, rois: RoiSet) -> None:
             arrays[f"table_{name}"] = _plain(rois.table[name])
     with written_beside(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def is_readable(path: Path) -> bool:
+    """Whether ROIs are there that can be read; a warning where they are there and damaged."""
+    if not path.exists():
+        return False
+    try:
+        read_rois(path)
+    except InputError as error:
+        log.warning("%s; it is made anew", error)
+        return False
+    return True
 
 
 def read_rois(

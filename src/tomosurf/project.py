@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import Field
 
 from surfora.pipeline import SurforaSettings
-from tomocore.contract import InputError
+from tomocore.contract import InputError, is_filled
+from tomocore.files import write_text
 from tomocore.names import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
 from tomorois.evaluation.scores import EvaluateSettings
@@ -66,7 +67,7 @@ class TomogramPlan:
             "rois": self.rois,
             "surfaces": self.surfaces / "report.html",
         }
-        return {step: results[step].exists() for step in STEPS}
+        return {step: is_filled(results[step]) for step in STEPS}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def new_project(folder: Path) -> Path:
     if path.exists():
         raise InputError(f"{path}: exists already; edit it, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(settings_template(ProjectSettings), encoding="utf-8")
+    write_text(path, settings_template(ProjectSettings))
     return path
 
 

@@ -20,6 +20,7 @@ from surfora.reporting.shown_tables import surface_table
 from surfora.reporting.tables import read_table, write_table
 from tomocore.columns import ROI_COLUMNS, Column, column_of
 from tomocore.contract import InputError
+from tomocore.locks import one_run
 from tomocore.page import Cell, Page, Section, Table, picture_of, shown, table_of, write_page
 from tomocore.provenance import read_record
 from tomocore.roiset import read_rois, union_mask
@@ -55,7 +56,11 @@ class PooledTables:
 
 def write_project_report(project: Project) -> Path:
     """Write report.html, the pooled tables and, where truth is given, metrics.json; the report's path."""
-    project.output.mkdir(parents=True, exist_ok=True)
+    with one_run(project.output):
+        return _report_written(project)
+
+
+def _report_written(project: Project) -> Path:
     tables = pooled_tables(project)
     for name in ("rois", "surfaces", "distances"):
         write_table(project.output / f"{name}.csv", getattr(tables, name).to_dict("records"))

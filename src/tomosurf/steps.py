@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from surfora.batch import RunRequest, run_masks
 from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, about
-from tomocore.files import remove_leftovers, require_writable_folder
+from tomocore.locks import one_run
 from tomocore.provenance import recorded_run
 from tomocore.roiset import read_rois
 from tomorois.instances.files import find_instances_in_files
@@ -36,7 +36,6 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watche
     run.json.
     """
     models = _read_models(project)
-    remove_leftovers(require_writable_folder(project.output))
     batch = Batch(watcher)
 
     def one(plan: TomogramPlan) -> None:
@@ -46,12 +45,13 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watche
             _find_rois(plan, project, overwrite, watcher)
             _measure(plan, project, jobs, overwrite, watcher)
 
-    with recorded_run("tomosurf run", project.settings) as record:
-        for model in filter(None, (project.model, project.membrane_model)):
-            record.add_input(model)
-        batch.each(project.plans, one, lambda plan: plan.stem)
-    record.failures = dict(batch.failed)
-    record.write(project.output / "run.json")
+    with one_run(project.output):
+        with recorded_run("tomosurf run", project.settings) as record:
+            for model in filter(None, (project.model, project.membrane_model)):
+                record.add_input(model)
+            batch.each(project.plans, one, lambda plan: plan.stem)
+        record.failures = dict(batch.failed)
+        record.write(project.output / "run.json")
     return batch
 
 

@@ -78,7 +78,7 @@ def measured(monkeypatch, alive):
         raise InputError("counted only")
 
     monkeypatch.setattr(surfora.batch, "measure_membrane", count)
-    monkeypatch.setattr(surfora.batch, "ProcessPoolExecutor", lambda workers, *_: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(surfora.batch, "WorkerPool", lambda workers, *_: ThreadPoolExecutor(workers))
     return held
 
 

@@ -19,10 +19,10 @@ from surfora.geometry.request import StageRequest
 from surfora.masks.cleaning import fewest_voxels, mask_thickness_nm
 from surfora.masks.values import labelled
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
-from tomocore.files import require_writable_folder, written_beside
+from tomocore.files import require_writable_folder, written_together
 from tomocore.fused import Cut, FusedSettings, part_fused
 from tomocore.settings import Settings
-from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.formats import is_whole, read_volume, write_volume
 from tomocore.volumes.volume import Volume
 
 MOST_LABELS = int(np.iinfo(np.uint16).max)
@@ -162,14 +162,14 @@ def components_file(
             except InputError as error:
                 raise InputError(f"{mask}: {error}") from error
         require_writable_folder(path.parent)
-        with written_beside(table_path(path)) as beside:
-            found.table.to_csv(beside, index=False, float_format="%.6g")
-        write_volume(path, found.labels)
+        with written_together(table_path(path), path) as (table, labels):
+            found.table.to_csv(table, index=False, float_format="%.6g")
+            write_volume(labels, found.labels)
         for line in told(found, settings):
             watcher.say(line)
         return f"wrote {path} and {table_path(path)}"
 
-    batch.make(request.target, request.overwrite, one)
+    batch.make(request.target, request.overwrite, one, is_whole)
     return batch
 
 

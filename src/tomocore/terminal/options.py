@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tomocore.contract import is_filled
 from tomocore.terminal.console import out
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="where the result is written")]
@@ -41,7 +42,7 @@ Several = Parameter(consume_multiple=True, negative="")
 
 def write_unless_there(path: Path, overwrite: bool, write: Callable[[Path], object], hint: str = "") -> None:
     """Write one result, or say that it is there and left alone; then what to do next."""
-    if path.exists() and not overwrite:
+    if is_filled(path) and not overwrite:
         out.print(f"skipped {path}: it exists; pass --overwrite to replace it", markup=False)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,18 @@ def inspect_volume(path: Path) -> VolumeHeader:
     return _open(Path(path))[0]
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a volume is there as long as its header promises; a warning where it is there and damaged."""
+    if not path.exists():
+        return False
+    try:
+        inspect_volume(path)
+    except InputError as error:
+        log.warning("%s; it is made anew", error)
+        return False
+    return True
+
+
 def inspect_voxels(path: Path) -> tuple[VolumeHeader, Any]:
     """The header of a volume file and its voxels as they are, whatever their edges, on disk where possible.
 

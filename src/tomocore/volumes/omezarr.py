@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tomocore.contract import InputError
+from tomocore.files import final_name
 from tomocore.machine import available_memory_bytes
 from tomocore.side_files import StoredRow, checked
 from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
@@ -261,7 +262,7 @@ def new_zarr(path: Path, like: Volume, dtype: Any, chunks: tuple[int, int, int])
     group.attrs["multiscales"] = [
         {
             "version": "0.4",
-            "name": path.stem,
+            "name": Path(final_name(path)).stem,
             "axes": [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"],
             "datasets": [
                 {

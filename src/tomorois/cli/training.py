@@ -174,7 +174,7 @@ def _tell_result(result: TrainingResult) -> None:
         f"{result.steps} steps in {result.seconds:.0f} s",
         markup=False,
     )
-    out.print(f"curves: {curves_path(result)}", markup=False)
+    out.print(f"curves: {curves_path(result.model_path)}", markup=False)
 
 
 def learning_curve(

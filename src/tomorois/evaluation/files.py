@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tomocore.contract import NOBODY, Batch, Progress, Watcher, no_progress
-from tomocore.files import require_writable_folder
+from tomocore.files import require_writable_folder, written_together
 from tomocore.names import matched, require_match, require_own_names, tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import read_rois
@@ -66,8 +66,9 @@ def evaluate_to_file(
         with watcher.progress("evaluate") as progress:
             evaluation = evaluate_files(request, settings, instances, progress)
         report = path.with_suffix(".html")
-        write_score_report(report, evaluation)
-        write_evaluation(path, evaluation)
+        with written_together(report, path) as (page, scores):
+            write_score_report(page, evaluation)
+            write_evaluation(scores, evaluation)
         for caution in cautions(evaluation):
             log.warning(caution)
         for line in score_lines(evaluation):

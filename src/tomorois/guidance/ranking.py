@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.ndimage import find_objects
 
 from tomocore.contract import InputError
-from tomocore.files import written_beside
+from tomocore.files import written_together
 from tomocore.roiset import Bools, Box, RoiSet, union_mask
 from tomocore.volumes.volume import Volume
 from tomorois.guidance.settings import RankSettings
@@ -98,8 +98,8 @@ def rank(
 def write_ranking(path: Path, tomograms: pd.DataFrame, places: pd.DataFrame) -> list[Path]:
     """Write the places to ``path`` and the tomograms to ``<stem>__tomograms.csv`` beside it; their paths."""
     other = path.with_name(f"{path.stem}__tomograms.csv")
-    for target, table in ((path, places), (other, tomograms)):
-        with written_beside(target) as beside:
+    with written_together(other, path) as besides:
+        for beside, table in zip(besides, (tomograms, places), strict=True):
             table.to_csv(beside, index=False, float_format="%.5g")
     return [path, other]
 

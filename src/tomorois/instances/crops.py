@@ -94,6 +94,7 @@ def write_crops(folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm
     where the grids differ.
     """
     table = crops_table(folder, stem)
+    table.unlink(missing_ok=True)  # the sign that all are there comes last
     rows, paths = [], []
     for roi_id, crop in crop_rois(volume, rois, margin_nm):
         path = folder / f"{stem}__roi{roi_id:03d}.mrc"

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
-from tomocore.files import require_writable_folder, writable_folder
+from tomocore.files import remove_leftovers, require_writable_folder, writable_folder
+from tomocore.locks import one_writer
 from tomocore.names import matched, require_own_names, tomogram_stem, volume_stem
 from tomocore.page import shown
-from tomocore.roiset import read_rois, write_rois
-from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.roiset import is_readable, read_rois, write_rois
+from tomocore.volumes.formats import is_whole, read_volume, write_volume
 from tomorois.instances.crops import CropSettings, crops_table, paste_masks, read_crops, write_crops
 from tomorois.instances.find import InstanceSettings, find_instances
 from tomorois.instances.restrict import RestrictSettings, restrict_mask
@@ -45,11 +46,14 @@ def find_instances_in_files(
     batch = Batch(watcher)
 
     def one(path: Path) -> str | None:
+        with one_writer(rois_path(folder, tomogram_stem(path))) as there:
+            if is_readable(there) and not overwrite:
+                batch.skip(str(path), f"{there} exists; pass --overwrite to replace it")
+                return None
+            return find(path)
+
+    def find(path: Path) -> str:
         stem = tomogram_stem(path)
-        there = rois_path(folder, stem)
-        if there.exists() and not overwrite:
-            batch.skip(str(path), f"{there} exists; pass --overwrite to replace it")
-            return None
         if membranes and path not in partners:
             raise InputError(f"{path}: no file of --membranes is named after it; give one, or leave it out")
         threshold = threshold_in_force(path, settings.threshold)
@@ -62,6 +66,7 @@ def find_instances_in_files(
         return f"{stem}: {len(rois)} ROIs at threshold {shown(threshold)}"
 
     with writable_folder(folder):
+        remove_leftovers(folder)
         batch.each(maps, one)
     return batch
 
@@ -95,7 +100,7 @@ def restrict_file(
         write_volume(path, cut)
         return f"wrote {path}"
 
-    batch.make(target, overwrite, one)
+    batch.make(target, overwrite, one, is_whole)
     return batch
 
 
@@ -123,8 +128,9 @@ def crop_file(
     def one(table: Path) -> str:
         regions = read_rois(rois, voxel_size_nm, resample=resample)
         whole = read_volume(volume, voxel_size_nm, lazy=True, resample=resample)
-        require_writable_folder(folder)
-        paths = write_crops(folder, stem, whole, regions, settings.margin_nm)
+        with one_writer(crops_table(require_writable_folder(folder), stem)):
+            remove_leftovers(folder)
+            paths = write_crops(folder, stem, whole, regions, settings.margin_nm)
         return f"wrote {len(paths) - 1} subvolumes and {table}"
 
     batch.make(crops_table(folder, stem), overwrite, one)
@@ -159,5 +165,5 @@ def paste_files(
         write_volume(path, pasted)
         return f"wrote {path}"
 
-    batch.make(target, overwrite, one)
+    batch.make(target, overwrite, one, is_whole)
     return batch

@@ -9,7 +9,7 @@ from pathlib import Path
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder
 from tomocore.names import tomogram_stem
-from tomocore.volumes.formats import read_volume
+from tomocore.volumes.formats import is_whole, read_volume
 from tomorois.phantoms.from_labels import LabelPhantomSettings, label_pairs, write_phantom_from_labels
 from tomorois.phantoms.phantom import Kind, PhantomSettings, phantom_paths, write_phantoms
 
@@ -88,7 +88,7 @@ def _require_count(request: PhantomRequest) -> None:
 
 
 def _kept(paths: Sequence[Path], request: PhantomRequest) -> set[Path]:
-    return set() if request.overwrite else {path for path in paths if path.exists()}
+    return set() if request.overwrite else {path for path in paths if is_whole(path)}
 
 
 def _tell(batch: Batch, paths: Sequence[Path], there: set[Path]) -> None:

@@ -19,8 +19,11 @@ from pydantic import Field
 from scipy.spatial import cKDTree
 
 from tomocore.contract import InputError, Progress, no_progress
+from tomocore.files import require_writable_folder
+from tomocore.locks import one_writer
 from tomocore.roiset import Bools
 from tomocore.settings import Settings
+from tomocore.volumes.formats import is_whole
 from tomocore.volumes.volume import Volume
 from tomorois.phantoms.imaging import ImagingSettings, drawn_optics
 from tomorois.phantoms.phantom import MARGIN_NM, Phantom, imaged, training_labels, write_phantom
@@ -184,9 +187,9 @@ def write_phantom_from_labels(
     made; a tomogram that exists is left alone, and nothing computed, unless ``overwrite``.
     """
     path = folder / f"{stem}.mrc"
-    if overwrite or not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_phantom(folder, stem, phantom_from_labels(labels, pairs, seed, settings, progress))
+    with one_writer(require_writable_folder(folder) / stem):
+        if overwrite or not is_whole(path):
+            write_phantom(folder, stem, phantom_from_labels(labels, pairs, seed, settings, progress))
     return path
 
 

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +19,11 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field
 
-from tomocore.contract import InputError, Progress, no_progress
-from tomocore.files import written_beside
+from tomocore.contract import InputError, Progress, is_filled, no_progress
+from tomocore.files import remove_leftovers, require_writable_folder, written_beside
+from tomocore.locks import one_writer
 from tomocore.machine import WorkerPool
-from tomocore.roiset import Bools, RoiSet, dilated_mask, union_mask, write_rois_archive
+from tomocore.roiset import Bools, RoiSet, dilated_mask, is_readable, union_mask, write_rois_archive
 from tomocore.settings import Settings
 from tomocore.side_files import StoredRow, read_json
 from tomocore.volumes import formats
@@ -54,6 +56,10 @@ MARGIN_NM = 24.0
 """Specimen beyond the tomogram's faces, so that what lies outside blurs in as it would."""
 IGNORE = 255
 RECORD = "phantoms.json"
+DIED = (
+    "a process that drew phantoms was ended by the system, most likely for want of memory; use fewer --jobs"
+)
+
 FILE_ENDINGS = ("__membranes.mrc", "__labels.mrc", "__truth.npz", "__truth.csv", ".mrc")
 """The files of one tomogram in the order they are written; the last one tells that all are there."""
 
@@ -176,8 +182,26 @@ def write_phantoms(
     are there already are skipped unless ``overwrite``; ``jobs`` processes share the work. Raises
     InputError where new ones would be mixed with phantoms of this kind and seed made with other settings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     name = f"{kind}_s{seed}"
+    with one_writer(require_writable_folder(folder) / name):
+        remove_leftovers(folder)
+        try:
+            return _write_set(folder, name, kind, count, seed, settings, overwrite, jobs, progress)
+        finally:
+            remove_leftovers(folder)  # of workers that died
+
+
+def _write_set(
+    folder: Path,
+    name: str,
+    kind: Kind,
+    count: int,
+    seed: int,
+    settings: PhantomSettings,
+    overwrite: bool,
+    jobs: int,
+    progress: Progress,
+) -> list[Path]:
     paths = phantom_paths(folder, kind, count, seed)
     stems = [path.stem for path in paths]
     missing = [index for index, stem in enumerate(stems) if overwrite or not _complete(folder, stem)]
@@ -204,7 +228,8 @@ def write_phantoms(
 
 
 def write_phantom(folder: Path, stem: str, phantom: Phantom) -> None:
-    """Write the five files of one phantom, the tomogram last."""
+    """Write the five files of one phantom; the tomogram, the sign of all, goes first and comes last."""
+    (folder / f"{stem}.mrc").unlink(missing_ok=True)
     formats.write_volume(folder / f"{stem}__membranes.mrc", phantom.membranes)
     formats.write_volume(folder / f"{stem}__labels.mrc", phantom.labels)
     write_rois_archive(folder / f"{stem}__truth.npz", phantom.rois)
@@ -241,7 +266,11 @@ def _near_background(union: Volume, distance_nm: float) -> Bools:
 
 
 def _complete(folder: Path, stem: str) -> bool:
-    return all((folder / f"{stem}{ending}").exists() for ending in FILE_ENDINGS)
+    paths = [folder / f"{stem}{ending}" for ending in FILE_ENDINGS]
+    if not all(path.exists() for path in paths):
+        return False
+    checks = {".mrc": formats.is_whole, ".npz": is_readable}
+    return all(checks.get(path.suffix, is_filled)(path) for path in paths)
 
 
 def _write_one(folder: Path, stem: str, kind: Kind, seed: int, settings: PhantomSettings, index: int) -> None:
@@ -252,9 +281,12 @@ def _write_in_parallel(tasks: list[tuple[Any, ...]], jobs: int, count: int, prog
     workers = min(jobs, len(tasks))
     with WorkerPool(workers, max(jobs // workers, 1)) as pool:
         running = [pool.submit(_write_one, *task) for task in tasks]
-        for done, finished in enumerate(as_completed(running), start=count - len(tasks) + 1):
-            finished.result()
-            progress(done, count)
+        try:
+            for done, finished in enumerate(as_completed(running), start=count - len(tasks) + 1):
+                finished.result()
+                progress(done, count)
+        except BrokenProcessPool as error:
+            raise InputError(DIED) from error
 
 
 class _MadeSet(StoredRow):
@@ -283,15 +315,16 @@ def _write_record(
     folder: Path, name: str, kind: Kind, seed: int, settings: PhantomSettings, stems: list[str]
 ) -> None:
     """Say in ``phantoms.json`` how each set of phantoms in the folder was made."""
-    record = _record(folder)
-    known = record.get(name, {}).get("tomograms", [])
-    record[name] = {
-        "kind": kind,
-        "seed": seed,
-        "tomograms": max(known, stems, key=len),
-        "ignore_value": IGNORE,
-        "columns": CONTACT_COLUMNS if kind == "contacts" else BUD_COLUMNS,
-        "settings": settings.model_dump(mode="json"),
-    }
-    with written_beside(folder / RECORD) as beside:
-        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with one_writer(folder / RECORD, wait_s=30.0):  # sets of several seeds may be made at a time
+        record = _record(folder)
+        known = record.get(name, {}).get("tomograms", [])
+        record[name] = {
+            "kind": kind,
+            "seed": seed,
+            "tomograms": max(known, stems, key=len),
+            "ignore_value": IGNORE,
+            "columns": CONTACT_COLUMNS if kind == "contacts" else BUD_COLUMNS,
+            "settings": settings.model_dump(mode="json"),
+        }
+        with written_beside(folder / RECORD) as beside:
+            beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

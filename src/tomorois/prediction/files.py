@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
-from tomocore.files import writable_folder, write_json
+from tomocore.files import remove_leftovers, writable_folder, write_json, written_together
+from tomocore.locks import one_writer
 from tomocore.names import matched, require_own_names, volume_stem
 from tomocore.provenance import file_hash
-from tomocore.volumes.formats import read_volume
+from tomocore.volumes.formats import is_whole, read_volume
 from tomorois.network.checkpoint import ModelRecord, load_model
 from tomorois.network.msdnet.module import MSDNet
 from tomorois.prediction.predict import PredictionInput, predict_to_file, require_orientations
@@ -85,20 +86,22 @@ def predict_files(
     batch = Batch(watcher)
 
     def one(path: Path) -> str | None:
-        reason = _reason_to_skip(path, request, predictor)
-        if reason:
-            batch.skip(str(path), reason)
-            return None
-        return _predict_one(path, sides, predictor, request, settings, watcher)
+        with one_writer(request.target(path)):
+            reason = _reason_to_skip(path, request, predictor)
+            if reason:
+                batch.skip(str(path), reason)
+                return None
+            return _predict_one(path, sides, predictor, request, settings, watcher)
 
     with writable_folder(request.folder):
+        remove_leftovers(request.folder)
         batch.each(request.tomograms, one)
     return batch
 
 
 def _reason_to_skip(path: Path, request: PredictRequest, predictor: Predictor) -> str:
     target, spread = request.target(path), request.target(path, "uncertainty")
-    if request.overwrite or not target.exists() or (request.uncertainty and not spread.exists()):
+    if request.overwrite or not is_whole(target) or (request.uncertainty and not is_whole(spread)):
         return ""
     made_by = record_of_map(target).get("model_sha256", predictor.sha256)
     of_what = "exists" if made_by == predictor.sha256 else "exists, made by another model"
@@ -120,15 +123,16 @@ def _predict_one(
     beside = None
     if path in sides:
         beside = read_volume(sides[path], edge, lazy=True, resample=request.resample)
-    asked = PredictionInput(predictor.network, predictor.record, volume, beside, settings)
-    with about(path.name), watcher.progress(path.name) as progress:
-        spread = request.target(path, "uncertainty") if request.uncertainty else None
-        predict_to_file(asked, target, progress, spread)
     facts = {
         "model": predictor.path.name,
         "model_sha256": predictor.sha256,
         "threshold": predictor.record.threshold,
         "tomogram": path.name,
     }
-    write_json(record_path(target), {**facts, **settings.model_dump()})
+    spread = [request.target(path, "uncertainty")] if request.uncertainty else []
+    with written_together(*spread, record_path(target), target) as besides:
+        with about(path.name), watcher.progress(path.name) as progress:
+            asked = PredictionInput(predictor.network, predictor.record, volume, beside, settings)
+            predict_to_file(asked, besides[-1], progress, besides[0] if request.uncertainty else None)
+        write_json(besides[-2], {**facts, **settings.model_dump()})
     return f"wrote {target}"

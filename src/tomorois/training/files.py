@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,16 @@ import pandas as pd
 
 from tomocore.contract import NOBODY, InputError, Watcher
 from tomocore.files import require_writable_folder, written_beside
+from tomocore.locks import one_writer
 from tomocore.names import matched
-from tomorois.network.checkpoint import checkpoint_beside
+from tomorois.network.checkpoint import checkpoint_beside, load_model
 from tomorois.training.data import TrainingTomogram, read_training_tomograms
 from tomorois.training.figure import training_figure
-from tomorois.training.loop import Observer
+from tomorois.training.loop import Observer, log_beside
 from tomorois.training.settings import TrainSettings, with_membranes
 from tomorois.training.train import TrainingResult, nobody_watches, train
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,26 @@ def train_on_files(
     Membranes make a network that sees them. Raises InputError where the model exists and neither
     ``overwrite`` nor ``resume`` is set, and for files that do not fit together.
     """
-    if request.model.exists() and not request.overwrite:
-        if not request.resume:
-            raise InputError(
-                f"{request.model}: exists already; pass --overwrite to train anew, or another name with -o"
-            )
-        if not checkpoint_beside(request.model).exists():
-            watcher.skipped(str(request.model), "it has been trained to its end")
-            return None
-    require_writable_folder(request.model.parent)
+    with one_writer(require_writable_folder(request.model.parent) / request.model.name):
+        if is_whole_model(request.model) and not request.overwrite:
+            if not request.resume:
+                raise InputError(
+                    f"{request.model}: exists already; --overwrite trains anew; or name another with -o"
+                )
+            if not checkpoint_beside(request.model).exists():
+                watcher.skipped(str(request.model), "it has been trained to its end")
+                if not curves_path(request.model).exists():  # ended just before they were drawn
+                    _draw_curves(request.model)
+                return None
+        return _trained(request, settings, watcher, observer)
+
+
+def _trained(
+    request: TrainRequest, settings: TrainSettings, watcher: Watcher, observer: Observer
+) -> TrainingResult:
+    left = checkpoint_beside(request.model)
+    if left.exists() and not request.resume:
+        log.warning("%s: of a training that did not end; begun anew, since --resume is not given", left)
     chosen = with_membranes(settings) if request.files.membranes else settings
     held = set(request.validation)
     taught, watched = ([t for t in request.files.tomograms if (t in held) == out] for out in (False, True))
@@ -93,11 +108,27 @@ def train_on_files(
             progress=progress,
             observer=observer,
         )
-    with written_beside(curves_path(result)) as beside:
-        training_figure(pd.read_csv(result.log_path)).savefig(beside, dpi=110, format="png")
+    _draw_curves(request.model)
     return result
 
 
-def curves_path(result: TrainingResult) -> Path:
+def is_whole_model(path: Path) -> bool:
+    """Whether a model is there that can be read; a warning where it is there and damaged."""
+    if not path.exists():
+        return False
+    try:
+        load_model(path)
+    except InputError as error:
+        log.warning("%s; it is made anew", error)
+        return False
+    return True
+
+
+def _draw_curves(model: Path) -> None:
+    with written_beside(curves_path(model)) as beside:
+        training_figure(pd.read_csv(log_beside(model))).savefig(beside, dpi=110, format="png")
+
+
+def curves_path(model: Path) -> Path:
     """The picture of a training's curves: <stem>.train.png beside the model."""
-    return result.log_path.with_suffix(".png")
+    return log_beside(model).with_suffix(".png")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +19,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from tomocore.contract import Progress
+from tomocore.contract import Progress, UnwritableError
+from tomocore.files import unwritable, written_beside
 from tomocore.side_files import StoredRow, read_rows
 from tomorois.network.checkpoint import checkpoint_beside, save_training_state
 from tomorois.network.msdnet.module import MSDNet
@@ -74,6 +78,11 @@ class LiveTraining:
 
 
 Observer = Callable[[LiveTraining], None]
+
+
+def log_beside(model_path: Path) -> Path:
+    """Where the training of a model keeps its log."""
+    return model_path.with_name(f"{model_path.stem}.train.csv")
 
 
 class NotANumber(ArithmeticError):
@@ -151,31 +160,49 @@ class Training:
         )
         self.blocks = validation_blocks(watched, settings.validation, settings.seed)
         self.checkpoint_path = checkpoint_beside(model_path)
-        self.log_path = model_path.with_name(f"{model_path.stem}.train.csv")
+        self.log_path = log_beside(model_path)
         self.planned_at = (0, 0.0)
+        self.losses: list[float] = []  # since the last row of the log
+        self.unwritten: list[list[str | float]] = []  # rows of the log for which there was no room
 
     def run(self, progress: Progress, observer: Observer) -> None:
         """Train until the plan is fulfilled, or until no validation has been better for long."""
         self._start_log()
         clock = TrainingClock(self.state.seconds)
-        while not self._ended():
-            loss = self._step()
-            self.state.seconds = clock.read()
-            checked = self._advance()
-            self._log(loss, checked)
-            if clock.is_due(self.settings.checkpoint_seconds):
-                self.save()
-            observer(self._live(loss))
-            progress(self.state.step, max(self.state.planned_steps, self.state.step + 1))
-        self._settle_threshold()
+        whole = self._whole()
+        try:
+            while not self._ended():
+                loss = self._step()
+                self.state.seconds = clock.read()
+                checked = self._advance()
+                self._log(loss, checked)
+                if clock.is_due(self.settings.checkpoint_seconds):
+                    self.save()
+                whole = self._whole()
+                observer(self._live(loss))
+                progress(self.state.step, max(self.state.planned_steps, self.state.step + 1))
+            self._settle_threshold()
+        except KeyboardInterrupt as interrupt:
+            self.state, self.losses = whole  # as after the last whole step
+            self.save()
+            interrupt.add_note(f"go on from step {self.state.step} with the same command and --resume")
+            raise
+
+    def _whole(self) -> tuple[TrainingState, list[float]]:
+        """A copy of all that a checkpoint holds."""
+        return deepcopy(self.state), list(self.losses)
 
     def save(self) -> None:
         """Write the checkpoint; a full disk costs the checkpoint, not the training."""
-        info = {"numbers": self.state.numbers(), "fingerprint": self.fingerprint}
+        info = {
+            "numbers": self.state.numbers(),
+            "losses": self.losses,
+            "fingerprint": self.fingerprint,
+        }
         try:
             save_training_state(self.checkpoint_path, self.state.tensors(), info)
-        except OSError as error:
-            log.warning("%s: no checkpoint written (%s); training goes on", self.checkpoint_path, error)
+        except UnwritableError as error:
+            log.warning("%s; no checkpoint is written, training goes on", error)
 
     def counts(self, parameters: Tensor, volumes: Sequence[TrainingVolume]) -> list[ConfidenceCounts]:
         """Confidences of the network with these parameters, counted in each volume."""
@@ -303,14 +330,17 @@ class Training:
         that is gone on from."""
         kept: list[dict[str, Any]] = []
         if self.state.step and self.log_path.is_file():
+            _cut_to_whole_lines(self.log_path)
             remedy = "remove it, and the training goes on without its beginning"
             rows = read_rows(self.log_path, LogRow, "the log of a training", remedy)
             kept = [row.model_dump() for row in rows if row.step <= self.state.step]
-        with self.log_path.open("w", newline="", encoding="utf-8") as file:
+        with (
+            written_beside(self.log_path) as beside,
+            beside.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, LOG_COLUMNS)
             writer.writeheader()
             writer.writerows(kept)
-        self.losses: list[float] = []
         if self.state.step == 0 and self.sampler.penalties:
             self._write_row([0, 0.0, "", self.learning_rate, "", "", *self._watched_confidences()])
 
@@ -341,8 +371,34 @@ class Training:
         self._write_row(row)
 
     def _write_row(self, row: Sequence[float | str]) -> None:
-        with self.log_path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([f"{v:.5g}" if isinstance(v, float) else v for v in row])
+        """Append a row; on a full disk it waits for the next one, and the training goes on."""
+        self.unwritten.append([f"{v:.5g}" if isinstance(v, float) else v for v in row])
+        try:
+            _append(self.log_path, self.unwritten)
+        except OSError as error:
+            if len(self.unwritten) == 1:
+                log.warning("%s; the log waits, training goes on", unwritable(self.log_path, error))
+        else:
+            self.unwritten.clear()
+
+
+def _append(path: Path, rows: Sequence[Sequence[float | str]]) -> None:
+    """Append rows to a CSV file, all or none."""
+    size = path.stat().st_size
+    try:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+    except OSError:
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise
+
+
+def _cut_to_whole_lines(path: Path) -> None:
+    """Leave out a last line without an end, which a full disk or a power cut left."""
+    text = path.read_bytes()
+    if not text.endswith(b"\n"):
+        os.truncate(path, text.rfind(b"\n") + 1)
 
 
 class TrainingClock:

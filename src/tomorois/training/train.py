@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.provenance import file_hash
@@ -283,6 +284,7 @@ class StateInfo(StoredRow):
 
     fingerprint: dict[str, Any]
     numbers: dict[str, int | float]
+    losses: list[float] = Field(default_factory=list)
 
 
 def _resume(training: Training) -> None:
@@ -291,7 +293,11 @@ def _resume(training: Training) -> None:
     if not path.is_file():
         log.warning("%s: no checkpoint there; training starts from the beginning", path)
         return
-    tensors, values = load_training_state(path)
+    try:
+        tensors, values = load_training_state(path)
+    except InputError as error:
+        log.warning("%s; training starts from the beginning", error)
+        return
     info = checked(values, StateInfo, f"{path}: its values", "remove it, or train anew without --resume")
     changed = _differences(info.fingerprint, training.fingerprint)
     if changed:
@@ -303,6 +309,7 @@ def _resume(training: Training) -> None:
     device = training.weights[0].device
     vectors: dict[str, Any] = {name: vector.to(device) for name, vector in tensors.items()}
     training.state = TrainingState(**vectors, **info.numbers)
+    training.losses = info.losses
 
 
 def _require_fitting(
