@@ -182,7 +182,7 @@ def test_what_exists_is_kept_without_a_worker_and_the_rest_is_made(tmp_path, mon
     second = run_masks(RunRequest(masks, tmp_path / "out"), SETTINGS, watcher)
     assert (second.done, list(second.skipped)) == (["b"], ["a_1", "a_2"])
     assert [row["name"] for row in second.surfaces] == ["a_1", "a_2", "b"]
-    monkeypatch.setattr(surfora.batch, "ProcessPoolExecutor", None)  # spawning one would raise
+    monkeypatch.setattr(surfora.batch, "WorkerPool", None)  # spawning one would raise
     third = run_masks(RunRequest(masks, tmp_path / "out", jobs=2), SETTINGS, watcher)
     assert list(third.skipped) == ["a_1", "a_2", "b"]
     assert read_facts(tmp_path / "out" / "a_1.medial.vtp").identity == made

@@ -131,6 +131,7 @@ def _how_to_go_on(interrupt: KeyboardInterrupt) -> str:
 def leave(app: cyclopts.App) -> None:
     """Run an app on the command line's arguments and exit the process with its status."""
     log_to_console()
+    app.suppress_keyboard_interrupt = False  # else it leaves with 130 and no word, whatever the signal
     with signals_as_interrupts():
         status = exit_status_of(
             lambda: app(exit_on_error=False, print_error=True, result_action="return_value")

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tomocore.contract import Progress, UnwritableError
-from tomocore.files import unwritable, written_beside
+from tomocore.files import written_beside
 from tomocore.side_files import StoredRow, read_rows
 from tomorois.network.checkpoint import checkpoint_beside, save_training_state
 from tomorois.network.msdnet.module import MSDNet
@@ -202,7 +202,9 @@ class Training:
         try:
             save_training_state(self.checkpoint_path, self.state.tensors(), info)
         except UnwritableError as error:
-            log.warning("%s; no checkpoint is written, training goes on", error)
+            log.warning(
+                "%s: no checkpoint written (%s); training goes on", self.checkpoint_path, error.__cause__
+            )
 
     def counts(self, parameters: Tensor, volumes: Sequence[TrainingVolume]) -> list[ConfidenceCounts]:
         """Confidences of the network with these parameters, counted in each volume."""
@@ -377,7 +379,7 @@ class Training:
             _append(self.log_path, self.unwritten)
         except OSError as error:
             if len(self.unwritten) == 1:
-                log.warning("%s; the log waits, training goes on", unwritable(self.log_path, error))
+                log.warning("%s: nothing logged (%s); training goes on", self.log_path, error)
         else:
             self.unwritten.clear()
 
