@@ -8,6 +8,7 @@ begin with.
 from __future__ import annotations
 
 import glob
+import hashlib
 import logging
 import re
 import unicodedata
@@ -51,6 +52,10 @@ _VOXEL_SIZE = re.compile(r"_\d+(\.\d+)?apx", re.IGNORECASE)
 _ADDED = re.compile(r"(_\d+(\.\d+)?apx)?(_(full_)?rec)?$", re.IGNORECASE)
 _ZARR_MARKS = (".zattrs", ".zgroup", ".zarray", "zarr.json")
 MOST_NAMED = 5
+LONGEST_NAME_BYTES = 64
+"""Of a typed name within a file's name, which has room for 255 with all that stands about it."""
+_SAFE = "-_+=,()#@~. "
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
 
 
 def volume_stem(path: Path) -> str:
@@ -90,6 +95,32 @@ def is_zarr_folder(path: Path) -> bool:
     return path.is_dir() and (
         path.suffix.lower() == ZARR_ENDING or any((path / mark).exists() for mark in _ZARR_MARKS)
     )
+
+
+def typed_name(text: str) -> str:
+    """A name that somebody typed as it is shown: on one line, without characters that print nothing."""
+    printable = (letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFC", text))
+    return " ".join("".join(printable).split())
+
+
+def safe_name(name: str) -> str:
+    """A typed name as a part of the names of files and arrays, on any system and in any program.
+
+    Letters and digits of every script stay, and ``-_+=,()#@~.`` and spaces; all else, such as ``/``, ``<``
+    and ``&``, becomes ``_``. A long name is cut and ends in its hash. Two names may become one: whoever makes
+    files of several asks that they differ.
+    """
+    kept = "".join(
+        letter if unicodedata.category(letter)[0] in "LMN" or letter in _SAFE else "_"
+        for letter in typed_name(name)
+    ).strip(" .")
+    if not kept or kept.partition(".")[0].upper() in _RESERVED:
+        kept = f"_{kept}"
+    raw = kept.encode()
+    if len(raw) <= LONGEST_NAME_BYTES:
+        return kept
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{raw[: LONGEST_NAME_BYTES - 9].decode(errors='ignore').rstrip(' .')}_{mark}"
 
 
 def tomogram_files(paths: Iterable[Path]) -> list[Path]:

@@ -13,6 +13,7 @@ from tomocore.names import (
     product_of,
     require_match,
     require_own_names,
+    safe_name,
     tomogram_files,
     tomogram_stem,
     volume_stem,
@@ -182,3 +183,35 @@ def test_two_inputs_of_one_name_are_refused():
 )
 def test_many_things_belong_to_one_tomogram_by_their_names(name, owner):
     assert owner_of(name, ["ts_1", "ts_10"]) == owner
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("OMM", "OMM"),
+        ("A&B", "A_B"),
+        ("<script>", "_script_"),
+        ("../../x", "_.._x"),
+        ("..", "_"),
+        ("", "_"),
+        ("a/b\\c:d*e?f|g", "a_b_c_d_e_f_g"),
+        ('"quoted"', "_quoted_"),
+        ("two\nlines\x00", "two lines"),
+        ("Ωμέγα-ß 囊泡", "Ωμέγα-ß 囊泡"),
+        ("e\u0301", "é"),
+        ("\u202egnp", "gnp"),
+        ("con", "_con"),
+        ("COM1.x", "_COM1.x"),
+        ("end. ", "end"),
+    ],
+)
+def test_typed_names_become_parts_of_file_names_on_any_system(name, safe):
+    assert safe_name(name) == safe
+
+
+def test_long_names_are_cut_and_still_differ():
+    one, other = ("é" * 300 + end for end in "ab")
+    assert safe_name(one) != safe_name(other)
+    for name in (one, other):
+        assert len(safe_name(name).encode()) <= 64
+        assert safe_name(safe_name(name)) == safe_name(name)

@@ -16,7 +16,7 @@ from surfora.masks.grids import Grid, differences, grid_of
 from surfora.masks.tally import Box, tallied
 from surfora.masks.values import labelled, listed
 from tomocore.contract import InputError
-from tomocore.names import volume_stem
+from tomocore.names import safe_name, typed_name, volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
 from tomocore.settings import Settings
 from tomocore.volumes.formats import read_volume
@@ -25,6 +25,7 @@ from tomocore.volumes.volume import Volume
 log = logging.getLogger(__name__)
 
 MARGIN_VOXELS = 2
+MOST_DIGITS = 9  # of a label's value
 MOST_PARTNER_POINTS = 50_000
 
 
@@ -98,9 +99,10 @@ def parsed_labels(text: str) -> dict[int, str]:
     named: dict[int, str] = {}
     for part in text.split(","):
         value, _, name = part.partition("=")
-        if not value.strip().isdigit() or not name.strip():
+        number = value.strip()
+        if not (number.isascii() and number.isdigit() and len(number) <= MOST_DIGITS) or not typed_name(name):
             raise InputError(f"--labels {text}: '{part}' is not VALUE=NAME, as in 1=OMM,2=IMM")
-        named[int(value)] = name.strip()
+        named[int(number)] = typed_name(name)
     if len(set(named.values())) < len(named):
         raise InputError(f"--labels {text}: a name is used twice; give every label a name of its own")
     return named
@@ -111,7 +113,7 @@ def parsed_pair(text: str, option: str = "--distances") -> tuple[str, str]:
 
     Of distances, ``OMM:OMM`` means a membrane's contacts with itself.
     """
-    first, _, second = text.partition(":")
+    first, _, second = (typed_name(part) for part in text.partition(":"))
     if not first or not second or (first == second and option != "--distances"):
         raise InputError(f"{option} {text}: not two different names as in OMM:ER")
     return first, second
@@ -124,7 +126,7 @@ def parsed_lumen(text: str) -> tuple[str, tuple[float, float, float]]:
         x, y, z = (float(part) for part in place.split(","))
     except ValueError:
         raise InputError(f"--lumen {text}: not NAME=X,Y,Z in nm, as in ER=120,80,45") from None
-    return name, (x, y, z)
+    return typed_name(name), (x, y, z)
 
 
 def known_sides(
@@ -170,6 +172,11 @@ def require_own_names(membranes: Sequence[MembraneName]) -> None:
     for membrane in membranes:
         other = first.setdefault(membrane.name.casefold(), membrane)
         if other is not membrane:
+            if other.source == membrane.source:
+                raise InputError(
+                    f"{membrane.source}: its labels {other.label!r} and {membrane.label!r} would both be "
+                    f"written as {membrane.name}; give one of them another name with --labels"
+                )
             raise InputError(
                 f"{other.source} and {membrane.source}: both would be written as {membrane.name}; rename one "
                 "or measure them apart with another -o"
@@ -373,4 +380,4 @@ def _within(inner: Box, outer: Box) -> Box:
 
 
 def _joined_name(path: Path, label: str) -> str:
-    return f"{volume_stem(path)}_{label}" if label else volume_stem(path)
+    return f"{volume_stem(path)}_{safe_name(label)}" if label else volume_stem(path)

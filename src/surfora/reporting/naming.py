@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from surfora.reporting.columns import kind_in_words
+from tomocore.names import safe_name
 
 MASK_ENDING = "__membranes"
 """End of a mask's stem that says no more than that it is one."""
@@ -18,7 +19,7 @@ def stem_of(name: str, label: str, roi: float | None) -> str:
     """The mask's stem in a surface's NAME: without its ROI and its ``label``."""
     if is_number(roi):
         name = name.removesuffix(f"_roi{int(roi):03d}")  # type: ignore[arg-type]
-    return name.removesuffix(f"_{label}") if label else name
+    return name.removesuffix(f"_{safe_name(label)}") if label else name
 
 
 def is_number(roi: float | None) -> bool:

@@ -32,6 +32,8 @@ from tomocore.side_files import read_frame, require_columns
 
 NAMES = ("name", "label", "source", "target", "target_label", "tomogram", "cut_by")
 """Columns that hold names, even where these look like numbers."""
+FILE_PARTS = ("name", "kind", "target", "target_kind")
+"""Columns that names of files are made of."""
 TEXTS = ("kind", "target_kind", "orientation_rule", "provenance")
 REQUIRED = {
     "surfaces.csv": ("name", "kind", "label", "roi", "source", "area_nm2"),
@@ -161,7 +163,11 @@ def read_table(path: Path) -> pd.DataFrame:
     for column in COLUMNS:
         if column.key in table and column.key not in names:
             table[column.key] = _numbers(path, table[column.key])
-    return table.fillna({name: "" for name in (*NAMES, *TEXTS) if name in table})
+    table = table.fillna({name: "" for name in (*NAMES, *TEXTS) if name in table})
+    for part in FILE_PARTS:
+        if part in table and table[part].str.contains(r"[/\\\x00]").any():
+            raise InputError(f"{path}: a {part} in it leads to another folder; {REMEDY}")
+    return table
 
 
 def _numbers(path: Path, column: pd.Series[Any]) -> pd.Series[Any]:
