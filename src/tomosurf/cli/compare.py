@@ -37,6 +37,13 @@ IndependentUnit = Annotated[
 AcrossMembranes = Annotated[
     bool, Parameter(negative="", help="compare named membranes within the same tomograms, too")
 ]
+Patches = Annotated[
+    int,
+    Parameter(
+        help="random patches for each contact, of its area and on its membrane, that it is compared with; "
+        "needs the tomograms' folders with their meshes"
+    ),
+]
 Seed = Annotated[int, Parameter(help="seed of resamples and random assignments")]
 
 
@@ -51,6 +58,7 @@ def compare(
     reference: Reference = None,
     unit: IndependentUnit = "auto",
     across_membranes: AcrossMembranes = False,
+    patches: Patches = 0,
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> int:
@@ -66,6 +74,7 @@ def compare(
         reference,
         unit,
         across_membranes,
+        patches,
         seed,
         overwrite,
     )

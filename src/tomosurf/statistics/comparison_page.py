@@ -137,7 +137,8 @@ def methods_text(study: Study) -> list[str]:
         "where grids held both conditions, and of sign-flip tests for comparisons within tomograms. All were "
         f"corrected over all {' and '.join(str(n) for n in tests)} tests after Holm (1979), and after "
         "Benjamini & Hochberg (1995), those between conditions and those within tomograms each for "
-        "themselves. Numbers of units for 80 % and 90 % power are those of Welch's t test at 0.05.",
+        "themselves. Numbers of units for 80 % and 90 % power are those of Welch's t test at the level that "
+        "the exact test attains, 0.05 at most.",
     ]
 
 

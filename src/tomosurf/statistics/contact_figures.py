@@ -47,7 +47,7 @@ def ranked_figure(table: pd.DataFrame, by: str, conditions: Sequence[str], mean:
     axes.set_ylabel("gap, mean ± SD (nm)")
     axes.set_ylim(bottom=0)
     if parts:
-        axes.legend(loc="upper left", handlelength=1.4)
+        axes.legend(loc="lower right", handlelength=1.4)
     data = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     caption = "by their mean gap; the band is one standard deviation within each contact"
     return Drawn(figure, data, "contacts_ranked", "Contacts ranked", caption)
@@ -151,6 +151,40 @@ def histogram_figure(measure: Measure, by: str, conditions: Sequence[str]) -> Dr
     caption = f"{weighted}mean of tomograms and its 95 % interval in bins of {_step(middles):.3g}"
     data = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return Drawn(figure, data, f"{measure.stem}_histogram", f"{measure.name}, histogram", caption)
+
+
+@drawn_in_style
+def rank_figure(table: pd.DataFrame, by: str, conditions: Sequence[str], array: str) -> Drawn:
+    """Where each contact stands among its random patches: even if contacts are like elsewhere.
+
+    ``table`` has a row a contact and side with a column ``array``_rank between 0 and 1; all tomograms of a
+    condition are shown together, for the form alone.
+    """
+    figure = column_figure(ONE_COLUMN_MM, 62)
+    axes = figure.subplots()
+    edges = np.linspace(0, 1, 11)
+    parts = []
+    for at, condition in enumerate(conditions):
+        ranks = table[table[by] == condition][f"{array}_rank"].dropna().to_numpy(float)
+        if len(ranks) == 0:
+            continue
+        shares = 100 * np.histogram(ranks, edges)[0] / len(ranks)
+        axes.stairs(
+            shares, edges, color=colour_of(at), fill=False, label=f"{condition}, {len(ranks)} contacts"
+        )
+        parts.append(
+            pd.DataFrame({by: condition, "from": edges[:-1], "to": edges[1:], "share": shares / 100})
+        )
+    axes.axhline(10, color="black", linewidth=0.6, linestyle=(0, (4, 3)))
+    words = array.rsplit("_per_", 1)[0].removesuffix("_nm").replace("_", " ")
+    axes.set_xlabel(f"share of random patches with less {words}")
+    axes.set_ylabel("share of contacts (%)")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best", handlelength=1.4)
+    caption = "dashed: as many as if contacts were like random patches of their area on their membranes"
+    title = f"{words}: contacts among random patches"
+    return Drawn(figure, pd.concat(parts, ignore_index=True), f"patches_{array}_ranks", title, caption)
 
 
 def bin_edges(values: Floats) -> Floats:

@@ -19,7 +19,7 @@ from tomocore.files import written_beside
 from tomosurf.statistics.compare import Comparison
 from tomosurf.statistics.hierarchy import TOMOGRAM, Floats, Sample
 from tomosurf.statistics.measures import Measure
-from tomosurf.statistics.power import power_of
+from tomosurf.statistics.power import chance_to_show
 from tomosurf.statistics.resampling import interval_of_mean
 
 Arguments = ParamSpec("Arguments")
@@ -206,9 +206,7 @@ def power_figure(compared: Sequence[tuple[Measure, Comparison]]) -> Drawn:
     axes = figure.subplots()
     rows = []
     for at, (measure, comparison) in enumerate(known):
-        chances = [
-            power_of(comparison.difference.value, comparison.deviations, (float(n), float(n))) for n in counts
-        ]
+        chances = [chance_to_show(comparison.difference.value, comparison.deviations, int(n)) for n in counts]
         name = measure.name
         axes.plot(counts, chances, color=colour_of(at), label=name)
         rows += [{"measure": name, "tomograms": n, "power": p} for n, p in zip(counts, chances, strict=True)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tomocore.contract import NOBODY, Batch, Watcher
+import pandas as pd
+
+from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import written_beside
 from tomocore.locks import one_run
 from tomocore.page import write_page
@@ -13,12 +15,14 @@ from tomocore.provenance import RunRecord, recorded_run
 from tomosurf.statistics.comparison_page import comparison_page
 from tomosurf.statistics.design import Unit
 from tomosurf.statistics.figures import write_figure
+from tomosurf.statistics.measures import PATCHES
+from tomosurf.statistics.patches import patch_table
 from tomosurf.statistics.study import Study, findings, study_of
 from tomosurf.statistics.study_figures import study_figures
-from tomosurf.statistics.tables import read_tables, table_files
+from tomosurf.statistics.tables import Tables, read_tables, table_files
 
 PAGE, TABLE, FIGURES, RECORD = "comparison.html", "comparisons.csv", "figures", "run.json"
-CHOICES = ("by", "measures", "reference", "unit", "across_membranes", "seed")
+CHOICES = ("by", "measures", "reference", "unit", "across_membranes", "patches", "seed")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class CompareRequest:
     reference: str | None = None
     unit: Unit = "auto"
     across_membranes: bool = False
+    patches: int = 0
     seed: int = 0
     overwrite: bool = False
 
@@ -62,6 +67,8 @@ def compare_files(request: CompareRequest, watcher: Watcher = NOBODY) -> Compare
         for path in [file.path for file in files] + ([request.tomograms] if request.tomograms else []):
             record.add_input(path)
         record.settings = {name: getattr(request, name) for name in CHOICES}
+        if request.patches:
+            tables.rows[PATCHES] = _patches(tables, request, watcher)
         with watcher.progress("comparing") as progress:
             study = study_of(
                 tables,
@@ -80,8 +87,26 @@ def compare_files(request: CompareRequest, watcher: Watcher = NOBODY) -> Compare
     return outcome
 
 
+def _patches(tables: Tables, request: CompareRequest, watcher: Watcher) -> pd.DataFrame:
+    """The contacts of the tomograms' meshes beside random patches. InputError where no mesh has a contact."""
+    with watcher.progress("random patches") as progress:
+        found = patch_table(
+            tables.folders, tables.tomograms, tables.by, request.patches, request.seed, progress
+        )
+    if found.empty:
+        raise InputError(
+            "--patches: no mesh with contacts beside the tables; give the tomograms' folders, each with its "
+            "meshes (.vtp) that `surfora run` or `surfora contacts` wrote contact_id into"
+        )
+    return found
+
+
 def _write(folder: Path, study: Study, record: RunRecord, watcher: Watcher) -> None:
     """The table, all figures, the record, and last the page, which is the sign that all is there."""
+    patches = study.tables.of(PATCHES)
+    if len(patches):
+        with written_beside(folder / f"{PATCHES}.csv") as beside:
+            patches.to_csv(beside, index=False, float_format="%.6g")
     figures = folder / FIGURES
     figures.mkdir(exist_ok=True)
     with written_beside(folder / TABLE) as beside:

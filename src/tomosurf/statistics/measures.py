@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from surfora.reporting.columns import COLUMNS
+from surfora.reporting.contact_columns import OBJECT_COLUMNS
 from surfora.reporting.contacts import contacts_of
 from surfora.reporting.naming import natural_key
 from tomocore.columns import ROI_COLUMNS, Column, column_of
@@ -36,6 +37,8 @@ DEFAULTS = {
 """The measures that are compared of each kind of table where none are named."""
 KIND_ORDER = ("medial", "isosurface", "inner", "outer")
 """Of several surfaces of one membrane, the first that has the measure stands for it."""
+PATCHES = "patches"
+"""The kind of the table that `tomosurf.statistics.patches` makes."""
 PLACES = {
     "contacts": "contacts",
     "distances": "contacts",
@@ -44,6 +47,9 @@ PLACES = {
     OTHER: "rows",
 }
 INSIDE, OUTSIDE = "_inside", "_outside"
+AT_CONTACTS, AT_RANDOM, RANK = "_contact", "_random", "_rank"
+HEADINGS = {"area_nm2": "membrane area", "contact_area_nm2": "area of a contact"}
+"""Where a heading of its table would not be understood beside those of others."""
 GAP, GAP_SD = "gap_mean_nm", "gap_sd_nm"
 NM2_PER_UM2 = 1e6
 COUNT, DENSITY = "count", "count_per_um2"
@@ -77,7 +83,7 @@ class Measure:
     @property
     def places(self) -> str:
         """What a row of the table is."""
-        return "tomograms" if self.key in (COUNT, DENSITY) else PLACES[self.kind]
+        return "tomograms" if self.key in (COUNT, DENSITY) else PLACES.get(self.kind, "contacts")
 
     @property
     def name(self) -> str:
@@ -129,6 +135,21 @@ def pairs_of(tables: Tables, measures: Sequence[Measure]) -> list[tuple[Measure,
         if INSIDE in measure.key and other in table and measure.kind == "contacts":
             rows = table.loc[measure.rows.index, [TOMOGRAM, tables.by, "grid", other]]
             pairs.append((Measure(other, _column(other), measure.kind, measure.where, rows), measure))
+    return pairs
+
+
+def patch_pairs(tables: Tables) -> list[tuple[Measure, Measure]]:
+    """Random patches and contacts of the same membranes, of each array that both have."""
+    table = tables.of(PATCHES)
+    pairs = []
+    for key in [str(c).removesuffix(AT_CONTACTS) for c in table if str(c).endswith(AT_CONTACTS)]:
+        column = _column(key)
+        for where, rows in _strata(table, key + AT_CONTACTS):
+            random, own = (
+                Measure(key + end, column, PATCHES, where, rows[[TOMOGRAM, tables.by, "grid", key + end]])
+                for end in (AT_RANDOM, AT_CONTACTS)
+            )
+            pairs.append((random, own))
     return pairs
 
 
@@ -259,9 +280,9 @@ def _as_numbers(values: pd.Series[float]) -> pd.Series[float]:
 
 def _column(key: str) -> Column:
     """What a column is called, with its unit by the end of its name where no table explains it."""
-    known = column_of(key, (*COLUMNS, *ROI_COLUMNS))
+    known = column_of(key, (*COLUMNS, *OBJECT_COLUMNS, *ROI_COLUMNS))
     if known.meaning:
-        return known
+        return replace(known, heading=HEADINGS.get(key, known.heading))
     unit = next((unit for end, unit in UNITS if key.endswith(end)), "")
     ending = next((end for end, _ in UNITS if key.endswith(end)), "")
     return Column(key, key.removesuffix(ending).replace("_", " "), unit)

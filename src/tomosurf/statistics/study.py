@@ -13,10 +13,11 @@ from tomocore.page import shown
 from tomosurf.statistics.compare import Comparison, compare_conditions, compare_pairs, comparison_table
 from tomosurf.statistics.design import Unit
 from tomosurf.statistics.hierarchy import Sample, samples_of
-from tomosurf.statistics.measures import Measure, measures_of, membrane_pairs, pairs_of
+from tomosurf.statistics.measures import Measure, measures_of, membrane_pairs, pairs_of, patch_pairs
 from tomosurf.statistics.tables import Tables
 
 OUTSIDE_AND_INSIDE = ("outside contacts", "at contacts")
+RANDOM_AND_CONTACTS = ("random patches", "contacts")
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def study_of(
 def _paired(tables: Tables, measures: Sequence[Measure], across_membranes: bool) -> Iterator[Paired]:
     """Pairs within tomograms of each condition: outside and inside of contacts, one membrane and another."""
     pairs = [(a, b, OUTSIDE_AND_INSIDE) for a, b in pairs_of(tables, measures)]
+    pairs += [(a, b, RANDOM_AND_CONTACTS) for a, b in patch_pairs(tables)]
     if across_membranes:
         pairs += [(a, b, (a.where, b.where)) for a, b in membrane_pairs(measures)]
     for first, second, words in pairs:

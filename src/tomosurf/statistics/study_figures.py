@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from tomosurf.statistics.contact_figures import (
     areas_by_threshold,
     histogram_figure,
+    rank_figure,
     ranked_figure,
     threshold_figure,
 )
 from tomosurf.statistics.figures import Drawn, condition_figure, effects_figure, pairs_figure, power_figure
 from tomosurf.statistics.hierarchy import Sample
-from tomosurf.statistics.measures import GAP, GAP_SD, gaps_of
+from tomosurf.statistics.measures import GAP, GAP_SD, PATCHES, RANK, gaps_of
 from tomosurf.statistics.study import Paired, Study, corrected, in_words
 
 FEW_EACH = 3
@@ -42,6 +43,10 @@ def study_figures(study: Study, seed: int = 0) -> Iterator[Drawn]:
         if measure.area and sum(s.places for s in samples) >= FEW_EACH * len(tables.tomograms):
             yield histogram_figure(measure, by, conditions)
     yield from _pair_figures(study)
+    patches = tables.of(PATCHES)
+    for column in [str(name) for name in patches if str(name).endswith(RANK)]:
+        if patches[column].notna().any():
+            yield rank_figure(patches, by, conditions, column.removesuffix(RANK))
 
 
 def _notes(study: Study) -> dict[int, str]:

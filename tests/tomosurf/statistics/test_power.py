@@ -5,7 +5,8 @@ import pytest
 
 from tomosurf.statistics.permutation import permutation_test
 from tomosurf.statistics.power import (
-    FEWEST,
+    attained_level,
+    chance_to_show,
     detectable_difference,
     needed_pairs,
     needed_units,
@@ -27,11 +28,20 @@ def test_more_power_and_more_scatter_need_more():
 
 
 def test_never_fewer_than_an_exact_test_can_call_and_never_a_number_for_no_effect():
-    assert needed_units(50.0, (1.0, 1.0)) == FEWEST
+    assert needed_units(50.0, (1.0, 1.0)) == 4
     assert np.isnan(needed_units(0.0, (1.0, 1.0)))
     assert np.isnan(needed_units(np.nan, (1.0, 1.0)))
     assert np.isnan(needed_units(1e-4, (1.0, 1.0)))
     assert needed_pairs(50.0, 1.0) == 6
+
+
+def test_the_level_that_an_exact_test_attains():
+    assert attained_level(20) == 0
+    assert attained_level(70) == pytest.approx(2 / 70)
+    assert attained_level(252) == pytest.approx(12 / 252)
+    assert attained_level(2**6) == pytest.approx(2 / 64)
+    assert chance_to_show(100.0, (1.0, 1.0), 3) == 0
+    assert chance_to_show(100.0, (1.0, 1.0), 4) == 1
 
 
 def test_pairs():
