@@ -21,6 +21,7 @@ from surfora.masks.separate_membranes import ComponentSettings
 from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.curvature import CurvatureSettings
 from surfora.measures.distance import DistanceSettings
+from surfora.measures.intervals import IntervalSettings
 from surfora.measures.roughness import RoughnessSettings
 from surfora.measures.wedge import WedgeSettings
 from surfora.medial.points import MedialSettings
@@ -97,6 +98,7 @@ PARAMETERS = {
     "distances": DistanceSettings,
     "contacts": ContactSettings,
     "roughness": RoughnessSettings,
+    "intervals": IntervalSettings,
     "wedge": WedgeSettings,
     "training": TrainSettings,
     "prediction": PredictSettings,

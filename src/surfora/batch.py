@@ -14,6 +14,7 @@ from typing import Any
 from surfora.geometry.files import write_surface
 from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
+from surfora.masks.perturbed import perturbed
 from surfora.measures.contacts.pairs import (
     ID,
     contact_partners,
@@ -32,6 +33,7 @@ from surfora.measures.pairs import (
 from surfora.pipeline import SurforaSettings, measure_membrane
 from surfora.planning import MaskReader, PlannedMembrane, RunRequest, planned_membranes, warn_of_kept
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
+from surfora.reporting.interval_columns import FILE as INTERVALS
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import surface_row, write_table
 from tomocore.contract import FAILURES, NOBODY, Batch, InputError, NoRoomError, Watcher, about, one_line
@@ -101,7 +103,9 @@ def _run_in_folder(
     write_table(request.folder / "contacts.csv", outcome.contacts, OBJECT_COLUMNS)
     write_table(request.folder / "contact_curve.csv", curve, CURVE_COLUMNS)
     record.write(request.folder / "run.json")
-    outcome.report = write_run_report(request.folder)
+    (request.folder / INTERVALS).unlink(missing_ok=True)  # those of an earlier run are not of these values
+    if request.perturbation is None:
+        outcome.report = write_run_report(request.folder)
     return outcome
 
 
@@ -261,6 +265,8 @@ def _measured(membrane: Membrane, request: RunRequest, settings: SurforaSettings
         record.id = run_id
         one = _Measured(membrane.name, record)
         try:
+            if request.perturbation is not None:
+                membrane = perturbed(membrane, request.perturbation)
             one.files = measure_membrane(membrane, request.folder, request.kind, settings, record)
         except FAILURES as error:
             one.is_too_small = isinstance(error, TooSmallError) and _is_unasked(membrane, request)

@@ -26,6 +26,7 @@ from surfora.masks.separate_membranes import ComponentSettings
 from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.curvature import CurvatureSettings, mesh_curvature
 from surfora.measures.distance import DistanceSettings
+from surfora.measures.intervals import IntervalSettings
 from surfora.measures.roughness import RoughnessSettings, mesh_roughness
 from surfora.measures.statistics import NoValues
 from surfora.measures.wedge import WedgeSettings, mesh_evidence
@@ -72,6 +73,7 @@ class SurforaSettings(Settings):
     distance: DistanceSettings = DistanceSettings()
     contacts: ContactSettings = ContactSettings()
     wedge: WedgeSettings = WedgeSettings()
+    intervals: IntervalSettings = IntervalSettings()
 
 
 def measure_membrane(

@@ -24,6 +24,7 @@ from surfora.masks.membranes import (
     require_own_names,
     sampled_points,
 )
+from surfora.masks.perturbed import Perturbation
 from surfora.measures.pairs import Pair
 from surfora.pipeline import (
     SurfaceKind,
@@ -56,6 +57,8 @@ class RunRequest:
     resample: bool = False
     jobs: int = 1
     overwrite: bool = False
+    perturbation: Perturbation | None = None
+    """How borders are moved, where the run is one of those that intervals are made of."""
 
 
 @dataclass(frozen=True)

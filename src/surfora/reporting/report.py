@@ -18,6 +18,7 @@ from surfora.measures.pairs import MeasuredSurface, read_measured
 from surfora.measures.wedge import area_shares
 from surfora.reporting.contact_objects import contact_object_sections
 from surfora.reporting.contacts import contacts_of
+from surfora.reporting.interval_page import interval_sections
 from surfora.reporting.naming import (
     across_places,
     full_name,
@@ -134,6 +135,7 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
         [
             *contact_sections(distances),
             *contact_object_sections(contacts, curve, [(one.title, one.file, one.mesh) for one in pictured]),
+            *interval_sections(read_table(folder / "intervals.csv")),
             *_overview_sections(pictured),
             _surface_section(surfaces),
             *_curvature_sections(pictured),

@@ -1,0 +1,197 @@
+"""Intervals against truth: how often they hold it, and how wide they are beside the spread of noisy masks.
+
+    python benchmarks/intervals.py [--cases 6]
+
+Pairs of membranes with known surfaces, each turned at random, as masks of 1.5 nm voxels whose border was
+moved by half a voxel (SD), alike over two voxels and a part of it all over, as segmentations are. That noise
+is made on the true distances, not with the program's own means. Each mask is measured with intervals as
+`surfora run --intervals` does. Target: the truth lies within in 90 to 99 % of the cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import contact_scenes
+import shapes
+from numpy.typing import NDArray
+from shapes import Shape
+
+from surfora.batch import RunRequest, run_masks
+from surfora.geometry.surface import vertex_areas_nm2
+from surfora.intervals import intervals_of
+from surfora.masks.perturbed import Perturbation
+from surfora.measures.contacts.curve import area_below_nm2
+from surfora.measures.contacts.facing import facing_partner
+from surfora.measures.statistics import weighted_mean, weighted_quantiles
+from surfora.pipeline import SurforaSettings
+from tomocore.volumes.formats import write_volume
+from tomocore.volumes.volume import Volume
+
+VOXEL_NM, THICKNESS_NM, BORDER_VOXELS, SHARED = 1.5, 5.0, 0.5, 0.5
+FLAT_PER_NM = 0.02  # errors of H on flat and wavy membranes are told as shares of that of a 25 nm tubule
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two shapes placed to each other, and the threshold of contact."""
+
+    name: str
+    first: Shape
+    second: Shape
+    threshold_nm: float
+
+
+def pairs(seed: int) -> Iterator[Pair]:
+    """The scenes, turned by a seed."""
+    inner, outer = shapes.sphere(15.0, seed=seed), shapes.sphere(27.0, seed=seed)
+    yield Pair("sphere in sphere", _moved(inner, (0, 0, 3.0)), outer, 12.5)
+    one, other = shapes.sphere(20.0, seed=seed), shapes.sphere(16.0, seed=seed)
+    yield Pair("two spheres", one, _moved(other, (0, 0, 46.0)), 16.0)
+    tube, flat = shapes.open_cylinder(12.0, 44.0, seed=seed), shapes.flat_sheet(60.0, 50.0, seed=seed)
+    yield Pair("cylinder beside sheet", tube, _moved(flat, (22.0, 0, 0), turn=True), 15.0)
+    wavy, level = shapes.wavy_sheet(60.0, 3.0, 40.0, seed=seed), shapes.flat_sheet(76.0, 76.0, seed=seed)
+    yield Pair("waves over sheet", wavy, _moved(level, (0, 0, -13.0)), 13.0)
+
+
+def _moved(shape: Shape, by: tuple[float, float, float], turn: bool = False) -> Shape:
+    """The shape moved within its own frame; turned so that its normal lies along x."""
+    rotation = shape.rotation
+    if turn:
+        rotation = rotation @ np.array([[0, 0, 1.0], [0, 1, 0], [-1, 0, 0]])
+    return replace(shape, rotation=rotation, centre_nm=shape.centre_nm + shape.rotation @ np.asarray(by))
+
+
+def noisy_labels(pair: Pair, random: np.random.Generator) -> Volume:
+    """Both membranes as labels 1 and 2, each face of each moved at random."""
+    meshes = [shape.mesh(3.0)[0] for shape in (pair.first, pair.second)]
+    low = np.min([m.min(axis=0) for m in meshes], axis=0) - 8 * VOXEL_NM - random.random(3) * VOXEL_NM
+    high = np.max([m.max(axis=0) for m in meshes], axis=0) + 8 * VOXEL_NM
+    counts = np.ceil((high - low) / VOXEL_NM).astype(int)[::-1]
+    labels = np.zeros(counts, np.int16)
+    zyx = np.indices(counts).reshape(3, -1).T
+    points = low + VOXEL_NM * zyx[:, ::-1]
+    for label, (shape, vertices) in enumerate(zip((pair.first, pair.second), meshes, strict=True), start=1):
+        near = np.all((points > vertices.min(axis=0) - 8) & (points < vertices.max(axis=0) + 8), axis=1)
+        feet = shape.feet(points[near])
+        away = np.linalg.norm(points[near] - feet.points, axis=1)
+        field = gaussian_filter(random.normal(size=counts), 2.0)
+        field *= np.sqrt(1 - SHARED**2) / field.std()
+        noise = BORDER_VOXELS * VOXEL_NM * (field.ravel()[near] + SHARED * random.normal())
+        inside = (away <= THICKNESS_NM / 2 + noise) & ~feet.on_rim
+        labels[tuple(zyx[near][inside].T)] = label
+    return Volume(labels, VOXEL_NM, tuple(low))
+
+
+def truths(pair: Pair) -> dict[str, float]:
+    """What is true of a pair, from fine meshes on the true surfaces."""
+    one, other = (contact_scenes.mesh_of(shape, 0.8) for shape in (pair.first, pair.second))
+    found = {}
+    for label, shape, mesh in (("1", pair.first, one), ("2", pair.second, other)):
+        areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
+        curvature = shape.mean_curvature(mesh.vertices)
+        found[f"area {label}"] = shape.area_nm2
+        found[f"H {label}"] = float(weighted_quantiles(curvature, areas, [0.5])[0])
+        found[f"thickness {label}"] = THICKNESS_NM
+    facing = facing_partner(one, other)
+    found["gap"] = weighted_mean(facing.gap_nm, vertex_areas_nm2(one.vertices, one.faces))
+    found["contact area"] = float(area_below_nm2(one, facing.gap_nm, [pair.threshold_nm])[0])
+    return found
+
+
+def measured(labels: Volume, pair: Pair, settings: SurforaSettings) -> pd.DataFrame:
+    """The rows of intervals.csv of one mask."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.mrc"
+        write_volume(path, labels)
+        still = Perturbation(0, 0.0, 1.0)
+        request = RunRequest(
+            (path,), Path(folder) / "out", {1: "A", 2: "B"}, pairs=(("A", "B"),), perturbation=still
+        )
+        limited = settings.model_copy(
+            update={
+                "distance": settings.distance.model_copy(update={"contact_distance_nm": pair.threshold_nm}),
+                "contacts": settings.contacts.model_copy(update={"curve_nm": (pair.threshold_nm,)}),
+            }
+        )
+        outcome = run_masks(request, limited)
+        return pd.DataFrame(intervals_of(outcome, request, limited))
+
+
+WANTED = {
+    "area": ("surfaces", "area_nm2"),
+    "H": ("surfaces", "mean_curvature_median_per_nm"),
+    "thickness": ("surfaces", "thickness_nm"),
+    "gap": ("distances", "mean_nm"),
+    "contact area": ("distances", "contact_area_nm2"),
+}
+
+
+def judged(pair: Pair, rows: pd.DataFrame) -> Iterator[dict[str, object]]:
+    """A row a value: truth, value and interval."""
+    for name, truth in truths(pair).items():
+        what, _, label = name.rpartition(" ") if name[-1].isdigit() else (name, "", "1")
+        table, measure = WANTED[what]
+        own = rows[
+            (rows["table"] == table) & (rows["measure"] == measure) & (rows["label"] == "AB"[int(label) - 1])
+        ]
+        row = own.iloc[0]
+        yield {
+            "scene": pair.name,
+            "measure": what,
+            "membrane": label,
+            "truth": truth,
+            **{key: row[key] for key in ("value", "low", "high")},
+        }
+
+
+def main(cases: int) -> None:
+    found = []
+    start, settings = time.process_time(), SurforaSettings()
+    for seed in range(cases):
+        for pair in pairs(100 + seed):
+            random = np.random.default_rng(seed)
+            try:
+                rows = measured(noisy_labels(pair, random), pair, settings)
+                found += list(judged(pair, rows))
+            except (ValueError, IndexError) as error:
+                print(f"{pair.name}, {seed}: {error}", file=sys.stderr)
+        print(f"{seed + 1} of {cases}, {time.process_time() - start:.0f} CPU-s", file=sys.stderr, flush=True)
+    table = pd.DataFrame(found)
+    table.to_csv(Path(tempfile.gettempdir()) / "intervals_cases.csv", index=False)
+    table["held"] = (table["low"] <= table["truth"]) & (table["truth"] <= table["high"])
+    scale = table["truth"].abs()
+    scale = scale.where(table["measure"] != "H", scale.clip(lower=FLAT_PER_NM))
+    table["width"] = (table["high"] - table["low"]) / 2 / scale
+    table["error"] = (table["value"] - table["truth"]) / scale
+    print("| measure | cases | interval holds the truth (%) | half width, median (%) "
+          "| spread of noisy masks × 1.96 (%) | bias, median (%) | target |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|")
+    for measure, own in table.groupby("measure", sort=False):
+        apart = own["error"] - own.groupby(["scene", "membrane"])["error"].transform("mean")
+        spread = 1.96 * float(
+            np.sqrt((apart**2).sum() / max(len(own) - own.groupby(["scene", "membrane"]).ngroups, 1))
+        )
+        share = own["held"].mean()
+        met = "met" if 0.9 <= share <= 0.99 else "missed"
+        cells = (100 * share, 100 * own["width"].median(), 100 * spread, 100 * own["error"].median())
+        print(f"| {measure} | {len(own)} | " + " | ".join(f"{c:.3g}" for c in cells) + f" | {met} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=int, default=6)
+    main(parser.parse_args().cases)
