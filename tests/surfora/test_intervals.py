@@ -82,5 +82,5 @@ def test_a_run_with_intervals(tmp_path):
         assert row["low"] < row["value"] < row["high"]
         assert row["low"] <= truth <= row["high"]
         assert row["high"] - row["low"] < 0.4 * truth
-    assert "Whiskers are 95 % intervals" in (tmp_path / "out" / "report.html").read_text()
+    assert "95 % intervals" in (tmp_path / "out" / "report.html").read_text()
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]

@@ -40,10 +40,10 @@ def interval_sections(intervals: pd.DataFrame) -> list[Section]:
     worded = _worded(intervals)
     repeats = int(worded["repeats"].max())
     text = (
-        f"Everything was measured {repeats} times more, on masks with borders moved at random. "
-        "Whiskers are 95 % intervals: the spread of the repeats by Student's factor, and what noise pushes a value by. "
-        "They hold what the mask leaves open; what all masks of a tomogram have in common, as a wrong voxel "
-        "size, is not in them unless intervals.voxel_size_share says so."
+        f"Everything was measured {repeats} times more, on masks with borders moved at random. Whiskers "
+        "are 95 % intervals: the spread of the repeats by Student's factor, and what noise pushes a "
+        "value by. They hold what the mask leaves open; what all masks of a tomogram have in common, as "
+        "a wrong voxel size, is not in them unless intervals.voxel_size_share says so."
     )
     figures = [
         picture_of(whisker_figure(rows, measure_column(*which)), _title(*which))
