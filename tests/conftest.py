@@ -4,11 +4,18 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+from made_once import close_store, open_store
 from screen import virtual_screen
 
 with contextlib.suppress(ImportError):
     # torch.optim imports Triton, whose LLVM crashes where that of the software renderer was loaded before it.
     import triton._C.libtriton  # noqa: F401
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the store of what tests share, before any process of pytest-xdist begins."""
+    folder = open_store()
+    config.add_cleanup(lambda: close_store(folder))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,10 @@
 """A project small enough for a test: two vesicles beside each other in two tomograms, and a model."""
 
+import shutil
+
 import numpy as np
 from command_line import run_command
+from made_once import made_once
 
 from tomocore.roiset import rois_from_labels, write_rois_archive
 from tomocore.volumes.formats import write_volume
@@ -30,7 +33,15 @@ def two_vesicles(seed):
 
 
 def write_project(folder):
-    """A folder with two tomograms, their membranes and truth, and a trained model; returns the folder."""
+    """A folder with two tomograms, their membranes and truth, and a trained model; returns the folder.
+
+    It is a copy of one that was made for all tests.
+    """
+    shutil.copytree(made_once("two_vesicles", _make_project), folder, dirs_exist_ok=True)
+    return folder
+
+
+def _make_project(folder):
     for name in ("tomograms", "membranes", "labels"):
         (folder / name).mkdir()
     for seed in (1, 2):
@@ -45,4 +56,3 @@ def write_project(folder):
     )
     words = ("--tomograms", "tomograms", "--labels", "labels", "-o", "model.safetensors", "-s", "s.toml")
     assert run_command("tomorois", "train", *words, cwd=folder).returncode == 0
-    return folder

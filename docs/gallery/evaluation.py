@@ -2,16 +2,14 @@
 
     python docs/gallery/evaluation.py [--output DIR]
 
-Four small phantoms with buds are annotated, eight others scored; the true membranes are given. The
-commands are those that a user types.
+Four small phantoms with buds are annotated, eight others scored; the true membranes are given. Each step
+is the function that a command of `tomorois` calls: phantom, train, predict, evaluate.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,36 +17,35 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
+from tomocore.names import product_files, tomogram_files
 from tomorois.evaluation.curves import interval_figure, orientation_figure, precision_recall_figure
 from tomorois.evaluation.evaluate import Evaluation
 from tomorois.evaluation.files import EvaluateRequest, evaluate_files
 from tomorois.instances.find import InstanceSettings
+from tomorois.phantoms.files import PhantomRequest, make_phantom_files
+from tomorois.phantoms.phantom import PhantomSettings
+from tomorois.prediction.files import PredictRequest, predict_files
 from tomorois.prediction.record import model_threshold
+from tomorois.training.files import AnnotatedFiles, TrainRequest, train_on_files
+from tomorois.training.settings import TrainSettings
 
 PICTURES = Path(__file__).parents[1] / "pictures"
-SETTINGS = """\
-[phantom]
-shape_zyx = [40, 112, 112]
-[train]
-steps = 250
-"""
-COMMANDS = (
-    "phantom --kind invaginations --seed 1 --count 4 -o taught -s small.toml",
-    "phantom --kind invaginations --seed 2 --count 8 -o unseen -s small.toml",
-    "train --tomograms taught --labels taught --membranes taught -o model.safetensors -s small.toml",
-    "predict model.safetensors unseen --membranes unseen -o maps",
-)
+SMALL = PhantomSettings(shape_zyx=(40, 112, 112))
+SHORT = TrainSettings(steps=250)
+TAUGHT, UNSEEN = 4, 8
 DPI = 80
 
 
 def scored(folder: Path) -> tuple[Evaluation, float | None]:
-    """The evaluation that the commands lead to, and the threshold that training chose."""
-    tool = Path(sys.executable).parent / "tomorois"
-    (folder / "small.toml").write_text(SETTINGS, encoding="utf-8")
-    for command in COMMANDS:
-        subprocess.run([tool, *command.split()], cwd=folder, check=True)
-    maps = sorted((folder / "maps").glob("*__confidence.mrc"))
-    truth = sorted((folder / "unseen").glob("*__truth.npz"))
+    """The scores of what a network finds that learned from a few, and the threshold that it chose."""
+    taught, unseen, model = folder / "taught", folder / "unseen", folder / "model.safetensors"
+    make_phantom_files(PhantomRequest(taught, TAUGHT, seed=1), "invaginations", SMALL)
+    make_phantom_files(PhantomRequest(unseen, UNSEEN, seed=2), "invaginations", SMALL)
+    labels, membranes = product_files([taught], "labels"), product_files([taught], "membranes")
+    train_on_files(TrainRequest(AnnotatedFiles(tomogram_files([taught]), labels, membranes), model), SHORT)
+    beside = product_files([unseen], "membranes")
+    predict_files(model, PredictRequest(tomogram_files([unseen]), folder / "maps", beside))
+    maps, truth = product_files([folder / "maps"], "confidence"), product_files([unseen], "truth.npz")
     whole = InstanceSettings(split="none")  # a bud has a neck by nature
     return evaluate_files(EvaluateRequest(maps, truth), instances=whole), model_threshold(maps[0])
 

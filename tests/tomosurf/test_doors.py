@@ -19,7 +19,7 @@ SETTINGS = "[predict]\norientations = 2\n[instances]\nmin_volume_nm3 = 1000.0\n"
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory):
-    """Results of one project by `tomosurf run`, and of the same files by hand."""
+    """Results of one project by `tomosurf run` with all cores, and of the same files by hand on one."""
     folder = write_project(tmp_path_factory.mktemp("doors"))
     (folder / "model.safetensors").rename(folder / "m.safetensors")
     (folder / "project.toml").write_text('truth = "labels"\nmodel = "m.safetensors"\n' + SETTINGS)
@@ -29,8 +29,8 @@ def doors(tmp_path_factory):
         "tomorois predict m.safetensors tomograms -o hand/confidence -s tools.toml",
         "tomorois instances hand/confidence --membranes membranes -o hand/rois -s tools.toml",
         "tomorois evaluate --predicted hand/rois --truth labels -o hand/metrics.json --model m.safetensors",
-        "surfora run membranes/t1__membranes.mrc --rois hand/rois/t1__rois.npz -o hand/surfaces/t1",
-        "surfora run membranes/t2__membranes.mrc --rois hand/rois/t2__rois.npz -o hand/surfaces/t2",
+        "surfora run membranes/t1__membranes.mrc --rois hand/rois/t1__rois.npz -o hand/surfaces/t1 -j 1",
+        "surfora run membranes/t2__membranes.mrc --rois hand/rois/t2__rois.npz -o hand/surfaces/t2 -j 1",
     ):
         result = run_command(*command.split(), cwd=folder)
         assert result.returncode == 0, (command, result.stderr)

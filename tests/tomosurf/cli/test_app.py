@@ -25,7 +25,7 @@ def project(tmp_path_factory):
 
 def test_from_project_file_to_report(project):
     assert run_command("tomosurf", "validate", project).returncode == 0
-    result = run_command("tomosurf", "run", project)
+    result = run_command("tomosurf", "run", project, "--jobs", "1")
     assert result.returncode == 0, result.stdout + result.stderr
     results = project / "results"
     metrics = json.loads((results / "metrics.json").read_text())
