@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CODE := src tests benchmarks examples docs scripts
 export MPLBACKEND := Agg
 
-.PHONY: setup demo test check bench docs clean
+.PHONY: setup demo test check bench docs soak clean
 
 setup: $(VENV)/.ready
 
@@ -41,6 +41,10 @@ docs: setup
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Kills commands at random moments, 25 times each, and compares with undisturbed runs; some 20 minutes alone.
+soak: setup
+	$(BIN)/python scripts/soak.py $(SOAK)
 
 clean:
 	rm -rf $(VENV) build demo_output
