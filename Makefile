@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CODE := src tests benchmarks examples docs scripts
 export MPLBACKEND := Agg
 
-.PHONY: setup demo test check bench docs soak clean
+.PHONY: setup demo test check bench docs soak clean gui-shots
 
 setup: $(VENV)/.ready
 
@@ -38,6 +38,10 @@ check: setup
 # Draws every picture of the documentation again.
 docs: setup
 	@for script in docs/gallery/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+# Photographs the windows, on a screen in memory, for README and docs.
+gui-shots: setup
+	@for script in docs/shots/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

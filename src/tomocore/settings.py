@@ -55,6 +55,21 @@ def settings_template(kind: type[Settings], section: str = "") -> str:
     return "\n".join(head + _template_lines(kind, (section,) if section else ())).strip() + "\n"
 
 
+def settings_text(settings: Settings, section: str) -> str:
+    """TOML of one section of a settings file that gives these settings again; unset ones are left out."""
+    return "\n".join(_value_lines(settings, (section,))).strip() + "\n"
+
+
+def _value_lines(settings: Settings, place: tuple[str, ...]) -> list[str]:
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    inner = {name: value for name, value in values.items() if isinstance(value, Settings)}
+    plain = {name: value for name, value in values.items() if name not in inner and value is not None}
+    lines = ["", f"[{'.'.join(place)}]", *(f"{name} = {_toml(value)}" for name, value in plain.items())]
+    for name, value in inner.items():
+        lines += _value_lines(value, (*place, name))
+    return lines
+
+
 def _validated(kind: type[S], values: dict[str, Any], overrides: Mapping[str, Any], where: str) -> S:
     for name, value in overrides.items():
         if value is not None:

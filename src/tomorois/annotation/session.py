@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tomocore.contract import InputError
 from tomocore.files import require_writable_folder
 from tomocore.names import require_own_names, volume_stem
@@ -15,6 +17,8 @@ from tomorois.annotation.painting import Painting, painting_files
 
 SPREAD_OVER = 5  # tomograms; from here on more ROIs are worth as much as more tomograms
 FEW_ROIS = 10
+AT_ONCE_BYTES = 2**28
+"""Tomograms up to this size are read whole as they come into view."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class AnnotationSession:
         """The painting of one of the tomograms, opened if it is not yet."""
         if tomogram not in self._paintings:
             volume = read_volume(tomogram, self.voxel_size_nm, lazy=True)
+            if voxel_bytes(volume) <= AT_ONCE_BYTES:
+                volume = in_memory(volume)
             self._paintings[tomogram] = Painting(volume, painting_files(tomogram, self.folder))
         return self._paintings[tomogram]
 
@@ -94,6 +100,10 @@ class AnnotationSession:
     def previous(self) -> bool:
         """The previous tomogram, if there is one."""
         return self.go_to(self.index - 1)
+
+    def take_in(self, tomogram: Path, volume: Volume) -> None:
+        """Use a tomogram's voxels from memory from now on (see `in_memory`)."""
+        self.painting_of(tomogram).tomogram = volume
 
     def overview(self) -> list[PaintedTomogram]:
         """How far each tomogram is; files that were painted before are opened for it."""
@@ -121,6 +131,21 @@ class AnnotationSession:
         """Write everything and give the files back."""
         for painting in self._paintings.values():
             painting.close()
+
+
+def voxel_bytes(volume: Volume) -> int:
+    """How much memory the voxels take."""
+    return int(np.prod(volume.shape)) * volume.data.dtype.itemsize
+
+
+def is_in_memory(volume: Volume) -> bool:
+    """Whether the voxels are in memory; those of large tomograms are read slice by slice at first."""
+    return isinstance(volume.data, np.ndarray)
+
+
+def in_memory(volume: Volume) -> Volume:
+    """The volume with its voxels in memory."""
+    return volume if is_in_memory(volume) else volume.with_data(np.asarray(volume.data))
 
 
 def advice(overview: Sequence[PaintedTomogram]) -> str:

@@ -170,6 +170,17 @@ def interpolated_strokes(
     return []
 
 
+def joined_stroke(strokes: Sequence[Stroke]) -> Stroke:
+    """Several strokes of one value as one, so that they are undone together."""
+    low = np.min([stroke.start for stroke in strokes], axis=0)
+    high = np.max([np.add(stroke.start, stroke.mask.shape) for stroke in strokes], axis=0)
+    mask = np.zeros(high - low, dtype=bool)
+    for stroke in strokes:
+        place = tuple(slice(s.start - int(a), s.stop - int(a)) for s, a in zip(stroke.box, low, strict=True))
+        mask[place] |= stroke.mask
+    return _stroke(low, mask, strokes[0].value, strokes[0].tool)
+
+
 def membrane_voxels(
     membranes: NDArray[Any] | None, tomogram: NDArray[Any], box: Box, dark: bool = True
 ) -> Bools:

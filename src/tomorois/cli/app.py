@@ -22,6 +22,7 @@ from tomocore.terminal.options import (
 )
 from tomorois.cli.options import SECTIONS, membrane_files, require_torch, section, several, template_of
 from tomorois.cli.training import learning_curve, phantom, rank, train
+from tomorois.cli.windows import annotate, curate
 
 if TYPE_CHECKING:
     from tomorois.instances.find import InstanceSettings
@@ -34,6 +35,8 @@ app = App(
 )
 
 app.command(phantom, sort_key=1)
+app.command(annotate, sort_key=1.5)
+app.command(curate, sort_key=4.5)
 app.command(train, sort_key=2)
 app.command(rank, sort_key=5)
 app.command(learning_curve, name="learning-curve", sort_key=8)

@@ -1,0 +1,185 @@
+"""Where the files of a loop lie, so that nobody needs to name one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from tomocore.contract import InputError
+from tomocore.files import write_json
+from tomocore.names import matched, product_of, tomogram_files, tomogram_stem, volume_stem
+
+SESSION_NAME = "tomorois_session.json"
+MODEL_ENDING = ".safetensors"
+STATE_ENDING = ".training.safetensors"
+
+
+@dataclass(frozen=True)
+class LoopFolder:
+    """The folders of a loop below ``root``, made when first written to; ROIs may lie elsewhere."""
+
+    root: Path
+    rois_elsewhere: Path | None = None
+
+    @property
+    def models(self) -> Path:
+        """Model files, numbered."""
+        return self.root / "models"
+
+    @property
+    def training(self) -> Path:
+        """Labels and rejected ROIs as they were last taught."""
+        return self.root / "training"
+
+    @property
+    def predictions(self) -> Path:
+        """Confidence maps, in a folder for each model."""
+        return self.root / "predictions"
+
+    @property
+    def rois(self) -> Path:
+        """ROIs of the maps in use; what was judged lies in ``curated`` there."""
+        return self.rois_elsewhere or self.root / "rois"
+
+    @property
+    def surfaces(self) -> Path:
+        """What SurfORA measured, in a folder for each tomogram."""
+        return self.root / "surfaces"
+
+    def next_model(self) -> Path:
+        """The first number for which there is neither a model nor a training that was stopped."""
+        taken = [int(n[1]) for p in self.models.glob("model_*") if (n := re.match(r"model_(\d+)", p.name))]
+        return self.models / f"model_{max(taken, default=0) + 1:03d}{MODEL_ENDING}"
+
+    def model_files(self) -> list[Path]:
+        """The models that are there, the newest last."""
+        files = [p for p in self.models.glob(f"*{MODEL_ENDING}") if not p.name.endswith(STATE_ENDING)]
+        files = [p for p in files if not p.name.startswith(".")]
+        return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def stopped_training(self) -> Path | None:
+        """The model whose training was stopped before its end and can go on, the newest."""
+        states = sorted(self.models.glob(f"*{STATE_ENDING}"), key=lambda path: path.stat().st_mtime_ns)
+        states = [path for path in states if not path.name.startswith(".")]
+        if not states:
+            return None
+        return states[-1].with_name(states[-1].name.removesuffix(STATE_ENDING) + MODEL_ENDING)
+
+    def maps_of(self, model: Path) -> Path:
+        """The folder of the maps that a model predicts."""
+        return self.predictions / model.stem
+
+    def map_of(self, tomogram: Path, model: Path) -> Path:
+        """The confidence map of a tomogram by a model."""
+        return self.maps_of(model) / f"{volume_stem(tomogram)}__confidence.mrc"
+
+    def rois_of(self, tomogram: Path) -> Path:
+        """The ROIs of a tomogram."""
+        return self.rois / f"{volume_stem(tomogram)}__rois.npz"
+
+    def remember(self, tomograms: Sequence[Path]) -> None:
+        """Write which tomograms belong to this loop, so that any window finds them again."""
+        places = [os.path.relpath(path, self.root) for path in tomograms]
+        write_json(self.root / SESSION_NAME, {"tomograms": places})
+
+    def remembered(self) -> list[Path]:
+        """The tomograms that `remember` wrote and that are still there."""
+        try:
+            told = json.loads((self.root / SESSION_NAME).read_text(encoding="utf-8"))
+            paths = [self.root / place for place in told["tomograms"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+        return [Path(os.path.normpath(path)) for path in paths if path.exists()]
+
+
+def loop_of(folder: Path, tomograms: Sequence[Path] = ()) -> tuple[LoopFolder, list[Path]]:
+    """The loop that a folder of ROIs (or of the loop itself) belongs to, and its tomograms.
+
+    Tomograms are those given; else those that the loop remembers; else the volumes in the folder and the
+    one above whose stems the ROIs have. Raises InputError where there are no ROIs, or no tomogram is found.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the one with the ROIs of `tomorois instances`")
+    rois = folder if list(folder.glob("*__rois.npz")) else folder / "rois"
+    stems = {tomogram_stem(path) for path in rois.glob("*__rois.npz")}
+    if not stems:
+        raise InputError(f"{folder}: holds no <name>__rois.npz; make ROIs first: tomorois instances")
+    root = rois.parent if rois.name == "rois" else rois
+    loop = LoopFolder(root, rois)
+    found = list(tomograms) or loop.remembered() or _tomograms_about(rois, stems)
+    if not found:
+        raise InputError(f"{folder}: the tomograms of these ROIs are not near; name them with --tomograms")
+    return loop, found
+
+
+def membranes_beside(tomograms: Sequence[Path], folder: Path | None = None) -> dict[Path, Path]:
+    """The membranes (``<stem>__membranes.*``) of tomograms that lie beside them or in a folder."""
+    places = [folder] if folder is not None else sorted({path.parent for path in tomograms})
+    there = [path for place in places for path in sorted(place.glob("*__membranes.*"))]
+    endings = (".mrc", ".zarr", ".gz", ".tif", ".h5")
+    volumes = [p for p in there if product_of(p) == "membranes" and p.suffix.lower() in endings]
+    return matched(tomograms, volumes, "membrane") if volumes else {}
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model file says of itself: threshold, Dice, which ROIs of which tomograms it learned from."""
+
+    path: Path
+    threshold: float
+    dice: float | None
+    validated: bool
+    learned: tuple[tuple[str, int], ...]
+    held_out: tuple[str, ...]
+    refined_from: str
+    sees_membranes: bool
+
+    def line(self) -> str:
+        """One line for a list."""
+        rois = sum(count for _, count in self.learned)
+        score = "no score" if self.dice is None else f"Dice {self.dice:.2f}"
+        where = "held out" if self.validated else "on what it learned"
+        before = f", from {self.refined_from.split()[0]}" if self.refined_from else ""
+        return f"{self.path.stem}: {rois} ROIs of {len(self.learned)} tomograms, {score} {where}{before}"
+
+
+def model_facts(path: Path) -> ModelFacts:
+    """What the header of a model file says, without PyTorch. Raises InputError where it is no model."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header: dict[str, Any] = json.loads((file.metadata() or {})["tomorois"])
+        record, config = header["record"], header["config"]
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: no model file of TomoROIS ({error}); copy it again") from error
+    training = record.get("training", {})
+    told = training.get("tomograms", [])
+    return ModelFacts(
+        path=path,
+        threshold=float(record.get("threshold", 0.5)),
+        dice=training.get("dice"),
+        validated=bool(training.get("validated")),
+        learned=tuple((item["name"], int(item["rois"])) for item in told if not item["held_out"]),
+        held_out=tuple(item["name"] for item in told if item["held_out"]),
+        refined_from=str(training.get("refined_from") or ""),
+        sees_membranes=int(config.get("input_channels", 1)) > 1,
+    )
+
+
+def _tomograms_about(rois: Path, stems: set[str]) -> list[Path]:
+    found: dict[str, Path] = {}
+    for place in (rois, rois.parent):
+        try:
+            volumes = tomogram_files([place])
+        except InputError:
+            continue
+        for path in volumes:
+            if volume_stem(path) in stems:
+                found.setdefault(volume_stem(path), path)
+    return [found[stem] for stem in sorted(found)]

@@ -1,0 +1,304 @@
+"""Hand over: membranes cut to the ROIs, SurfORA on them, its surfaces and numbers here."""
+
+from __future__ import annotations
+
+import subprocess
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QTableWidget,
+    QTableWidgetItem,
+)
+
+from tomocore.contract import InputError
+from tomocore.names import volume_stem
+from tomorois.instances.files import restrict_file
+from tomorois.instances.restrict import RestrictSettings
+from tomorois.loop.commands import handover_rois, surfaces_of, surfora_words
+from tomorois.napari.jobs import Job
+from tomorois.napari.steps.step import Step
+
+if TYPE_CHECKING:
+    from tomorois.napari.window import LoopWidget
+
+NO_ARRAYS = ("Normals",)
+SHOWN_COLUMNS = 7
+
+
+class HandOverStep(Step):
+    """The page of the surfaces."""
+
+    def __init__(self, window: LoopWidget) -> None:
+        super().__init__(window)
+        self.head("Membranes of this tomogram")
+        row = self.row()
+        self.membranes = QLabel("none")
+        self.membranes.setWordWrap(True)
+        row.addWidget(self.membranes, 1)
+        self.button("Choose…", self._ask_membranes, "A mask or labels of its membranes", row)
+        row = self.row()
+        row.addWidget(QLabel("surfora run …"))
+        self.options = QLineEdit()
+        self.options.setPlaceholderText("further options: --labels 1=OMM,2=ER --distances OMM:ER")
+        row.addWidget(self.options, 1)
+        row = self.row()
+        self.cut = self.button(
+            "Restrict", self.restrict, "Write the membranes within the ROIs, labelled by ROI", row
+        )
+        self.go = self.button(
+            "Measure", lambda: self.measure(), "surfora run on this tomogram, within its ROIs", row
+        )
+        self.report = self.button("Report", self._open_report, "Open report.html in the browser", row)
+        self.head("Surfaces")
+        row = self.row()
+        self.colour = QComboBox()
+        self.colour.setToolTip("The number that colours the surfaces")
+        self.colour.currentTextChanged.connect(lambda: self.loop.attempt(self.show_surfaces))
+        row.addWidget(QLabel("colour by"))
+        row.addWidget(self.colour, 1)
+        self.list = QListWidget()
+        self.list.setMaximumHeight(120)
+        self.list.currentRowChanged.connect(lambda: self.loop.attempt(self._picked))
+        self.column.addWidget(self.list)
+        self.head("Its numbers")
+        self.table = QTableWidget(0, 2)
+        self.table.setHorizontalHeaderLabels(["", ""])
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.verticalHeader().setVisible(False)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.column.addWidget(self.table, 1)
+        self._meshes: dict[str, Any] = {}
+
+    def enter(self) -> None:
+        """Show what was measured on this tomogram."""
+        self.tomogram_changed()
+
+    def tomogram_changed(self) -> None:
+        """Another tomogram is in view."""
+        state = self.loop.state
+        if state is None or self.loop.step is not self:
+            return
+        path = state.membranes.get(state.session.tomogram)
+        self.membranes.setText(path.name if path else "none: choose a mask or labels")
+        self.jobs_changed()
+        self._load()
+
+    def jobs_changed(self) -> None:
+        """Buttons as they can be pressed."""
+        state = self.loop.state
+        ready = state is not None and state.session.tomogram in state.membranes and state.has_rois
+        self.cut.setEnabled(ready)
+        self.go.setEnabled(ready and self.loop.jobs.job("surfora") is None)
+        self.report.setEnabled(state is not None and self._folder().joinpath("report.html").exists())
+
+    def restrict(self) -> None:
+        """Write the membranes within the grown ROIs, labelled by ROI."""
+        state = self._state()
+        membranes, rois = self._inputs()
+        target = self._folder() / f"{state.session.name}__restricted.mrc"
+        edge = state.session.voxel_size_nm
+        job = Job(
+            "Restricting",
+            lambda job: restrict_file(
+                membranes,
+                rois,
+                target,
+                RestrictSettings(),
+                voxel_size_nm=edge,
+                overwrite=True,
+                watcher=job.watcher,
+            ),
+        )
+        self.loop.run("surfora", job, lambda _: self.loop.tell(f"Wrote {target}"))
+
+    def measure(self, then: Any = None) -> bool:
+        """Run SurfORA on this tomogram within its ROIs, in a process; whether it began."""
+        state = self._state()
+        membranes, rois = self._inputs()
+        options = self.options.text().split()
+        if state.session.voxel_size_nm:
+            options += ["--voxel-size", f"{state.session.voxel_size_nm:g}"]
+        words = surfora_words(membranes, rois, self._folder(), [*options, "--overwrite"])
+        job = Job("SurfORA", lambda job: _run(words, job))
+        return self.loop.run("surfora", job, lambda _: self._measured(then))
+
+    def show_surfaces(self) -> None:
+        """Draw the surfaces in space, coloured by the chosen number on one scale for all."""
+        canvas, chosen = self.loop.canvas, self.colour.currentText()
+        for name in self._meshes:
+            canvas.remove(name)
+        if not self._meshes or not chosen:
+            return
+        values = {name: _values(mesh, chosen) for name, mesh in self._meshes.items()}
+        all_values = np.concatenate([v[np.isfinite(v)] for v in values.values()])
+        limits = _limits(all_values)
+        both_signs = limits[0] < 0 < limits[1]
+        for name, mesh in self._meshes.items():
+            faces = mesh.faces.reshape(-1, 4)[:, 1:]
+            canvas.viewer.add_surface(
+                (
+                    np.ascontiguousarray(np.asarray(mesh.points)[:, ::-1]),
+                    faces[:, ::-1],
+                    np.nan_to_num(values[name]),
+                ),
+                name=name,
+                colormap="PiYG" if both_signs else "viridis",
+                contrast_limits=limits,
+                metadata={"tomorois": True},
+                units=("nm", "nm", "nm"),
+                shading="smooth",
+            )
+        if not canvas.is_3d:
+            canvas.viewer.dims.ndisplay = 3
+            canvas.viewer.reset_view()
+        canvas.viewer.layers[next(iter(self._meshes))].colorbar.visible = True
+        self.loop.tell(f"{len(self._meshes)} surfaces, {chosen} from {limits[0]:.3g} to {limits[1]:.3g}.")
+
+    def _measured(self, then: Any) -> None:
+        self._load()
+        self.jobs_changed()
+        self.loop.tell(f"Measured: {len(self._meshes)} surfaces in {self._folder()}.")
+        if then is not None:
+            then()
+
+    def _load(self) -> None:
+        """Read the surfaces that lie in this tomogram's folder."""
+        import pyvista
+
+        for name in self._meshes:
+            self.loop.canvas.remove(name)
+        files = sorted(self._folder().glob("*.medial.vtp")) or sorted(self._folder().glob("*.vtp"))
+        files = [path for path in files if not path.name.endswith(".points.vtp")]
+        self._meshes = {path.stem: pyvista.read(path) for path in files}
+        arrays = [
+            a for mesh in self._meshes.values() for a in mesh.point_data if mesh.point_data[a].ndim == 1
+        ]
+        chosen = self.colour.currentText()
+        self.colour.blockSignals(True)
+        self.colour.clear()
+        self.colour.addItems([name for name in dict.fromkeys(arrays) if name not in NO_ARRAYS])
+        wanted = chosen or "mean_curvature_per_nm"
+        self.colour.setCurrentIndex(max(self.colour.findText(wanted), 0))
+        self.colour.blockSignals(False)
+        self.list.clear()
+        self.list.addItems(list(self._meshes))
+        self.show_surfaces()
+        if self._meshes:
+            self.list.setCurrentRow(0)
+
+    def _picked(self) -> None:
+        """The rows of the surface in view in the tables of the run."""
+        item = self.list.currentItem()
+        if item is None:
+            self.table.setRowCount(0)
+            return
+        surface = item.text().removesuffix(".medial")
+        rows: list[tuple[str, str]] = []
+        for name in ("surfaces.csv", "distances.csv", "contacts.csv"):
+            path = self._folder() / name
+            if path.exists():
+                rows += _rows_of(pd.read_csv(path), surface)
+        self.table.setRowCount(len(rows))
+        for place, row in enumerate(rows):
+            for column, text in enumerate(row):
+                self.table.setItem(place, column, QTableWidgetItem(text))
+        layer = self.loop.canvas.layer(item.text())
+        if layer is not None:
+            self.loop.viewer.layers.selection.active = layer
+
+    def _inputs(self) -> tuple[Path, Path]:
+        """The membranes in view, and the ROIs of them that are to be measured."""
+        state = self._state()
+        tomogram = state.session.tomogram
+        if tomogram not in state.membranes:
+            raise InputError("which membranes? Choose a mask or labels of this tomogram's")
+        curation = self.loop.curation()
+        if curation is None or state.session.name not in curation.stems:
+            raise InputError("there are no ROIs of this tomogram yet; predict and make ROIs first")
+        curation.write()
+        rois = curation.curated / f"{volume_stem(tomogram)}__rois.npz"
+        return state.membranes[tomogram], handover_rois(rois, self._folder())
+
+    def _ask_membranes(self) -> None:
+        state = self._state()
+        name, _ = QFileDialog.getOpenFileName(self, "Membranes of this tomogram")
+        if name:
+            state.membranes[state.session.tomogram] = Path(name)
+            self.tomogram_changed()
+
+    def _open_report(self) -> None:
+        webbrowser.open((self._folder() / "report.html").resolve().as_uri())
+
+    def _folder(self) -> Path:
+        state = self._state()
+        return surfaces_of(state.folder, state.session.tomogram)
+
+    def _state(self) -> Any:
+        if self.loop.state is None:
+            raise InputError("no tomogram is open; open one first")
+        return self.loop.state
+
+
+def _run(words: list[str], job: Job) -> None:
+    """A command to its end, or until it is stopped. Raises InputError with its last line where it fails."""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        lines: list[str] = []
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.strip():
+                    lines.append(line.strip())
+                    job.said.emit(line.strip())
+                job.stop_if_asked()
+        except BaseException:
+            process.terminate()
+            raise
+        if process.wait():
+            wrong = [line for line in lines if line.startswith(("error", "failed"))] or lines[-1:]
+            raise InputError("; ".join(wrong) or "surfora failed without a word; run it in a terminal")
+
+
+def _values(mesh: Any, name: str) -> Any:
+    if name in mesh.point_data:
+        return np.asarray(mesh.point_data[name], dtype=np.float32)
+    return np.full(mesh.n_points, np.nan, np.float32)
+
+
+def _limits(values: Any) -> tuple[float, float]:
+    """Where most of the values lie; about zero where they have both signs."""
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.quantile(values, [0.05, 0.95]))
+    if low < 0 < high:
+        reach = max(-low, high)
+        return -reach, reach
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def _rows_of(table: Any, surface: str) -> list[tuple[str, str]]:
+    """Name and value of each column of the rows about a surface."""
+    text = table.select_dtypes(exclude="number")
+    mine = (
+        table[text.apply(lambda column: column.astype(str) == surface).any(axis=1)]
+        if len(text.columns)
+        else table
+    )
+    rows = []
+    for _, row in mine.iterrows():
+        for name, value in row.items():
+            if isinstance(value, float) and not np.isfinite(value):
+                continue
+            rows.append((str(name), f"{value:.4g}" if isinstance(value, float) else str(value)))
+        rows.append(("", ""))
+    return rows

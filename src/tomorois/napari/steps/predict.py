@@ -1,0 +1,385 @@
+"""Predict and threshold: confidence over the tomogram, and where it begins to count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.colormaps import Colormap
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QColor, QPainter, QPen
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSlider, QStyle, QStyleOptionSlider
+
+from tomocore.contract import FAILURES, InputError, one_line
+from tomocore.names import tomogram_stem, volume_stem
+from tomocore.roiset import RoiSet, labels_from_rois
+from tomocore.volumes.formats import read_volume
+from tomorois.instances.find import instances_and_remarks
+from tomorois.loop.folder import model_facts
+from tomorois.napari import layers as names
+from tomorois.napari.jobs import Job
+from tomorois.napari.steps.form import SettingsForm
+from tomorois.napari.steps.step import Step
+from tomorois.napari.steps.train import require_torch_here
+
+if TYPE_CHECKING:
+    from tomorois.napari.window import LoopWidget
+
+SLIDER_STEPS = 200
+PREVIEW_WAIT_MS = 400
+FORM_FIELDS = ("min_volume_nm3", "opening_nm", "closing_nm", "smoothing_nm", "split", "neck")
+BLUE_TO_RED = Colormap(
+    [
+        [0, 0, 0.6, 0],
+        [0.1, 0.35, 0.9, 0.35],
+        [0.95, 0.9, 0.55, 0.6],
+        [0.95, 0.5, 0.1, 0.75],
+        [0.75, 0, 0.1, 0.9],
+    ],
+    name="TomoROIS confidence",
+    controls=[0, 0.25, 0.5, 0.75, 1],
+)
+MASK_COLOUR = Colormap([[0, 0, 0, 0], [0.84, 0.37, 0, 0.75]], name="TomoROIS mask", controls=[0, 1])
+
+
+class MarkedSlider(QSlider):
+    """A slider with marks above it: places (0 to 1) and their letters."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setRange(1, SLIDER_STEPS - 1)
+        self.setMinimumHeight(34)
+        self.marks: dict[str, float] = {}
+
+    def paintEvent(self, event: Any) -> None:
+        """Qt draws the widget."""
+        super().paintEvent(event)
+        option = QStyleOptionSlider()
+        self.initStyleOption(option)
+        handle = self.style().pixelMetric(QStyle.PixelMetric.PM_SliderLength, option, self)
+        painter = QPainter(self)
+        painter.setPen(QPen(QColor(self.palette().color(self.palette().ColorRole.WindowText)), 1))
+        font = painter.font()
+        font.setPointSizeF(max(font.pointSizeF() * 0.8, 6))
+        painter.setFont(font)
+        for letter, place in self.marks.items():
+            x = int(handle / 2 + place * (self.width() - handle))
+            painter.drawLine(x, 0, x, 8)
+            painter.drawText(x + 2, 9, letter)
+        painter.end()
+
+
+class PredictStep(Step):
+    """The page of the maps."""
+
+    def __init__(self, window: LoopWidget) -> None:
+        super().__init__(window)
+        self._busy = False
+        self.head("Model")
+        self.model = QComboBox()
+        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.model.currentIndexChanged.connect(self._choose_model)
+        self.column.addWidget(self.model)
+        row = self.row()
+        self.go = self.button(
+            "Predict, this tomogram first", self.predict, "All others follow in the background", row
+        )
+        self.again = QCheckBox("anew")
+        self.again.setToolTip("Predict again what this model has predicted")
+        row.addWidget(self.again)
+        self.head("Threshold")
+        row = self.row()
+        self.slider = MarkedSlider()
+        self.slider.valueChanged.connect(lambda value: self._choose(value / SLIDER_STEPS))
+        row.addWidget(self.slider, 1)
+        self.number = QDoubleSpinBox()
+        self.number.setRange(0.005, 0.995)
+        self.number.setSingleStep(0.01)
+        self.number.valueChanged.connect(self._choose)
+        row.addWidget(self.number)
+        row = self.row()
+        self.at_model = self.button(
+            "m: the model's", self._take_models, "The threshold chosen in training", row
+        )
+        self.at_proposal = self.button(
+            "p: proposed here", self._take_proposal, "Where this map expects its best Dice", row
+        )
+        self.count = self.note("Predict to see ROIs.")
+        self.head("From the mask to ROIs")
+        self.form: SettingsForm | None = None
+        self._form_row = self.row()
+        row = self.row()
+        self.live = QCheckBox("live preview")
+        self.live.toggled.connect(self._preview_later)
+        row.addWidget(self.live)
+        self.make = self.button("Make ROIs of all maps", self.find_rois, "Then: 5 Curate", row)
+        self.column.addStretch(1)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(lambda: self.loop.attempt(self.show_preview))
+
+    def enter(self) -> None:
+        """Show the map of the tomogram in view."""
+        self.models_changed()
+        if self.form is None and self.loop.state is not None:
+            self.form = SettingsForm(self.loop.state.instance_settings, only=FORM_FIELDS)
+            self.form.changed.connect(self._form_changed)
+            self._form_row.addWidget(self.form)
+        self.show_map()
+
+    def leave(self) -> None:
+        """The preview goes, the confidence stays for painting."""
+        self.loop.canvas.hide(names.FOUND)
+
+    def tomogram_changed(self) -> None:
+        """Show the map of the tomogram in view."""
+        if self.loop.step is self:
+            self.show_map()
+
+    def models_changed(self) -> None:
+        """List the models, the one in use chosen."""
+        state = self.loop.state
+        if state is None:
+            return
+        self._busy = True
+        self.model.clear()
+        for path in reversed(state.folder.model_files()):
+            try:
+                self.model.addItem(model_facts(path).line(), str(path))
+            except FAILURES as error:
+                self.loop.complain(one_line(error))
+        if state.model is not None:
+            self.model.setCurrentIndex(self.model.findData(str(state.model)))
+        self._busy = False
+        self.jobs_changed()
+
+    def jobs_changed(self) -> None:
+        """Buttons as they can be pressed."""
+        state = self.loop.state
+        self.go.setEnabled(
+            state is not None and state.model is not None and self.loop.jobs.job("predict") is None
+        )
+        self.make.setEnabled(
+            state is not None and bool(state.predicted()) and self.loop.jobs.job("rois") is None
+        )
+
+    def predict(self, then: Any = None) -> bool:
+        """Predict the tomogram in view, then all others, in the background; whether it began."""
+        from tomorois.prediction.files import PredictRequest, predict_files
+
+        require_torch_here()
+        state = self._state()
+        if state.model is None:
+            raise InputError("there is no model yet; train one first")
+        session, model = state.session, state.model
+        facts = model_facts(model)
+        here = session.tomogram
+        order = [here, *(path for path in session.tomograms if path != here)]
+        missing = [volume_stem(t) for t in order if facts.sees_membranes and t not in state.membranes]
+        if missing:
+            raise InputError(
+                f"{model.stem} sees membranes, and {missing[0]} has no <name>__membranes.mrc beside it"
+            )
+        request = PredictRequest(
+            order,
+            state.folder.maps_of(model),
+            membranes=[state.membranes[t] for t in order if t in state.membranes]
+            if facts.sees_membranes
+            else (),
+            voxel_size_nm=session.voxel_size_nm,
+            overwrite=self.again.isChecked(),
+        )
+        settings = state.predict_settings
+        if request.overwrite:
+            state.forget_maps()
+        job = Job("Prediction", lambda job: predict_files(model, request, settings, job.watcher))
+        job.item_done.connect(self._one_predicted)
+        return self.loop.run("predict", job, lambda batch: self._all_predicted(batch, then))
+
+    def show_map(self) -> None:
+        """Draw the confidence of the tomogram in view, and count its ROIs."""
+        state, canvas = self.loop.state, self.loop.canvas
+        if state is None or canvas.volume is None:
+            return
+        confidence = state.confidence(state.session.name)
+        if confidence is None:
+            for name in (names.CONFIDENCE, names.MASK, names.FOUND):
+                canvas.hide(name)
+            self.count.setText("Not predicted by this model yet.")
+            return
+        shown = canvas.layer(names.CONFIDENCE)
+        mask = canvas.layer(names.MASK)
+        if mask is not None:
+            mask.visible = True
+        if shown is None or shown.metadata.get("path") != str(state.map_path(state.session.name)):
+            layer = canvas.show_image(
+                names.CONFIDENCE, confidence, colormap=BLUE_TO_RED, contrast_limits=(0, 1), visible=False
+            )
+            layer.metadata["path"] = str(state.map_path(state.session.name))
+            canvas.show_image(
+                names.MASK, confidence, colormap=MASK_COLOUR, contrast_limits=(0, 1), interpolation2d="linear"
+            )
+        self._show_threshold()
+        if state.has_preview(state.session.name):
+            self._counted(None)
+        else:
+            name = state.session.name
+            self.loop.run(
+                "count",
+                Job("Counting ROIs at all thresholds", lambda job: state.preview(name)),
+                self._counted,
+            )
+
+    def choose(self, threshold: float) -> None:
+        """Take voxels from a confidence on: the mask and the number of ROIs follow at once."""
+        self._state().choose_threshold(threshold)
+        self._show_threshold()
+        self._preview_later()
+
+    def show_preview(self) -> None:
+        """Make the ROIs of the tomogram in view with the settings of the form, and draw them."""
+        state = self._state()
+        path = state.map_path(state.session.name)
+        if path is None or not path.exists():
+            raise InputError("nothing was predicted here yet; predict first")
+        settings = self._settings().model_copy(update={"threshold": state.threshold()})
+        sides = state.membranes.get(state.session.tomogram) if settings.split == "contacts" else None
+        edge = state.session.voxel_size_nm
+
+        def work(job: Job) -> tuple[RoiSet, list[str]]:
+            beside = read_volume(sides, edge) if sides else None
+            with job.watcher.progress("ROIs") as progress:
+                return instances_and_remarks(read_volume(path, edge), settings, beside, progress)
+
+        name = state.session.name
+        self.loop.run("preview", Job("Preview", work), lambda found: self._show_found(name, *found))
+
+    def find_rois(self, then: Any = None) -> bool:
+        """Make the ROIs of all maps in the background; whether it began."""
+        state = self._state()
+        state.instance_settings = self._settings().model_copy(
+            update={"threshold": state.instance_settings.threshold}
+        )
+        for step in self.loop.steps:
+            step.leave()
+        if state.curation is not None:
+            state.curation.close()
+        job = Job("ROIs", lambda job: state.find_rois(job.watcher))
+        return self.loop.run("rois", job, lambda batch: self._rois_made(batch, then))
+
+    def _rois_made(self, batch: Any, then: Any) -> None:
+        self.loop.curation()
+        self.loop.tell(f"ROIs of {len(batch.done)} maps made. Next: 5 Curate.")
+        if then is not None:
+            then()
+
+    def _settings(self) -> Any:
+        return self.form.values() if self.form is not None else self._state().instance_settings
+
+    def _form_changed(self) -> None:
+        state, settings = self._state(), None
+        try:
+            settings = self._settings()
+        except InputError as error:
+            self.loop.complain(str(error))
+            return
+        if settings.min_volume_nm3 != state.instance_settings.min_volume_nm3:
+            state.forget_previews()
+        state.instance_settings = settings.model_copy(update={"threshold": state.instance_settings.threshold})
+        self._preview_later()
+
+    def _preview_later(self, *_: Any) -> None:
+        if self.live.isChecked():
+            self._timer.start(PREVIEW_WAIT_MS)
+        else:
+            self.loop.canvas.hide(names.FOUND)
+
+    def _show_found(self, name: str, rois: RoiSet, remarks: list[str]) -> None:
+        state = self._state()
+        if name != state.session.name or self.loop.step is not self:
+            return
+        ids = [int(n) for n in rois.ids]
+        colours = {n: names.CLASS_COLOURS[(n - 1) % 7] for n in ids}
+        self.loop.canvas.show_labels(names.FOUND, np.asarray(labels_from_rois(rois).data), colours, 0.65)
+        self.loop.tell(f"{len(rois)} ROIs with these settings. {' '.join(remarks)}")
+
+    def _choose_model(self) -> None:
+        state = self.loop.state
+        if self._busy or state is None or self.model.currentData() is None:
+            return
+        self.loop.attempt(lambda: state.use_model(Path(self.model.currentData())))
+        self.show_map()
+        self.jobs_changed()
+
+    def _choose(self, threshold: float) -> None:
+        if not self._busy and self.loop.state is not None:
+            self.loop.attempt(lambda: self.choose(threshold))
+
+    def _take_models(self) -> None:
+        facts = self._state().facts()
+        if facts is not None:
+            self.choose(facts.threshold)
+
+    def _take_proposal(self) -> None:
+        state = self._state()
+        preview = state.preview(state.session.name)
+        if preview is not None:
+            self.choose(preview.proposal())
+
+    def _show_threshold(self) -> None:
+        """The mask by the layer's contrast alone: nothing is computed but in the shader."""
+        state = self._state()
+        threshold = state.threshold()
+        self._busy = True
+        self.slider.setValue(round(threshold * SLIDER_STEPS))
+        self.number.setValue(threshold)
+        self._busy = False
+        layer = self.loop.canvas.layer(names.MASK)
+        if layer is not None:
+            layer.contrast_limits = (threshold - 1e-3, threshold)
+        name = state.session.name
+        if not state.has_preview(name):
+            return
+        preview = state.preview(name)
+        assert preview is not None
+        share = preview.share[preview.level(threshold)]
+        expected = preview.expected_dice[preview.level(threshold)]
+        told = f", expects a Dice of {expected:.2f}" if expected == expected else ""
+        self.count.setText(
+            f"<b>{preview.count(threshold)} ROIs</b> at {threshold:.2f}, {share:.2%} of the voxels{told}"
+        )
+
+    def _counted(self, _: Any) -> None:
+        state = self._state()
+        facts, preview = state.facts(), state.preview(state.session.name)
+        self.slider.marks = {}
+        if facts is not None:
+            self.slider.marks["m"] = facts.threshold
+        if preview is not None:
+            self.slider.marks["p"] = preview.proposal()
+        self.slider.update()
+        self._show_threshold()
+        self.loop.tell("Drag the threshold: m is the model's, p is proposed for this tomogram.")
+
+    def _one_predicted(self, name: str) -> None:
+        state = self._state()
+        if tomogram_stem(Path(name)) == state.session.name and self.loop.step is self:
+            self.show_map()
+        self.jobs_changed()
+
+    def _all_predicted(self, batch: Any, then: Any) -> None:
+        self.jobs_changed()
+        if batch.failed:
+            self.loop.complain(next(iter(batch.failed.values())))
+            return
+        if self.loop.step is self:
+            self.show_map()
+        self.loop.tell("Predicted. Choose the threshold, then make ROIs.")
+        if then is not None:
+            then()
+
+    def _state(self) -> Any:
+        if self.loop.state is None:
+            raise InputError("no tomogram is open; open one first")
+        return self.loop.state

@@ -1,0 +1,163 @@
+"""What was painted and judged as the files of a training, and where everything lies."""
+
+import shlex
+
+import numpy as np
+import pytest
+
+from tomocore.contract import InputError
+from tomocore.roiset import read_rois, rois_from_masks, write_rois
+from tomocore.settings import load_section, settings_text
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
+from tomorois.annotation.judged import JudgedRoi
+from tomorois.annotation.strokes import BACKGROUND, IGNORE, line_stroke
+from tomorois.annotation.targets import AnnotationSettings, training_targets
+from tomorois.loop.changes import change_of
+from tomorois.loop.commands import handover_rois, job_script, train_command
+from tomorois.loop.folder import LoopFolder, loop_of, membranes_beside, model_facts
+from tomorois.loop.state import LoopState
+from tomorois.loop.training_set import taught_labels
+from tomorois.training.data import rejected_mask
+from tomorois.training.settings import TrainSettings
+
+SHAPE = (24, 40, 50)
+CENTRES = [(8, 10, 10), (8, 28, 12), (16, 12, 38), (16, 30, 38)]
+
+
+@pytest.fixture
+def loop(tmp_path):
+    paths = [tmp_path / f"ts_{n}.mrc" for n in range(2)]
+    for path in paths:
+        write_volume(path, Volume(np.random.default_rng(1).normal(size=SHAPE).astype(np.float32), 2.0))
+    state = LoopState(paths)
+    strokes = [line_stroke(SHAPE, centre, 3.0, 1) for centre in CENTRES]
+    rois = rois_from_masks([s.start for s in strokes], [s.mask for s in strokes], SHAPE, 2.0)
+    state.folder.rois.mkdir()
+    write_rois(state.folder.rois, "ts_0", rois)
+    yield state
+    state.close()
+
+
+def judged(state, **statuses):
+    curation = state.open_curation()
+    for name, status in statuses.items():
+        curation.look_at(("ts_0", int(name[1:])))
+        curation.judge(status, go_on=False)
+    return curation
+
+
+def inside(centre):
+    stroke = line_stroke(SHAPE, centre, 3.0, 1)
+    mask = np.zeros(SHAPE, bool)
+    mask[stroke.box] = stroke.mask
+    return mask
+
+
+def test_paint_wins_and_what_nobody_judged_is_ignored(loop):
+    curation = judged(loop, r1="kept", r2="rejected", r3="unsure")
+    painting = loop.session.painting
+    painting.paint(line_stroke(SHAPE, (8, 10, 10), 1.0, BACKGROUND))
+    painting.paint(line_stroke(SHAPE, (20, 5, 45), 2.0, IGNORE))
+    labels = taught_labels(painting, curation, "ts_0")
+    targets = training_targets(labels, AnnotationSettings())
+    assert (targets.roi == (inside(CENTRES[0]) & (painting.labels == 0))).all()
+    assert not targets.roi[8, 10, 10]
+    assert targets.counted[inside(CENTRES[1])].all()
+    assert not targets.counted[inside(CENTRES[2])].any()
+    assert not targets.counted[inside(CENTRES[3])].any()
+    assert not targets.counted[20, 5, 45]
+    assert targets.counted[8, 10, 18]  # near the kept one: background
+    assert not targets.counted[23, 39, 49]
+
+
+def test_a_tomogram_judged_to_its_end_teaches_everywhere(loop):
+    curation = judged(loop, r1="kept", r2="rejected", r3="kept", r4="rejected")
+    labels = taught_labels(loop.session.painting, curation, "ts_0")
+    assert (labels != IGNORE).all()
+    assert ((labels > 0) == (inside(CENTRES[0]) | inside(CENTRES[2]))).all()
+    assert len(np.unique(labels[labels > 0])) == 2
+
+
+def test_a_training_reads_kept_and_rejected_without_a_name(loop):
+    judged(loop, r1="kept", r2="rejected")
+    request = loop.training_request(2.0)
+    assert [path.name for path in request.files.tomograms] == ["ts_0.mrc"]
+    assert request.model.name == "model_001.safetensors"
+    penalty = rejected_mask(read_rois(request.files.penalties[0]))
+    assert (penalty == inside(CENTRES[1])).all()
+    command = shlex.split(train_command(request))
+    assert command[:2] == ["tomorois", "train"]
+    assert command[command.index("--penalty") + 1].endswith("ts_0__rejected.npz")
+    assert command[command.index("--minutes") + 1] == "2"
+    assert "--time=15" in job_script(train_command(request), "model_001", 2.0)
+    sample = request.files.read(request.files.tomograms, ignore_value=255)[0][0]
+    assert (sample.labels == read_volume(request.files.labels[0]).data).all()
+
+
+def test_nothing_painted_is_nothing_to_learn(loop):
+    with pytest.raises(InputError, match="paint a few places"):
+        loop.training_request()
+    with pytest.raises(InputError, match="train one first"):
+        loop.training_request(refine=True)
+    with pytest.raises(InputError, match="was stopped"):
+        loop.training_request(resume=True)
+    with pytest.raises(InputError, match="predict first"):
+        loop.find_rois()
+
+
+def test_a_folder_finds_its_tomograms_membranes_and_models(loop):
+    root = loop.folder.root
+    write_volume(root / "ts_1__membranes.mrc", Volume(np.ones(SHAPE, np.int8), 2.0))
+    assert {t.name: m.name for t, m in membranes_beside(loop.session.tomograms).items()} == {
+        "ts_1.mrc": "ts_1__membranes.mrc"
+    }
+    (root / "tomorois_session.json").unlink()
+    assert [path.name for path in loop_of(root / "rois")[1]] == ["ts_0.mrc"]
+    folder = LoopFolder(root)
+    folder.models.mkdir()
+    (folder.models / "model_003.training.safetensors").write_bytes(b"")
+    assert folder.next_model().name == "model_004.safetensors"
+    assert folder.stopped_training().name == "model_003.safetensors"
+    assert folder.model_files() == []
+    (folder.models / "model_001.safetensors").write_bytes(b"x")
+    with pytest.raises(InputError, match="no model file"):
+        model_facts(folder.models / "model_001.safetensors")
+    with pytest.raises(InputError, match="holds no <name>"):
+        loop_of(folder.models)
+
+
+def test_only_what_was_kept_is_handed_over(loop):
+    curation = judged(loop, r1="kept", r2="rejected")
+    curation.write()
+    path = handover_rois(curation.curated / "ts_0__rois.npz", loop.folder.root / "out")
+    assert list(read_rois(path).ids) == [1]
+    path = handover_rois(loop.folder.rois_of(loop.session.tomogram), loop.folder.root / "out")
+    assert list(read_rois(path).ids) == [1, 2, 3, 4]
+
+
+def test_what_became_better_and_worse():
+    mask = np.ones((2, 2, 2), bool)
+    rois = [
+        JudgedRoi("ts", 1, (0, 0, 0), mask, "kept"),
+        JudgedRoi("ts", 2, (0, 0, 4), mask, "kept"),
+        JudgedRoi("ts", 3, (0, 4, 0), mask, "rejected"),
+    ]
+    before, after = np.zeros((2, 6, 6)), np.zeros((2, 6, 6))
+    before[:, :2, :2], before[:, 4:, :2] = 0.9, 0.9
+    after[:, :2, :2], after[:, :2, 4:] = 0.9, 0.6
+    change = change_of("ts", rois, (after, 0.5), (before, 0.5))
+    assert (change.kept_found_before, change.kept_found, change.kept) == (1, 2, 2)
+    assert (change.rejected_found_before, change.rejected_found) == (1, 0)
+    assert change.verdict == "better"
+    assert change_of("ts", rois, (before, 0.5), (after, 0.5)).verdict == "worse"
+    assert change_of("ts", rois, (after, 0.7), (before, 0.5)).verdict == "better"
+    assert change_of("ts", rois, (after, 0.5)).verdict == "new"
+    assert "1 → 2 of 2" in change.line()
+
+
+def test_settings_written_are_read_again(tmp_path):
+    settings = TrainSettings(bin_factor=2, steps=7, device="cpu")
+    path = tmp_path / "train.toml"
+    path.write_text(settings_text(settings, "train"), encoding="utf-8")
+    assert load_section(TrainSettings, "train", ("train",), path) == settings
