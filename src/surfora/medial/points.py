@@ -34,6 +34,7 @@ from surfora.medial.projection import (
     sheet_normals,
 )
 from surfora.medial.rims import without_end_walls
+from surfora.medial.thickened import ADDED, THIN, thickened, thinned_again
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 
@@ -59,10 +60,17 @@ class MedialSettings(Settings):
         None, gt=0, description="Widest spacing of the points in nm; unset: 1.25 voxels."
     )
     min_spacing_nm: float | None = Field(
-        None, gt=0, description="Narrowest spacing in nm, where the membrane bends most; unset: 0.8 voxels."
+        None,
+        gt=0,
+        description="Narrowest spacing in nm, where the membrane bends most; unset: 0.8 voxels, in masks one "
+        "voxel thick 0.4.",
     )
-    turn_deg: float = Field(
-        12.0, gt=0, le=60, description="Angle in degrees the membrane may turn between neighbouring points."
+    turn_deg: float | None = Field(
+        None,
+        gt=0,
+        le=60,
+        description="Angle in degrees the membrane may turn between neighbouring points; unset: 12, in masks "
+        "one voxel thick 5.",
     )
     radius_thicknesses: float = Field(
         1.75, ge=1, le=5, description="Radius of the neighbourhood of a fit, in membrane thicknesses."
@@ -80,11 +88,13 @@ class MedialSettings(Settings):
 
 @dataclass(frozen=True)
 class Scales:
-    """The lengths of one run, in voxels."""
+    """The lengths of one run, in voxels; of a thin mask, as it is once thickened."""
 
+    thin: bool
     thickness: float
     spacing: float
     min_spacing: float
+    turn: float
     seed_spacing: float
     radius: float
     radius_bounds: tuple[float, float]
@@ -117,19 +127,19 @@ def medial_points(
     depth, faces = voxel_depths(sheet, occupied)
     scales = _scales(sheet_thickness(depth, int(faces.sum())), voxel_size_nm, settings)
     found = []
-    for part in _large_parts(occupied, sheet.shape, scales, settings, voxel_size_nm):
+    for part in _large_parts(sheet, occupied, scales, settings, voxel_size_nm):
         found.append(_part_patches(sheet.shape, occupied[part], depth[part], scales, settings))
         progress(len(found), len(found) + 1)
     patches = _without_small_pieces(reduce(joined_patches, found), scales, settings, voxel_size_nm)
     corner = np.array([span.start for span in box[::-1]])
-    return _cloud(patches, scales, settings, corner, voxel_size_nm, origin_nm)
+    return _cloud(patches, scales, corner, voxel_size_nm, origin_nm)
 
 
 def _large_parts(
-    occupied: Ints, shape: tuple[int, ...], scales: Scales, settings: MedialSettings, voxel_size_nm: float
+    sheet: Mask, occupied: Ints, scales: Scales, settings: MedialSettings, voxel_size_nm: float
 ) -> list[Ints]:
     """Which voxels (k,) make up each sheet that may have the area asked, the largest sheet at any rate."""
-    number = sheets_apart(occupied, shape)
+    number = sheets_apart(sheet, occupied)
     size = np.bincount(number)
     least = LEAST_SHARE * settings.min_area_nm2 / voxel_size_nm**2 * scales.thickness
     large = np.flatnonzero(size >= min(least, size.max()))
@@ -146,6 +156,12 @@ def _part_patches(
     sheet = np.zeros(high - low, dtype=bool)
     occupied = occupied - low
     sheet[tuple(occupied.T)] = True
+    widened = np.empty((0, 3))
+    if scales.thin:
+        thick, wider = thickened(sheet, occupied)
+        widened = occupied[wider, ::-1].astype(np.float64)
+        sheet, occupied = thick, np.argwhere(thick)
+        depth = voxel_depths(sheet, occupied)[0]
     centres = occupied[:, ::-1].astype(np.float64)
     lattice = face_lattice(sheet, occupied) if scales.mode == 0 else point_lattice(centres, sheet.shape)
     seeds = _seeds(centres, depth, sheet.shape, scales, settings.seed)
@@ -164,24 +180,28 @@ def _part_patches(
     )
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     patches = _supported(sheet, patches)
-    return patches._replace(points=patches.points + low[::-1])
+    half = thinned_again(patches.half_thickness, patches.points, patches.normals, widened)
+    return patches._replace(points=patches.points + low[::-1], half_thickness=half)
 
 
 def _scales(thickness: float, voxel_size_nm: float, settings: MedialSettings) -> Scales:
     """Lengths in voxels, from the measured thickness of the sheet in voxels and the settings."""
     spacing = (settings.spacing_nm or 1.25 * voxel_size_nm) / voxel_size_nm
-    narrow = (settings.min_spacing_nm or 0.8 * voxel_size_nm) / voxel_size_nm
+    thin = thickness < THIN
+    narrow = (settings.min_spacing_nm or (0.4 if thin else 0.8) * voxel_size_nm) / voxel_size_nm
+    turn = float(np.deg2rad(settings.turn_deg or (5.0 if thin else 12.0)))
     if settings.min_spacing_nm and settings.spacing_nm and narrow > spacing:
         raise InputError(
             f"medial.min_spacing_nm = {settings.min_spacing_nm:g} exceeds medial.spacing_nm = "
             f"{settings.spacing_nm:g}; lower it"
         )
+    thickness += ADDED * thin
     # Below 5 voxels a neighbourhood holds too few steps of the faces, above 9 it flattens real curvature.
     radius = float(np.clip(settings.radius_thicknesses * thickness, 5.0, 9.0))
     apart = max(spacing, 0.6 * thickness)
-    return Scales(
-        thickness, spacing, min(narrow, spacing), apart, radius, (4.0, 1.75 * radius), MODES[settings.fit]
-    )
+    bounds = (2.8 if thin else 4.0, 1.75 * radius)
+    mode = MODES[settings.fit]
+    return Scales(thin, thickness, spacing, min(narrow, spacing), turn, apart, radius, bounds, mode)
 
 
 def _seeds(centres: Floats, depth: Floats, shape: tuple[int, ...], scales: Scales, seed: int) -> Patches:
@@ -273,9 +293,9 @@ def _supported(sheet: Mask, patches: Patches) -> Patches:
     return chosen_patches(patches, inside & np.isfinite(patches.error))
 
 
-def _spacing(patches: Patches, scales: Scales, settings: MedialSettings) -> Floats:
+def _spacing(patches: Patches, scales: Scales) -> Floats:
     """Spacing (n,) in voxels by the turn of the membrane, between its bounds."""
-    by_turn = np.deg2rad(settings.turn_deg) / np.maximum(_shared_bending(patches), 1e-6)
+    by_turn = scales.turn / np.maximum(_shared_bending(patches), 1e-6)
     return np.clip(by_turn, scales.min_spacing, scales.spacing)
 
 
@@ -283,7 +303,7 @@ def _densified(
     sheet: Mask, lattice: Lattice, patches: Patches, reach: float, scales: Scales, settings: MedialSettings
 ) -> Patches:
     """More patches where neighbours are farther apart than the spacing asks, laid out on tangent patches."""
-    spacing = _spacing(patches, scales, settings)
+    spacing = _spacing(patches, scales)
     parent, points, normals = _laid_out(patches, spacing, reach)
     held = np.flatnonzero(occupancy(sheet, points) >= 0.5)
     parent = np.concatenate([np.arange(len(spacing)), parent[held]])
@@ -371,7 +391,7 @@ def _even(rims: Patches, patches: Patches, scales: Scales, settings: MedialSetti
     both = joined_patches(rims, patches)
     order = -np.round(both.error, 2)
     order[: len(rims.points)] = 1.0
-    kept = poisson_disc(both.points, _spacing(both, scales, settings), order, settings.seed)
+    kept = poisson_disc(both.points, _spacing(both, scales), order, settings.seed)
     return chosen_patches(both, kept)
 
 
@@ -381,7 +401,7 @@ def _without_small_pieces(
     """Without connected pieces of less area than asked; InputError where nothing is left."""
     large, piece = np.zeros(1, dtype=bool), np.empty(0, dtype=np.int64)
     if len(patches.points):
-        area = 1.45 * (_spacing(patches, scales, settings) * voxel_size_nm) ** 2
+        area = 1.45 * (_spacing(patches, scales) * voxel_size_nm) ** 2
         pairs = cKDTree(patches.points).query_pairs(2.0 * scales.spacing, output_type="ndarray")
         links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(area), len(area)))
         _, piece = connected_components(links, directed=False)
@@ -397,7 +417,6 @@ def _without_small_pieces(
 def _cloud(
     patches: Patches,
     scales: Scales,
-    settings: MedialSettings,
     corner: Ints,
     voxel_size_nm: float,
     origin_nm: tuple[float, float, float],
@@ -406,6 +425,6 @@ def _cloud(
     points = (patches.points + corner) * voxel_size_nm + np.asarray(origin_nm)
     return PointCloud(points, patches.normals.copy()).with_data(
         rim=np.linalg.norm(patches.lean, axis=1) > RIM_LEAN,
-        spacing_nm=_spacing(patches, scales, settings) * voxel_size_nm,
+        spacing_nm=_spacing(patches, scales) * voxel_size_nm,
         thickness_nm=2 * patches.half_thickness * voxel_size_nm,
     )
