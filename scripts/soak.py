@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from made_once import close_store, open_store
 from two_vesicles import write_project
 
 from surfora.geometry.files import read_surface
@@ -97,7 +98,11 @@ def subjects(pictures: bool) -> list[Subject]:
 
 def make_project(folder: Path) -> None:
     """Two tomograms with their membranes and truth, a model, a project file, and settings for the soak."""
-    write_project(folder)
+    store = open_store()
+    try:
+        write_project(folder)
+    finally:
+        close_store(store)
     (folder / "project.toml").write_text('truth = "labels"\n[instances]\nsplit = "contacts"\n')
     (folder / "soak.toml").write_text(
         "[train]\nbin_factor = 1\npatch_voxels = 24\nsteps = 150\ncheckpoint_seconds = 0.2\n"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomocore.contract import NOBODY, Watcher
-from tomocore.files import require_writable_folder, write_text, written_beside
+from tomocore.files import write_text, written_beside
+from tomocore.locks import one_run
 from tomorois.guidance.learning_curve import (
     CurvePoint,
     learning_curve,
@@ -46,7 +47,17 @@ def learning_curve_of_files(
     ROIs. Points that are there already are not trained again. Raises InputError for files that do not fit
     together.
     """
-    require_writable_folder(request.folder)
+    with one_run(request.folder):
+        return _curve(request, settings, curve, instances, watcher)
+
+
+def _curve(
+    request: CurveRequest,
+    settings: TrainSettings,
+    curve: LearningCurveSettings,
+    instances: InstanceSettings,
+    watcher: Watcher,
+) -> tuple[list[CurvePoint], str]:
     if request.minutes is not None:
         settings = settings.model_copy(update={"minutes": request.minutes, "steps": None})
     if request.files.membranes:
