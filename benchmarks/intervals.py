@@ -1,6 +1,6 @@
 """Intervals against truth: how often they hold it, and how wide they are beside the spread of noisy masks.
 
-    python benchmarks/intervals.py [--cases 6]
+    python benchmarks/intervals.py [--cases 6] [--into cases.csv]
 
 Pairs of membranes with known surfaces, each turned at random, as masks of 1.5 nm voxels whose border was
 moved by half a voxel (SD), alike over two voxels and a part of it all over, as segmentations are. That noise
@@ -158,7 +158,7 @@ def judged(pair: Pair, rows: pd.DataFrame) -> Iterator[dict[str, object]]:
         }
 
 
-def main(cases: int) -> None:
+def main(cases: int, into: Path | None) -> None:
     found = []
     start, settings = time.process_time(), SurforaSettings()
     for seed in range(cases):
@@ -171,7 +171,8 @@ def main(cases: int) -> None:
                 print(f"{pair.name}, {seed}: {error}", file=sys.stderr)
         print(f"{seed + 1} of {cases}, {time.process_time() - start:.0f} CPU-s", file=sys.stderr, flush=True)
     table = pd.DataFrame(found)
-    table.to_csv(Path(tempfile.gettempdir()) / "intervals_cases.csv", index=False)
+    if into is not None:
+        table.to_csv(into, index=False)
     table["held"] = (table["low"] <= table["truth"]) & (table["truth"] <= table["high"])
     scale = table["truth"].abs()
     scale = scale.where(table["measure"] != "H", scale.clip(lower=FLAT_PER_NM))
@@ -194,4 +195,6 @@ def main(cases: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=6)
-    main(parser.parse_args().cases)
+    parser.add_argument("--into", type=Path, help="CSV file of every case")
+    asked = parser.parse_args()
+    main(asked.cases, asked.into)
