@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := src tests benchmarks examples docs scripts
 export MPLBACKEND := Agg
+SEED ?= $(shell date +%Y%m%d0000)
 
-.PHONY: setup demo test check bench docs soak clean gui-shots
+.PHONY: setup demo test check bench docs soak fuzz clean gui-shots
 
 setup: $(VENV)/.ready
 
@@ -45,6 +46,11 @@ gui-shots: setup
 
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Ten thousand damaged files of every kind, other ones each day; those that no reader stood are kept.
+fuzz: setup
+	$(BIN)/python scripts/hostile_files.py --seed $(SEED) $(FUZZ)
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -q -n 2 tests/fuzz/test_grammars.py
 
 # Kills commands at random moments, 25 times each, and compares with undisturbed runs; some 20 minutes alone.
 soak: setup

@@ -27,6 +27,7 @@ MOST_DEFLATED = 1032  # times that deflate can shrink anything
 MOST_HEADER_BYTES = 10_000
 LAST_LETTER = 0x10FFFF
 _DAMAGES = (
+    OSError,
     ValueError,
     TypeError,
     KeyError,
@@ -138,7 +139,7 @@ def opened_archive(path: Path, what: str) -> Iterator[Archive]:
     try:
         file = zipfile.ZipFile(path)
         archive = Archive(path, file)
-    except (OSError, *_DAMAGES) as error:
+    except _DAMAGES as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: not a readable {what} ({said}); write it again") from error
     with file:

@@ -291,6 +291,7 @@ def _read_archive(path: Path) -> RoiSet:
         stored = _Stored(**{name: archive.array(name) for name in _Stored.__annotations__ if name != "bits"})
         try:
             boxes, offsets, shape = _placed_boxes(stored)
+            _require_fitting(boxes, offsets, archive.shape_and_type("bits")[0][0])
             stored = replace(stored, bits=archive.array("bits"))
             columns: dict[str, ArrayLike] = {"id": stored.ids.astype(np.int64)}
             for name in archive.names:
@@ -366,6 +367,13 @@ def _placed_boxes(stored: _Stored) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return boxes, stored.offsets.astype(np.int64), (z, y, x)
 
 
+def _require_fitting(boxes: NDArray[np.int64], offsets: NDArray[np.int64], count: int) -> None:
+    """InputError where the bit masks at some offsets among ``count`` bytes are not those of the boxes."""
+    needed = (np.diff(boxes, axis=1)[:, 0].prod(axis=1) + 7) // 8
+    if len(offsets) != len(boxes) + 1 or offsets[-1] != count or not np.array_equal(np.diff(offsets), needed):
+        raise InputError("ROI boxes and bit masks do not fit together; the file is damaged, write it again")
+
+
 def _require_inside(boxes: NDArray[np.int64], shape: tuple[int, int, int]) -> None:
     if len(boxes) and ((boxes[:, 0] < 0).any() or (boxes[:, 1] > np.array(shape)).any()):
         raise InputError(f"an ROI reaches outside its tomogram of shape {shape}; is it another's?")
@@ -393,13 +401,7 @@ def _checked(
     if not np.isfinite(origin_nm).all():
         raise InputError(f"the origin must be three numbers in nm; got {origin_nm}")
     _require_inside(boxes, shape)
-    needed = (np.diff(boxes, axis=1)[:, 0].prod(axis=1) + 7) // 8
-    if (
-        not np.array_equal(np.diff(offsets), needed)
-        or len(offsets) != len(boxes) + 1
-        or offsets[-1] != len(bits)
-    ):
-        raise InputError("ROI boxes and bit masks do not fit together; the file is damaged, write it again")
+    _require_fitting(boxes, offsets, len(bits))
     bare = RoiSet(boxes, bits, offsets, pd.DataFrame({"id": ids}), shape, voxel_size_nm, origin_nm)
     return replace(bare, table=_table(bare, columns))
 

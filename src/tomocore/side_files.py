@@ -179,6 +179,23 @@ def read_frame(path: Path, read: Callable[[Any], Any], remedy: str = "write it a
         ) from error
 
 
+def numbers_of(column: Any) -> Any:
+    """A column (pandas) of words as numbers: NaN where one is none, infinite where it is too large."""
+    import pandas as pd  # half a second that readers of JSON need not wait for
+
+    try:
+        return pd.to_numeric(column, errors="coerce")
+    except (ValueError, TypeError, OverflowError):  # integers of hundreds of digits
+        return column.map(_number)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return float("nan")
+
+
 def require_columns(path: Path, columns: Sequence[str], needed: Sequence[str], remedy: str) -> None:
     """InputError where a table lacks a column that is needed."""
     lacking = [name for name in needed if name not in columns]

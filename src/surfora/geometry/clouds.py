@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import PointCloud
 from tomocore.contract import InputError
+from tomocore.side_files import numbers_of
 from tomocore.volumes.units import nm_per_unit
 
 AXES = ("x", "y", "z")
@@ -48,12 +49,12 @@ def text_points(path: Path) -> tuple[PointCloud, str]:
     place = _columns(roles, "place")
     if place is None:
         raise InputError(f"{path}: has columns {', '.join(names)} and none named x, y, z; name them so")
-    values = table[place].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    values = table[place].apply(numbers_of).to_numpy(np.float64)
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values).any(axis=1))[0]) + 1
         raise InputError(f"{path}: point {line} has a coordinate that is no number; mend or drop that line")
     normal = _columns(roles, "normal")
-    normals = None if normal is None else table[normal].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    normals = None if normal is None else table[normal].apply(numbers_of).to_numpy(np.float64)
     units = {unit for name in place if (unit := _unit_in(name))}
     if len(units) > 1:
         raise InputError(f"{path}: its columns name several units ({', '.join(sorted(units))}); use one")
@@ -99,7 +100,10 @@ def _table(path: Path) -> pd.DataFrame:
             skipinitialspace=True,
         )
     except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{path}: its lines are no table ({' '.join(str(error).split())})") from error
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: its lines are no table ({said}); write as many columns in every line"
+        ) from error
     return table if has_names else _with_names(table, path)
 
 
@@ -191,7 +195,7 @@ def star_points(path: Path) -> tuple[PointCloud, Floats | None]:
     missing = [name for name in names if name not in particles]
     if missing:
         raise InputError(f"{path}: has no column {', '.join(missing)}; a point needs all three")
-    points = particles[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    points = particles[names].apply(numbers_of).to_numpy(np.float64)
     cloud = PointCloud(points, None, _data(particles.drop(columns=names)))
     return cloud, _pixel_nm(particles, tables.get("optics"))
 
@@ -211,11 +215,12 @@ def _pixel_nm(particles: pd.DataFrame, optics: pd.DataFrame | None) -> Floats | 
     """Pixel size in nm of each point (n,), by its optics group or a column of its own."""
     for column in PIXEL_SIZES:
         if column in particles:
-            return particles[column].to_numpy(np.float64) * 0.1
-        if optics is None or column not in optics:
+            return numbers_of(particles[column]).to_numpy(np.float64) * 0.1
+        if optics is None or column not in optics or len(optics) == 0:
             continue
+        sizes = numbers_of(optics[column]).to_numpy(np.float64) * 0.1
         if len(optics) == 1 or "rlnOpticsGroup" not in particles or "rlnOpticsGroup" not in optics:
-            return np.full(len(particles), float(optics[column].iloc[0]) * 0.1)
-        by_group = optics.set_index("rlnOpticsGroup")[column]
-        return particles["rlnOpticsGroup"].map(by_group).to_numpy(np.float64) * 0.1
+            return np.full(len(particles), sizes[0])
+        by_group = dict(zip(optics["rlnOpticsGroup"], sizes, strict=True))
+        return np.array([by_group.get(group, np.nan) for group in particles["rlnOpticsGroup"]], np.float64)
     return None

@@ -143,9 +143,9 @@ def read_surface(
         poly = _polydata(path, told)
         ours = "sign_convention" in poly.field_data
         own_unit: LengthUnit = "angstrom" if suffix == ".obj" else "nm"
-        surface = _in_nm(
-            from_polydata(poly, told), own_unit if ours else unit or own_unit, path, voxel_size_nm
-        )
+        with _refused(path):
+            found = from_polydata(poly, told)
+        surface = _in_nm(found, own_unit if ours else unit or own_unit, path, voxel_size_nm)
         sound = ours and isinstance(surface, SurfaceMesh) and is_sound(surface)
     else:
         raise InputError(
@@ -172,7 +172,9 @@ def from_polydata(poly: pv.PolyData, told: Told) -> PointCloud | SurfaceMesh:
         return PointCloud(points, _as_normals(normals, points), _numeric(data))
     told(poly.n_verts, "lone points left out")
     triangles = poly if poly.is_all_triangles else poly.triangulate()
-    faces = np.asarray(triangles.regular_faces, dtype=np.int64)
+    faces = np.asarray(triangles.faces, dtype=np.int64).reshape(-1, 4)[:, 1:]
+    if len(faces) == 0:
+        raise InputError("none of its polygons has three corners; write the mesh again")
     cells = {name: np.asarray(triangles.cell_data[name]) for name in triangles.cell_data.keys()}  # noqa: SIM118
     cells = {name: values for name, values in _numeric(cells).items() if len(values) == len(faces)}
     averaged = vertex_data({n: v for n, v in cells.items() if n not in data}, faces, len(points))
@@ -237,7 +239,7 @@ def _polydata(path: Path, told: Told) -> pv.PolyData:
     """The points and cells in a file as polydata, also those of other grids; InputError where it has none."""
     with _refused(path):
         stored = _stored(path, told)
-        poly = polydata_of(stored)
+        poly = polydata_of(stored, told)
     if poly.n_points == 0:
         raise InputError(f"{path}: holds no points; the file is empty or cut short, write it again")
     return poly
@@ -248,8 +250,10 @@ def _refused(path: Path) -> Iterator[None]:
     """Within it whatever reading a damaged file raises becomes an InputError."""
     try:
         yield
-    except InputError:
-        raise
+    except InputError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise InputError(f"{path}: {error}") from error
     except _DAMAGES as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: cannot be read as a surface ({said}); write it again") from error

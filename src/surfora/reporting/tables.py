@@ -28,7 +28,7 @@ from surfora.reporting.columns import COLUMNS
 from tomocore.columns import Column
 from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.side_files import read_frame, require_columns
+from tomocore.side_files import numbers_of, read_frame, require_columns
 
 NAMES = ("name", "label", "source", "target", "target_label", "tomogram", "cut_by")
 """Columns that hold names, even where these look like numbers."""
@@ -174,7 +174,7 @@ def _numbers(path: Path, column: pd.Series[Any]) -> pd.Series[Any]:
     """A column of numbers or of true and false; InputError where it holds text."""
     if column.dtype.kind in "iufb":
         return column
-    found = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce")
+    found = numbers_of(column.replace({"True": 1, "False": 0}))
     wrong = found.isna() & column.notna()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0]) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +28,7 @@ ISOTROPIC_NOTE = "gives no voxel size along z; taken as along x and y"
 
 def open_tiff(path: Path) -> tuple[VolumeHeader, Loader]:
     """Header of a TIFF stack and what gives its voxels, left on disk where they are stored plainly."""
+    _require_end_of_pages(path)
     try:
         with tifffile.TiffFile(path) as file:
             series, notes = _one_stack(path, file)
@@ -50,6 +52,36 @@ def open_tiff(path: Path) -> tuple[VolumeHeader, Loader]:
         return _decoded(path, place, promised)
 
     return header, load
+
+
+def _require_end_of_pages(path: Path) -> None:
+    """InputError where the chain of pages leads back into itself: tifffile would follow it for ever."""
+    size, seen = path.stat().st_size, set()
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+        if not order or len(head) < 16:
+            return
+        is_big = struct.unpack_from(order + "H", head, 2)[0] == 43
+        count_kind, place_kind, tag_bytes = ("Q", "Q", 20) if is_big else ("H", "I", 12)
+        (place,) = struct.unpack_from(order + place_kind, head, 8 if is_big else 4)
+        while 0 < place < size:
+            if place in seen:
+                raise InputError(f"{path}: its planes follow each other in a circle; write it again")
+            seen.add(place)
+            file.seek(place)
+            raw = file.read(struct.calcsize(count_kind))
+            if len(raw) < struct.calcsize(count_kind):
+                return
+            (count,) = struct.unpack(order + count_kind, raw)
+            after = place + len(raw) + count * tag_bytes
+            if after >= size:
+                return
+            file.seek(after)
+            raw = file.read(struct.calcsize(place_kind))
+            place = (
+                struct.unpack(order + place_kind, raw)[0] if len(raw) == struct.calcsize(place_kind) else 0
+            )
 
 
 def _require_possible(path: Path, header: VolumeHeader, offset: int, packed: int | None) -> None:

@@ -9,6 +9,7 @@ import pyvista as pv
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from surfora.geometry.files import read_facts, read_surface
+from surfora.geometry.repair import Told
 from surfora.geometry.stored import polydata_of
 from surfora.geometry.vtp import NotPlain, read_vtp
 from tomocore.contract import InputError
@@ -64,7 +65,7 @@ def escaped(mesh):
 )
 def test_every_encoding_gives_what_was_written(tmp_path, sphere, mode, encode, packer, bits, order):
     path = written(escaped(sphere), tmp_path / "a.vtp", mode, packer, bits, order, encode)
-    poly = polydata_of(read_vtp(path))
+    poly = polydata_of(read_vtp(path), Told())
     close = 1e-5 if mode == "Ascii" else 0.0
     np.testing.assert_allclose(poly.points, sphere.points, atol=close)
     np.testing.assert_array_equal(poly.regular_faces, sphere.regular_faces)
