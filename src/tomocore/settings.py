@@ -49,10 +49,15 @@ def load_section(
     return _validated(kind, own, overrides, f"{path}: [{section}] " if path else f"{section}: ")
 
 
-def settings_template(kind: type[Settings], section: str = "") -> str:
-    """TOML of every setting with its default, its meaning and its range, as a whole file or one section."""
+def settings_template(
+    kind: type[Settings], section: str = "", values: Mapping[str, Any] | None = None
+) -> str:
+    """TOML of every setting with its default, its meaning and its range, as a whole file or one section.
+
+    ``values`` stand in place of the defaults of the type's own settings, not of those in its sections.
+    """
     head = [f"# {(kind.__doc__ or section).splitlines()[0]}", f"[{section}]"] if section else []
-    return "\n".join(head + _template_lines(kind, (section,) if section else ())).strip() + "\n"
+    return "\n".join(head + _template_lines(kind, (section,) if section else (), values or {})).strip() + "\n"
 
 
 def settings_text(settings: Settings, section: str) -> str:
@@ -117,12 +122,12 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Settings)
 
 
-def _template_lines(kind: type[Settings], place: tuple[str, ...]) -> list[str]:
+def _template_lines(kind: type[Settings], place: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
     plain = [(n, f) for n, f in kind.model_fields.items() if not _is_section(f.annotation)]
     sections = [(n, f) for n, f in kind.model_fields.items() if _is_section(f.annotation)]
     lines = []
     for name, field in plain:
-        default = field.get_default(call_default_factory=True)
+        default = values.get(name, field.get_default(call_default_factory=True))
         bounds = ", ".join(str(rule) for rule in field.metadata)
         lines.append(f"# {field.description or name}" + (f"  [{bounds}]" if bounds else ""))
         unset = default is None or default is PydanticUndefined
@@ -131,7 +136,7 @@ def _template_lines(kind: type[Settings], place: tuple[str, ...]) -> list[str]:
         inner = field.annotation
         assert isinstance(inner, type)
         lines += ["", f"# {field.description or (inner.__doc__ or name).splitlines()[0]}"]
-        lines += ["[" + ".".join((*place, name)) + "]", *_template_lines(inner, (*place, name))]
+        lines += ["[" + ".".join((*place, name)) + "]", *_template_lines(inner, (*place, name), {})]
     return lines
 
 

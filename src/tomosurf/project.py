@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -16,8 +17,18 @@ from tomocore.settings import Settings, load_settings, settings_template
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
+from tomosurf.tomogram_table import (
+    TomogramRow,
+    TomogramTable,
+    names_listed,
+    read_tomogram_table,
+    write_tomogram_table,
+)
 
 PROJECT_FILE = "project.toml"
+TABLE_FILE = "tomograms.csv"
+TOMOGRAMS, MEMBRANES, RESULTS = "tomograms", "membranes", "results"
+"""Folders of a project, where nothing else is set."""
 
 STEPS = ("confidence", "rois", "surfaces")
 
@@ -25,9 +36,13 @@ STEPS = ("confidence", "rois", "surfaces")
 class ProjectSettings(Settings):
     """A project of tomograms; paths are relative to the project file."""
 
-    tomograms: tuple[str, ...] = Field(("tomograms",), description="Tomograms, or folders of them.")
+    tomograms: tuple[str, ...] = Field((TOMOGRAMS,), description="Tomograms, or folders of them.")
+    table: str = Field(
+        TABLE_FILE,
+        description="Table of tomograms, where there is one: name, condition, grid, voxel_size_nm, exclude.",
+    )
     membranes: str = Field(
-        "membranes", description="Folder of <tomogram>__membranes volumes (masks or labels)."
+        MEMBRANES, description="Folder of <tomogram>__membranes volumes (masks or labels)."
     )
     truth: str | None = Field(
         None, description="Folder of <tomogram>__truth.npz, where the true ROIs are known."
@@ -36,7 +51,7 @@ class ProjectSettings(Settings):
     membrane_model: str | None = Field(
         None, description="Model that draws membranes for the first one to see, else it sees those given."
     )
-    output: str = Field("results", description="Folder that everything is written to.")
+    output: str = Field(RESULTS, description="Folder that everything is written to.")
     voxel_size_nm: float | None = Field(None, gt=0, description="Voxel edge (nm), whatever the headers say.")
     resample: bool = Field(
         False, description="Bring volumes of unequal voxel edges to one edge first, the smallest."
@@ -49,9 +64,14 @@ class ProjectSettings(Settings):
 
 @dataclass(frozen=True)
 class TomogramPlan:
-    """The files of one tomogram in a project, those that are there and those to be made."""
+    """The files of one tomogram in a project, those that are there and those to be made.
+
+    ``row`` is what the table says of it, ``voxel_size_nm`` the edge that overrules headers, if any.
+    """
 
     stem: str
+    row: TomogramRow
+    voxel_size_nm: float | None
     tomogram: Path
     membranes: Path
     truth: Path | None
@@ -60,23 +80,38 @@ class TomogramPlan:
     rois: Path
     surfaces: Path
 
+    @property
+    def results(self) -> dict[str, Path]:
+        """What each step leaves when it is done."""
+        return dict(zip(STEPS, (self.confidence, self.rois, self.surfaces / "report.html"), strict=True))
+
     def done(self) -> dict[str, bool]:
         """Which of the steps have their result."""
-        results = {
-            "confidence": self.confidence,
-            "rois": self.rois,
-            "surfaces": self.surfaces / "report.html",
-        }
-        return {step: is_filled(results[step]) for step in STEPS}
+        return {step: is_filled(path) for step, path in self.results.items()}
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project's settings and the plan of each of its tomograms."""
+    """A project's settings and the plan of each of its tomograms, or of those asked for.
+
+    ``stems`` are all tomograms of the project, ``unknown`` the names in its table that none of them has.
+    """
 
     folder: Path
     settings: ProjectSettings
     plans: tuple[TomogramPlan, ...]
+    stems: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def included(self) -> tuple[TomogramPlan, ...]:
+        """The plans of tomograms that the table does not exclude."""
+        return tuple(plan for plan in self.plans if not plan.row.excluded)
+
+    @property
+    def table(self) -> Path:
+        """The table of tomograms, whether there is one or not."""
+        return self.folder / self.settings.table
 
     @property
     def model(self) -> Path:
@@ -95,17 +130,69 @@ class Project:
 
 
 def new_project(folder: Path) -> Path:
-    """Write a project file with every setting and its meaning; its path. InputError where one exists."""
+    """Write a project file with every setting, its meaning and what lies in the folder; its path.
+
+    The table of tomograms is written beside it, unless there is one. Raises InputError where a project file
+    exists.
+    """
     path = folder / PROJECT_FILE
     if path.exists():
         raise InputError(f"{path}: exists already; edit it, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, settings_template(ProjectSettings))
+    found = inputs_in(folder)
+    write_text(path, settings_template(ProjectSettings, values=found))
+    if "tomograms" in found and not (folder / TABLE_FILE).exists():
+        files = tomogram_files([folder / name for name in found["tomograms"]])
+        write_tomogram_table(folder / TABLE_FILE, [volume_stem(file) for file in files])
     return path
 
 
-def read_project(path: Path) -> Project:
-    """The project in a file, or in a folder's project.toml; InputError with all that is wrong in it."""
+def inputs_in(folder: Path) -> dict[str, Any]:
+    """The settings of a project that tell what lies in a folder and in the folders in it.
+
+    Truth and a model are known by their names, and so are membranes, or by their folder's; every other folder
+    of volumes holds tomograms, where none is called so.
+    """
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    places = [folder, *(path for path in inside if path.name != RESULTS)]
+    found: dict[str, Any] = {}
+    for key, kind in (("membranes", "membranes"), ("truth", "truth.npz")):
+        holders = [place for place in places if _products_in(place, kind)]
+        if holders:
+            found[key] = _relative(holders[0], folder)
+    holders = [place for place in places if place.name != MEMBRANES and _tomograms_in(place)]
+    named = [place for place in holders if place.name == TOMOGRAMS]
+    if holders:
+        found["tomograms"] = tuple(_relative(place, folder) for place in named or holders)
+    models = [path for place in places for path in sorted(place.glob("*.safetensors"))]
+    if models:
+        found["model"] = _relative(models[0], folder)
+    return found
+
+
+def _products_in(place: Path, kind: str) -> list[Path]:
+    try:
+        return product_files([place], kind)
+    except InputError:
+        return []
+
+
+def _tomograms_in(place: Path) -> list[Path]:
+    try:
+        return tomogram_files([place])
+    except InputError:
+        return []
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def read_project(path: Path, only: Path | None = None) -> Project:
+    """The project in a file, or in a folder's project.toml; InputError with all that is wrong in it.
+
+    ``only`` is a text file that lists the tomograms to plan for, a name a line.
+    """
     path = path / PROJECT_FILE if path.is_dir() else path
     settings = load_settings(ProjectSettings, path)
     folder = path.parent
@@ -113,12 +200,27 @@ def read_project(path: Path) -> Project:
     require_own_names(tomograms, volume_stem)
     membranes = _matched_in(folder / settings.membranes, tomograms, "membranes", "membranes")
     truth = _matched_in(folder / settings.truth, tomograms, "truth.npz", "truth") if settings.truth else None
-    plans = tuple(_plan(tomogram, folder, settings, membranes, truth) for tomogram in tomograms)
-    return Project(folder, settings, plans)
+    stems = tuple(volume_stem(tomogram) for tomogram in tomograms)
+    table = _table(folder / settings.table, stems)
+    asked = stems if only is None else names_listed(only, stems)
+    plans = tuple(
+        _plan(tomogram, table.rows.get(stem, TomogramRow(stem)), folder, settings, membranes, truth)
+        for tomogram, stem in zip(tomograms, stems, strict=True)
+        if stem in asked
+    )
+    return Project(folder, settings, plans, stems, table.unknown)
+
+
+def _table(path: Path, stems: Sequence[str]) -> TomogramTable:
+    """What the table says, an empty one where it has the usual name and is not there."""
+    if path.name == TABLE_FILE and not path.exists():
+        return TomogramTable()
+    return read_tomogram_table(path, stems)
 
 
 def _plan(
     tomogram: Path,
+    row: TomogramRow,
     folder: Path,
     settings: ProjectSettings,
     membranes: Mapping[Path, Path],
@@ -129,6 +231,8 @@ def _plan(
     expected = folder / settings.membranes / f"{stem}__membranes.mrc"
     return TomogramPlan(
         stem=stem,
+        row=row,
+        voxel_size_nm=row.voxel_size_nm or settings.voxel_size_nm,
         tomogram=tomogram,
         membranes=membranes.get(tomogram, expected),
         truth=None if truth is None else truth.get(tomogram, folder / f"{settings.truth}/{stem}__truth.npz"),

@@ -70,7 +70,7 @@ def _report_written(project: Project) -> Path:
     failures, warnings = _failures_and_warnings(project)
     page = Page(
         f"Project {project.folder.resolve().name}",
-        f"{len(project.plans)} tomograms; ROIs found by {Path(project.settings.model).name}",
+        f"{_counted(project)}; ROIs found by {Path(project.settings.model).name}",
         failures,
         [*warnings, *([] if evaluation is None else cautions(evaluation))],
         _cards(tables, evaluation),
@@ -87,31 +87,45 @@ def _report_written(project: Project) -> Path:
     return path
 
 
+def _counted(project: Project) -> str:
+    """``12 tomograms, 2 left out``."""
+    left_out = len(project.plans) - len(project.included)
+    return f"{len(project.included)} tomograms" + (f", {left_out} left out" if left_out else "")
+
+
 def pooled_tables(project: Project) -> PooledTables:
     """The tables of all tomograms that have results."""
-    rois = [_with_tomogram(read_rois(plan.rois).table, plan) for plan in project.plans if plan.rois.exists()]
-    surfaces = [_with_tomogram(read_table(plan.surfaces / "surfaces.csv"), plan) for plan in project.plans]
-    distances = [_with_tomogram(read_table(plan.surfaces / "distances.csv"), plan) for plan in project.plans]
+    rois = [
+        _with_tomogram(read_rois(plan.rois).table, plan) for plan in project.included if plan.rois.exists()
+    ]
+    surfaces = [_with_tomogram(read_table(plan.surfaces / "surfaces.csv"), plan) for plan in project.included]
+    distances = [
+        _with_tomogram(read_table(plan.surfaces / "distances.csv"), plan) for plan in project.included
+    ]
     return PooledTables(_pooled(rois), _pooled(surfaces), _pooled(distances))
 
 
 def evaluate_project(project: Project) -> Evaluation | None:
     """Scores of the ROIs against the truth, over the tomograms that have both; None where none has."""
-    plans = [plan for plan in project.plans if plan.truth and plan.truth.exists() and plan.rois.exists()]
+    plans = [plan for plan in project.included if plan.truth and plan.truth.exists() and plan.rois.exists()]
     if not plans:
         return None
+    sizes = {plan.voxel_size_nm for plan in plans}
     request = EvaluateRequest(
         predicted=[plan.rois for plan in plans],
         truth=[plan.truth for plan in plans if plan.truth],
         model=project.model if project.model.is_file() else None,
-        voxel_size_nm=project.settings.voxel_size_nm,
+        voxel_size_nm=sizes.pop() if len(sizes) == 1 else None,
         resample=project.settings.resample,
     )
     return evaluate_files(request, project.settings.evaluate, project.settings.instances)
 
 
 def _with_tomogram(table: pd.DataFrame, plan: TomogramPlan) -> pd.DataFrame:
-    return table.assign(tomogram=plan.stem)[["tomogram", *table.columns]]
+    """The table with its tomogram in front, and the condition and grid that the project's table gives it."""
+    told = {"condition": plan.row.condition, "grid": plan.row.grid}
+    known = {"tomogram": plan.stem} | {name: value for name, value in told.items() if value}
+    return table.assign(**known)[[*known, *table.columns]]
 
 
 def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -125,7 +139,7 @@ def _failures_and_warnings(project: Project) -> tuple[list[str], list[str]]:
     record = _record(project.output / "run.json", failures)
     failures += record.get("failures", {}).values()
     warnings = list(dict.fromkeys(record.get("warnings", [])))
-    for plan in project.plans:
+    for plan in project.included:
         surfaces = read_table(plan.surfaces / "surfaces.csv")
         for text in _record(plan.surfaces / "run.json", failures).get("warnings", []):
             words = f"{plan.stem}: {in_words(text, surfaces)}"
@@ -152,7 +166,7 @@ def _cards(tables: PooledTables, evaluation: Evaluation | None) -> list[tuple[st
 
 
 def _rois_section(project: Project, rois: pd.DataFrame) -> Section:
-    plans = [plan for plan in project.plans if plan.rois.exists()][:MOST_PICTURED]
+    plans = [plan for plan in project.included if plan.rois.exists()][:MOST_PICTURED]
     figures = [picture_of(slice_figure(plan, project), plan.stem) for plan in plans]
     text = "Each tomogram's slice with most ROI voxels. Orange: ROIs found; dashed blue: true ROIs, if known."
     tables = [roi_table(rois)] if len(rois) else []
@@ -167,7 +181,7 @@ def roi_table(rois: pd.DataFrame) -> Table:
 
 def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
     """The tomogram's slice with most ROI voxels, with the outlines of ROIs and truth."""
-    edge_nm, resample = project.settings.voxel_size_nm, project.settings.resample
+    edge_nm, resample = plan.voxel_size_nm, project.settings.resample
     tomogram = read_volume(plan.tomogram, edge_nm, lazy=True, resample=resample)
     found = union_mask(read_rois(plan.rois)).data
     known = None
@@ -197,7 +211,7 @@ def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]
     figures = []
     worded = with_words(surfaces).sort_values("area_nm2", ascending=False)
     for row in worded.head(MOST_PICTURED).to_dict("records"):
-        folder = next(plan.surfaces for plan in project.plans if plan.stem == row["tomogram"])
+        folder = next(plan.surfaces for plan in project.included if plan.stem == row["tomogram"])
         surface = read_measured(folder / f"{full_name(row)}.vtp")
         if "mean_curvature_per_nm" in surface.mesh.data:
             title = across_places(row["place"], row["surface"])

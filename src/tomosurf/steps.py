@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from surfora.batch import RunRequest, run_masks
 from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, about
 from tomocore.locks import one_run
-from tomocore.provenance import recorded_run
+from tomocore.provenance import read_record, recorded_run
 from tomocore.roiset import read_rois
 from tomorois.instances.files import find_instances_in_files
 from tomosurf.project import Project, TomogramPlan
@@ -39,6 +39,9 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watche
     batch = Batch(watcher)
 
     def one(plan: TomogramPlan) -> None:
+        if plan.row.excluded:
+            batch.skip(plan.stem, f"left out: {plan.row.excluded}")
+            return
         watcher.say(f"{plan.stem}:")
         with about(plan.stem):
             _predict(plan, project, models, overwrite, watcher)
@@ -50,9 +53,19 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watche
             for model in filter(None, (project.model, project.membrane_model)):
                 record.add_input(model)
             batch.each(project.plans, one, lambda plan: plan.stem)
-        record.failures = dict(batch.failed)
+        record.failures = _earlier_failures(project) | batch.failed
         record.write(project.output / "run.json")
     return batch
+
+
+def _earlier_failures(project: Project) -> dict[str, str]:
+    """What failed last time of tomograms that are not run this time."""
+    try:
+        record = read_record(project.output / "run.json") or {}
+    except InputError:
+        return {}
+    others = set(project.stems) - {plan.stem for plan in project.plans}
+    return {name: line for name, line in record.get("failures", {}).items() if name in others}
 
 
 def _read_models(project: Project) -> _Models:
@@ -94,7 +107,7 @@ def _map(
         folder=target.parent,
         membranes=beside,
         what="membranes" if target == plan.drawn else "confidence",
-        voxel_size_nm=project.settings.voxel_size_nm,
+        voxel_size_nm=plan.voxel_size_nm,
         resample=project.settings.resample,
         overwrite=overwrite,
     )
@@ -109,7 +122,7 @@ def _find_rois(plan: TomogramPlan, project: Project, overwrite: bool, watcher: W
             plan.rois.parent,
             project.settings.instances,
             membranes=[plan.membranes],
-            voxel_size_nm=project.settings.voxel_size_nm,
+            voxel_size_nm=plan.voxel_size_nm,
             resample=project.settings.resample,
             overwrite=overwrite,
             watcher=_OneStep(watcher),
@@ -127,7 +140,7 @@ def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool, w
         masks=(plan.membranes,),
         folder=plan.surfaces,
         rois=(plan.rois,),
-        voxel_size_nm=project.settings.voxel_size_nm,
+        voxel_size_nm=plan.voxel_size_nm,
         resample=project.settings.resample,
         jobs=jobs,
         overwrite=overwrite,

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from surfora.masks.grids import Grid, differences
-from tomocore.contract import InputError
+from surfora.masks.membranes import open_mask
+from tomocore.contract import FAILURES, InputError, one_line
 from tomocore.roiset import read_rois
 from tomocore.volumes.formats import inspect_volume
 from tomocore.volumes.header import VolumeHeader
@@ -21,17 +22,20 @@ def problems_of(project: Project) -> list[str]:
     """Everything that would make `run` fail, a line each; empty where all is well.
 
     Of the models (missing, no models, trained with other inputs or at another voxel size), and of each
-    tomogram: files that cannot be read, voxel sizes that cannot be believed, membranes and truth on another
-    grid.
+    tomogram that is not excluded: files that cannot be read, voxel sizes that cannot be believed, membranes
+    and truth on another grid, membranes that are no mask; and names in the table that no tomogram has.
     """
     problems = list(_model_problems(project))
     edges_nm: dict[str, float] = {}
-    for plan in project.plans:
-        headers = {path: _header(path, project, problems) for path in (plan.tomogram, plan.membranes)}
-        grids = {path: _grid(header, project) for path, header in headers.items() if header is not None}
+    problems += [f"{project.table}: {name}: no such tomogram; check the name" for name in project.unknown]
+    for plan in project.included:
+        headers = {path: _header(path, plan, project, problems) for path in (plan.tomogram, plan.membranes)}
+        grids = {path: _grid(header, plan) for path, header in headers.items() if header is not None}
         if plan.tomogram in grids:
             edges_nm[plan.stem] = grids[plan.tomogram].voxel_size_nm
         problems += _grid_problems(plan, grids, project)
+        if not any(str(plan.membranes) in problem for problem in problems):
+            problems += _mask_problems(plan, project)
     problems += _scale_problems(project, edges_nm)
     return problems
 
@@ -55,7 +59,7 @@ def _model_problems(project: Project) -> Iterator[str]:
             yield f"{model}: was trained without membranes; unset membrane_model in the project"
 
 
-def _header(path: Path, project: Project, problems: list[str]) -> VolumeHeader | None:
+def _header(path: Path, plan: TomogramPlan, project: Project, problems: list[str]) -> VolumeHeader | None:
     """The header of a volume; what is wrong with it is added to the problems."""
     try:
         header = inspect_volume(path)
@@ -64,14 +68,14 @@ def _header(path: Path, project: Project, problems: list[str]) -> VolumeHeader |
         return None
     if header.anisotropic and not project.settings.resample:
         problems.append(f"{path}: {header.size_problem}; set resample = true in the project file")
-    elif header.size_problem and not header.anisotropic and project.settings.voxel_size_nm is None:
+    elif header.size_problem and not header.anisotropic and plan.voxel_size_nm is None:
         problems.append(f"{path}: {header.size_problem}; set voxel_size_nm in the project file")
     return header
 
 
-def _grid(header: VolumeHeader, project: Project) -> Grid:
+def _grid(header: VolumeHeader, plan: TomogramPlan) -> Grid:
     """The grid on which a volume is worked on."""
-    given_nm = project.settings.voxel_size_nm
+    given_nm = plan.voxel_size_nm
     z, y, x = header.shape
     if header.anisotropic:
         edge_nm = given_nm or min(header.voxel_size_nm)
@@ -84,8 +88,7 @@ def _grid_problems(plan: TomogramPlan, grids: dict[Path, Grid], project: Project
     """Membranes and truth that do not lie on the tomogram's grid."""
     if plan.truth is not None:
         try:
-            settings = project.settings
-            rois = read_rois(plan.truth, settings.voxel_size_nm, resample=settings.resample)
+            rois = read_rois(plan.truth, plan.voxel_size_nm, resample=project.settings.resample)
             grids = {**grids, plan.truth: Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm)}
         except InputError as error:
             yield f"{error} (or unset `truth`)" if not plan.truth.is_file() else str(error)
@@ -97,6 +100,14 @@ def _grid_problems(plan: TomogramPlan, grids: dict[Path, Grid], project: Project
                 f"{path}: {grid} differ from the tomogram's {own} in {' and '.join(others)}; "
                 "bring both to one binning"
             )
+
+
+def _mask_problems(plan: TomogramPlan, project: Project) -> Iterator[str]:
+    """What `surfora run` would refuse of the membranes' voxels: nothing there, scores, NaN."""
+    try:
+        open_mask(plan.membranes, None, None, plan.voxel_size_nm, resample=project.settings.resample)
+    except FAILURES as error:
+        yield one_line(error)
 
 
 def _scale_problems(project: Project, edges_nm: dict[str, float]) -> Iterator[str]:

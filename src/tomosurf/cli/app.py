@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.markup import escape
 from rich.table import Table
 
 from tomocore.machine import cores
@@ -19,26 +20,41 @@ app = App(
     version="0.1.0",
 )
 
+Only = Annotated[
+    Path | None,
+    Parameter(help="text file of the tomograms meant, a name a line; else all of them"),
+]
 ProjectPath = Annotated[Path, Parameter(help="project file, or the folder it lies in")]
 
 
 @app.command(sort_key=1)
 def new(folder: Annotated[Path, Parameter(help="folder of the new project")], /) -> None:
-    """Write a project file with every setting and its meaning."""
-    from tomosurf.project import new_project
+    """Write a project file with every setting and what lies in the folder, and a table of the tomograms.
+
+    The table takes condition, grid and voxel size of each, and why one is left out.
+    """
+    from tomosurf.project import inputs_in, new_project
 
     path = new_project(folder)
-    out.print(f"wrote {path}: name your tomograms, membranes and model in it", markup=False)
+    found = ", ".join(inputs_in(folder)) or "nothing"
+    out.print(f"wrote {path}: found {found}; name what lies elsewhere in it", markup=False)
     next_hint(f"tomosurf validate {folder}")
 
 
 @app.command(sort_key=2)
-def validate(project: ProjectPath, /) -> int:
-    """Check the project file and every input, and say all that is wrong at once, a line each."""
+def validate(project: ProjectPath, /, *, only: Only = None) -> int:
+    """Check the project file and every input, and say all that is wrong at once, a line each.
+
+    First which membranes and truth belong to which tomogram.
+    """
     from tomosurf.project import read_project
     from tomosurf.validation import problems_of
 
-    planned = read_project(project)
+    planned = read_project(project, only)
+    for plan in planned.plans:
+        truth = f", {plan.truth.name}" if plan.truth else ""
+        left_out = f" (left out: {plan.row.excluded})" if plan.row.excluded else ""
+        out.print(f"{plan.tomogram.name}: {plan.membranes.name}{truth}{left_out}", markup=False)
     problems = problems_of(planned)
     for problem in problems:
         Terminal().failed(problem)
@@ -51,27 +67,29 @@ def validate(project: ProjectPath, /) -> int:
 
 
 @app.command(sort_key=3)
-def run(project: ProjectPath, /, *, jobs: Jobs = None, overwrite: Overwrite = False) -> int:
-    """Do what is not done yet: confidence, ROIs, surfaces of every tomogram, then the report."""
+def run(
+    project: ProjectPath, /, *, only: Only = None, jobs: Jobs = None, overwrite: Overwrite = False
+) -> int:
+    """Do what is not done yet: confidence, ROIs, surfaces of every tomogram, then the report of all."""
     from tomosurf.project import read_project
     from tomosurf.report import write_project_report
     from tomosurf.steps import run_project
 
-    planned = read_project(project)
-    batch = run_project(planned, cores(jobs), overwrite, Terminal())
-    out.print(f"report: {write_project_report(planned)}", markup=False)
+    batch = run_project(read_project(project, only), cores(jobs), overwrite, Terminal())
+    out.print(f"report: {write_project_report(read_project(project))}", markup=False)
     return status_of(batch)
 
 
 @app.command(sort_key=4)
-def status(project: ProjectPath, /) -> None:
-    """Which steps of which tomograms are done."""
+def status(project: ProjectPath, /, *, only: Only = None) -> None:
+    """Which steps of which tomograms are done and when, what failed last, and what is left out and why."""
     from tomosurf.project import STEPS, read_project
+    from tomosurf.status import status_of_project
 
-    planned = read_project(project)
-    table = Table("tomogram", *STEPS)
-    for plan in planned.plans:
-        table.add_row(plan.stem, *("done" if there else "–" for there in plan.done().values()))
+    table = Table("tomogram", *STEPS, "remark")
+    for one in status_of_project(read_project(project, only)):
+        times = (f"done {when:%Y-%m-%d %H:%M}" if when else "–" for when in one.done.values())
+        table.add_row(escape(one.name), *times, escape(one.remark))
     out.print(table)
 
 

@@ -95,7 +95,7 @@ def read_tomograms(path: Path, by: str) -> pd.DataFrame:
     Columns are separated by commas, semicolons or tabs; the tomogram's is called name or tomogram. Raises
     InputError where these are missing or a tomogram stands twice.
     """
-    table = _read_text_table(path)
+    table = read_text_table(path)
     name = next((column for column in NAMES_OF_NAME if column in table), None)
     if name is None or by not in table:
         missing = "name" if name is None else by
@@ -169,7 +169,7 @@ def _read(path: Path, by: str) -> pd.DataFrame:
     return table.fillna({name: "" for name in names if name in table})
 
 
-def _read_text_table(path: Path) -> pd.DataFrame:
+def read_text_table(path: Path) -> pd.DataFrame:
     """All cells as text without blanks around them; whichever separator the first line has most of."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a table with columns name, condition and grid")

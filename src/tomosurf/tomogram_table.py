@@ -1,0 +1,106 @@
+"""The table of a project's tomograms: condition, grid, voxel size, and which are left out and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tomocore.contract import InputError
+from tomocore.files import write_text
+from tomocore.names import owner_of
+from tomosurf.statistics.tables import NAMES_OF_NAME, NOT_EXCLUDED, read_text_table
+
+COLUMNS = ("name", "condition", "grid", "voxel_size_nm", "exclude")
+"""The columns of a new table; any other may be added."""
+NO_REASON = ("yes", "true", "1", "x")
+
+
+@dataclass(frozen=True)
+class TomogramRow:
+    """What the table says of one tomogram; ``excluded`` is why it is left out, empty where it counts."""
+
+    name: str
+    condition: str = ""
+    grid: str = ""
+    voxel_size_nm: float | None = None
+    excluded: str = ""
+
+
+@dataclass(frozen=True)
+class TomogramTable:
+    """The rows of a table by tomogram, and the names in it that no tomogram has."""
+
+    rows: Mapping[str, TomogramRow] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+
+
+def read_tomogram_table(path: Path, tomograms: Sequence[str]) -> TomogramTable:
+    """What the table (CSV) says of the ``tomograms``, which its names belong to by the rule of all files.
+
+    Raises InputError for a table without names, a tomogram that stands twice, and a voxel size that is none.
+    """
+    table = read_text_table(path)
+    heading = next((column for column in NAMES_OF_NAME if column in table), None)
+    if heading is None:
+        raise InputError(f"{path}: no column name, only {', '.join(table)}; add it, with a tomogram a row")
+    rows: dict[str, TomogramRow] = {}
+    unknown = []
+    for cells in table.to_dict("records"):
+        name = cells[heading]
+        tomogram = name if name in tomograms else owner_of(name, tomograms)
+        if name and tomogram is None:
+            unknown.append(name)
+        elif tomogram in rows:
+            raise InputError(f"{path}: {rows[tomogram].name} and {name} are both {tomogram}; keep one row")
+        elif tomogram is not None:
+            rows[tomogram] = _row(path, name, cells)
+    return TomogramTable(rows, tuple(unknown))
+
+
+def _row(path: Path, name: str, cells: Mapping[str, str]) -> TomogramRow:
+    excluded = cells.get("exclude", "")
+    if excluded.lower() in NOT_EXCLUDED:
+        excluded = ""
+    elif excluded.lower() in NO_REASON:
+        excluded = "the table says so"
+    size = cells.get("voxel_size_nm", "")
+    try:
+        edge_nm = float(size) if size else None
+    except ValueError:
+        edge_nm = math.nan
+    if edge_nm is not None and not (math.isfinite(edge_nm) and edge_nm > 0):
+        raise InputError(f"{path}: voxel_size_nm of {name} is {size}; give a positive number of nm, or none")
+    return TomogramRow(name, cells.get("condition", ""), cells.get("grid", ""), edge_nm, excluded)
+
+
+def write_tomogram_table(path: Path, tomograms: Collection[str]) -> None:
+    """Write a table with a row a tomogram, all else to be filled in."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([name, *[""] * (len(COLUMNS) - 1)] for name in tomograms)
+    write_text(path, text.getvalue())
+
+
+def names_listed(path: Path, tomograms: Sequence[str]) -> list[str]:
+    """The tomograms that a text file lists, a name a line; what follows a # is not read.
+
+    Raises InputError where there is no such file, it lists none, or a name is that of no tomogram.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        told = f"{path}: cannot be read as text ({error}); give a list of names, one a line"
+        raise InputError(told) from error
+    asked = [name for name in (line.split("#")[0].strip() for line in lines) if name]
+    found = {name: name if name in tomograms else owner_of(name, tomograms) for name in asked}
+    unknown = [name for name, tomogram in found.items() if tomogram is None]
+    if unknown:
+        raise InputError(f"{path}: {', '.join(unknown)}: no such tomogram in the project; check the names")
+    if not asked:
+        raise InputError(f"{path}: lists no tomogram; write their names, one a line")
+    return [name for name in tomograms if name in found.values()]
