@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surfora.editor.view import View, in_front, in_loop, projected, rectangle
 from surfora.geometry.files import write_surface
 from surfora.geometry.surface import PointCloud
 from tomocore.volumes.formats import write_volume
@@ -45,8 +46,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder)
+        compile_those_of_the_editor()
         with ThreadPoolExecutor(len(CHAINS)) as pool:
             list(pool.map(lambda chain: [run(command, folder) for command in chain], CHAINS))
+
+
+def compile_those_of_the_editor() -> None:
+    """The kernels of a selection, which no command runs."""
+    view = View(np.eye(4), (8, 8), np.zeros(3), np.array([0.0, 0.0, 1.0]))
+    points = np.array([[0.0, 0.0, 0.5], [0.1, 0.0, 0.7]])
+    seen = projected(points, view)
+    in_loop(seen.pixels, rectangle((0, 0), (8, 8)))
+    in_front(seen, np.ones(2, dtype=bool), 1.0, points, points)
 
 
 def write_inputs(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSlider,
+    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
@@ -61,11 +63,17 @@ class Panel(QWidget):
         )
         self.remake.clicked.connect(self.remade)
         column.addWidget(self.remake)
+        self.results = QTextBrowser()
+        self.results.setVisible(False)
+        self.results.setMinimumHeight(120)
+        column.addWidget(self.results, 1)
         column.addStretch(1)
 
     def _surfaces_group(self) -> QGroupBox:
         self.surfaces = QListWidget()
         self.surfaces.setMaximumHeight(90)
+        self.surfaces.setTextElideMode(Qt.TextElideMode.ElideLeft)  # what tells files apart is at their end
+        self.surfaces.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.surfaces.itemChanged.connect(
             lambda item: self.layer_switched.emit(
                 self.surfaces.row(item), item.checkState() == Qt.CheckState.Checked
@@ -144,6 +152,11 @@ class Panel(QWidget):
             self.array.addItem(name, name)
         self.array.setCurrentIndex(max(self.array.findData(current), 0))
         self.array.blockSignals(False)
+
+    def show_results(self, lines: Sequence[str]) -> None:
+        """List what was measured."""
+        self.results.setVisible(True)
+        self.results.setPlainText("\n".join(lines))
 
     def show_limits(self, colouring: Colouring) -> None:
         """Show between which values colours run."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import numpy as np
 
 from surfora.editor.edited import Surface, edited_facts
 from surfora.editor.journal import edited_path
+from surfora.editor.layers import Layer
 from surfora.geometry.facts import SurfaceFacts, surface_name
-from surfora.geometry.files import write_surface
-from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2
+from surfora.geometry.files import read_mesh, write_surface
+from surfora.geometry.request import StageRequest
+from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2, vertex_normals
 from surfora.measures.curvature import mesh_curvature
 from surfora.measures.distance import with_distances
 from surfora.measures.roughness import mesh_roughness
@@ -21,6 +24,7 @@ from surfora.measures.statistics import NoValues
 from surfora.meshing.ballpivot import mesh_points
 from surfora.meshing.smoothing import smooth_mesh
 from surfora.pipeline import SurforaSettings
+from surfora.reporting.contact_files import ContactRequest, contacts_to_folder
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.page import shown
 
@@ -31,6 +35,15 @@ class Remade:
 
     path: Path
     lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Other:
+    """A mesh that distances and contacts run to, with the file that it is from."""
+
+    path: Path
+    mesh: SurfaceMesh
+    facts: SurfaceFacts | None = None
 
 
 def remade_path(source: Path) -> Path:
@@ -46,15 +59,17 @@ def remake(
     surface: Surface,
     facts: SurfaceFacts | None,
     target: Path,
-    others: Mapping[str, SurfaceMesh],
+    others: Sequence[Other],
     settings: SurforaSettings = SurforaSettings(),
     progress: Progress = no_progress,
 ) -> Remade:
     """Mesh edited points (a mesh stays as it is), measure it, and write it with all arrays to ``target``.
 
-    surface: as edited; facts: of its file, whose voxel size roughness needs; others: meshes by NAME that
-    distances run to; settings: of the stages mesh, smooth, curvature, roughness and distance. ``progress``
-    is told of each stage in hundredths. Raises InputError where points have no normals, or make no mesh.
+    surface: as edited; facts: of its file, whose voxel size roughness needs; others: meshes that distances
+    and contacts run to; settings: of the stages mesh, smooth, curvature, roughness, distance and contacts.
+    ``progress`` is told of each stage in hundredths. Contacts go into a folder ``NAME.edited.contacts``
+    beside the target, as `surfora contacts` writes it. Raises InputError where points have no normals, or
+    make no mesh.
     """
     mesh = _meshed(surface, settings, _part(progress, 0, 30))
     lines = [f"area {shown(face_areas_nm2(mesh.vertices, mesh.faces).sum())} nm²"]
@@ -66,28 +81,66 @@ def remake(
             lines.append(f"roughness {_median(mesh, 'roughness_nm')} nm (median)")
     except NoValues as reason:
         lines.append(str(reason))
+    progress(85, 100)
+    targets = {surface_name(other.path): other.mesh for other in others}
+    mesh, distances = with_distances(mesh, targets, settings.distance)
+    lines += [f"distance to {name} {shown(row['median_nm'])} nm (median)" for name, row in distances.items()]
     progress(90, 100)
-    mesh, distances = with_distances(mesh, others, settings.distance)
-    lines += [
-        f"distance to {name} {shown(row['median_nm'])} nm (median); {shown(row['contact_area_nm2'])} nm² in "
-        f"contact, below {shown(row['contact_distance_nm'])} nm"
-        for name, row in distances.items()
-    ]
-    progress(95, 100)
-    told = edited_facts(facts)
-    write_surface(target, mesh, None if told is None else replace(told, kind="medial"))
+    known = edited_facts(facts) or SurfaceFacts(name=surface_name(target))
+    known = replace(known, kind="medial")
+    if others:
+        mesh, sentences = _with_contacts(mesh, known, target, others, settings)
+        lines += sentences
+    progress(98, 100)
+    write_surface(target, mesh, known)
     return Remade(target, tuple(lines))
 
 
-def other_meshes(surfaces: Mapping[Path, Surface], but: Path) -> dict[str, SurfaceMesh]:
-    """The meshes among surfaces by their NAME, which distances from the one ``but`` can run to."""
+def _with_contacts(
+    mesh: SurfaceMesh, facts: SurfaceFacts, target: Path, others: Sequence[Other], settings: SurforaSettings
+) -> tuple[SurfaceMesh, list[str]]:
+    """The mesh with ``contact_id``, and sentences on its contacts; their files go beside the target."""
+    folder = contacts_folder(target)
+    with tempfile.TemporaryDirectory() as name:  # the surfaces as they are edited, which no file has
+        source = Path(name) / target.name
+        write_surface(source, mesh, facts)
+        for other in others:
+            write_surface(Path(name) / other.path.name, other.mesh, other.facts)
+        request = ContactRequest(
+            StageRequest(source, folder, overwrite=True),
+            tuple(Path(name) / other.path.name for other in others),
+            settings.distance.contact_distance_nm,
+        )
+        outcome = contacts_to_folder(request, settings.contacts)
+    if outcome.failed:
+        return mesh, list(outcome.failed.values())
+    found = [sentence for sentence in outcome.sentences if "no contact below" not in sentence]
+    none = f"no contact below {settings.distance.contact_distance_nm:g} nm"
+    return read_mesh(folder / f"{target.stem}.vtp"), found or [none]
+
+
+def contacts_folder(target: Path) -> Path:
+    """Where the contacts of a surface meshed anew are written."""
+    return target.with_name(f"{surface_name(target)}.contacts")
+
+
+def other_meshes(layers: Iterable[Layer], surfaces: Iterable[Surface], but: Path) -> list[Other]:
+    """The meshes among ``layers`` with their ``surfaces`` as edited, which distances from ``but`` run to.
+
+    Not that one itself, nor what was made of it before, and of two with one NAME the first.
+    """
     own = surface_name(but)
-    found = {}
-    for path, surface in surfaces.items():
-        name = surface_name(path)
+    found: dict[str, Other] = {}
+    for layer, surface in zip(layers, surfaces, strict=True):
+        name = surface_name(layer.path)
         if isinstance(surface, SurfaceMesh) and len(surface.faces) and name not in (own, f"{own}.edited"):
-            found[name] = surface
-    return found
+            mesh = surface if surface.normals is not None else _with_normals(surface)
+            found.setdefault(name, Other(layer.path.with_suffix(".vtp"), mesh, layer.facts))
+    return list(found.values())
+
+
+def _with_normals(mesh: SurfaceMesh) -> SurfaceMesh:
+    return replace(mesh, normals=vertex_normals(mesh.vertices, mesh.faces))
 
 
 def _meshed(surface: Surface, settings: SurforaSettings, progress: Progress) -> SurfaceMesh:

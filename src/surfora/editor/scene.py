@@ -61,8 +61,8 @@ class _LayerActor:
         look = self.actor.GetProperty()
         look.SetPointSize(3.0)
         look.SetLighting(layer.is_mesh)
-        look.SetAmbient(0.25)
-        look.SetDiffuse(0.8)
+        look.SetAmbient(0.35)
+        look.SetDiffuse(0.7)
 
     def set_cells(self, shown: Mask, most: int | None = None) -> None:
         """Draw the points or triangles of what is ``shown`` (n,), or only about ``most`` of them, evenly."""
@@ -302,7 +302,7 @@ class Scene:
         if not name or name in colours.BY_NUMBER:
             return
         table = pv.LookupTable(self.colouring.map_name, scalar_range=self.colouring.limits)
-        self._bar = _bar_actor(table, colours.titled(name), INK[self.theme])
+        self._bar = _bar_actor(table, colours.titled(name), INK[self.theme], BACKGROUNDS[self.theme])
         self.plotter.renderer.AddViewProp(self._bar)
 
 
@@ -344,19 +344,22 @@ def _slice_actor(image: pv.ImageData, axis: int) -> vtkImageSlice:
     return actor
 
 
-def _bar_actor(table: pv.LookupTable, title: str, ink: str) -> Any:
+def _bar_actor(table: pv.LookupTable, title: str, ink: str, paper: str) -> Any:
     from vtkmodules.vtkRenderingAnnotation import vtkScalarBarActor
 
     bar = vtkScalarBarActor()
     bar.SetLookupTable(table)
-    bar.SetTitle(title)
+    bar.SetTitle(f"{title}\n ")  # the line below keeps it off the numbers
     bar.SetNumberOfLabels(5)
     bar.SetLabelFormat("%-#.3g")
     bar.SetOrientationToHorizontal()
     bar.SetUnconstrainedFontSize(True)
     bar.SetWidth(0.5)
-    bar.SetHeight(0.1)
-    bar.SetVerticalTitleSeparation(6)
+    bar.SetHeight(0.085)
+    bar.SetBarRatio(0.3)
+    bar.SetDrawBackground(True)
+    bar.GetBackgroundProperty().SetColor(*colours.floats_of(paper))
+    bar.GetBackgroundProperty().SetOpacity(0.75)
     bar.GetPositionCoordinate().SetValue(0.25, 0.02)
     for text in (bar.GetTitleTextProperty(), bar.GetLabelTextProperty()):
         text.SetColor(*colours.floats_of(ink))

@@ -78,8 +78,11 @@ class EditorWindow(ViewWindow):
         chosen = session.layer_of[session.selected]
         number = int(chosen[0]) if len(chosen) else 0
         layer, surface = session.layers[number], session.edited(number)
-        surfaces = {one.path: session.edited(n) for n, one in enumerate(session.layers) if n != number}
-        others, target = other_meshes(surfaces, layer.path), remade_path(layer.path)
+        drawn = [n for n, is_shown in enumerate(session.layer_shown) if is_shown and n != number]
+        others = other_meshes(
+            [session.layers[n] for n in drawn], [session.edited(n) for n in drawn], layer.path
+        )
+        target = remade_path(layer.path)
         is_others = target.exists() and target not in self._written
         if is_others and not self._agreed(f"{target.name} exists. Write over it?"):
             return "not measured"
@@ -99,7 +102,8 @@ class EditorWindow(ViewWindow):
         self._try(lambda: self.add_surface(made.path))
         if "mean_curvature_per_nm" in self.session.array_names():
             self.panel.array.setCurrentIndex(self.panel.array.findData("mean_curvature_per_nm"))
-        self.say(f"{made.path.name}: {', '.join(made.lines)}")
+        self.panel.show_results([made.path.name, *made.lines])
+        self.say(f"wrote {made.path.name}: {', '.join(made.lines[:2])}")
 
     def cancel(self) -> str:
         """Stop what is running."""

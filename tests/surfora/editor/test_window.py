@@ -25,7 +25,8 @@ from surfora.editor.picking import points_in_loop
 from surfora.editor.view import projected
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_mesh, read_surface, write_surface
-from surfora.geometry.surface import PointCloud, SurfaceMesh, vertex_normals
+from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2, vertex_normals
+from surfora.reporting.tables import read_table
 from tomocore.volumes.volume import Volume
 
 NO, SHIFT, CTRL = (
@@ -413,9 +414,11 @@ def test_an_edited_surface_is_meshed_and_measured_beside_the_work(window, qtbot,
     assert "area" in window.message.text()
     assert np.nanmedian(mesh.data["mean_curvature_per_nm"]) == pytest.approx(1 / 24, rel=0.05)
     assert mesh.data["distance_to_er_nm"].min() == pytest.approx(60 - 20 - 24, abs=2.0)
-    from surfora.geometry.surface import face_areas_nm2
-
     assert face_areas_nm2(mesh.vertices, mesh.faces).sum() == pytest.approx(ball, rel=0.03)
+    contacts = read_table(files[0].with_name("cell.edited.contacts") / "contacts.csv")
+    assert len(contacts) == 1
+    assert contacts["gap_min_nm"].iloc[0] == pytest.approx(60 - 20 - 24, abs=2.0)
+    assert set(np.unique(mesh.data["contact_id"])) == {0, 1}
     assert window.panel.surfaces.count() == 3
     assert window.scene.colouring.name == "mean_curvature_per_nm"
     assert pixels_of(window, colours.SURFACES[0]) < 50  # the points it was made of are switched off
