@@ -38,25 +38,22 @@ class Perturbation:
 
 
 def perturbed(membrane: Membrane, how: Perturbation) -> Membrane:
-    """The membrane with its border moved and its voxel edge scaled; the box grows by a voxel where needed.
+    """The membrane with its border moved and its voxel edge scaled, in the same box.
 
-    Voxels of other labels are never taken, and none leaves that would tear the membrane open. The same seed
-    gives a membrane of the same name the same border.
+    Voxels of other labels are never taken, and none leaves that would tear the membrane open. Where the
+    volume or the ROI's box ends, the membrane goes on, and nothing moves. The same seed gives a membrane of
+    the same name the same border.
     """
     how = replace(how, seed=how.seed + crc32(membrane.name.encode()))
-    mask = np.pad(membrane.mask, 1)
-    foreign = None if membrane.foreign is None else np.pad(membrane.foreign, 1)
-    moved = moved_border(mask, how, foreign)
-    edge_nm = membrane.voxel_size_nm * how.voxel_factor
-    origin = (np.asarray(membrane.origin_nm) - membrane.voxel_size_nm) * how.voxel_factor
+    foreign = None if membrane.foreign is None else np.pad(membrane.foreign, 1, mode="edge")
+    moved = moved_border(np.pad(membrane.mask, 1, mode="edge"), how, foreign)
+    x, y, z = (place * how.voxel_factor for place in membrane.origin_nm)
     return replace(
         membrane,
-        mask=moved,
-        foreign=foreign,
-        kept=None if membrane.kept is None else np.pad(membrane.kept, 1),
+        mask=moved[1:-1, 1:-1, 1:-1],
         kept_beyond_nm=membrane.kept_beyond_nm * how.voxel_factor,
-        voxel_size_nm=edge_nm,
-        origin_nm=(float(origin[0]), float(origin[1]), float(origin[2])),
+        voxel_size_nm=membrane.voxel_size_nm * how.voxel_factor,
+        origin_nm=(x, y, z),
     )
 
 
