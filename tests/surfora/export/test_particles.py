@@ -168,13 +168,20 @@ def star_particles_without_subtomogram(folder, sizes):
     return star_particles(folder / "plain.star", sizes)
 
 
-def test_an_optimisation_set_is_followed_and_written_again(ball, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ndata_\n\n_rlnTomoParticlesFile   p.star\n_rlnTomoTomogramsFile   tomograms.star\n",
+        "data_optimisation_set\n\nloop_\n_rlnTomoParticlesFile #1\n_rlnTomoTomogramsFile #2\n"
+        "p.star     tomograms.star\n",
+    ],
+    ids=["block", "loop"],
+)
+def test_an_optimisation_set_is_followed_and_written_again(text, ball, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     starfile.write({"particles": relion5(shift=False)}, tmp_path / "p.star")
     starfile.write({"global": tomograms()}, tmp_path / "tomograms.star")
-    (tmp_path / "set.star").write_text(
-        "\ndata_\n\n_rlnTomoParticlesFile   p.star\n_rlnTomoTomogramsFile   tomograms.star\n"
-    )
+    (tmp_path / "set.star").write_text(text)
     table = joined(ball, tmp_path / "set.star", tmp_path / "o.star")
     np.testing.assert_allclose(table["surforaDistanceNm"], [10, 50], atol=0.05)
     text = (tmp_path / "o_optimisation_set.star").read_text()
