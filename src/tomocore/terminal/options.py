@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from tomocore.contract import is_filled
 from tomocore.terminal.console import out
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="where the result is written")]
@@ -38,17 +36,6 @@ Jobs = Annotated[
 ]
 Several = Parameter(consume_multiple=True, negative="")
 """Marks an option that several values may follow."""
-
-
-def write_unless_there(path: Path, overwrite: bool, write: Callable[[Path], object], hint: str = "") -> None:
-    """Write one result, or say that it is there and left alone; then what to do next."""
-    if is_filled(path) and not overwrite:
-        out.print(f"skipped {path}: it exists; pass --overwrite to replace it", markup=False)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path)
-        out.print(f"wrote {path}", markup=False)
-    next_hint(hint)
 
 
 def next_hint(command: str) -> None:
