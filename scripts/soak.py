@@ -11,6 +11,8 @@ where anything differed; the folders of such runs are kept.
 from __future__ import annotations
 
 import argparse
+import importlib
+import multiprocessing
 import os
 import random
 import shutil
@@ -19,9 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,17 +47,11 @@ STATUS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 1
 PROCESSES_END_S = 15.0
 
 
-WITHOUT_PICTURES = """
-import importlib, sys
-import surfora.reporting.report as run_report
-import tomocore.page
-import tomosurf.report as project_report
-tomocore.page._png = lambda figure: ""
-run_report.run_page = lambda folder, record: tomocore.page.Page("run", record["id"])
-project_report.curvature_picture = lambda *words: tomocore.page.Picture(())
-importlib.import_module(sys.argv.pop(1) + ".cli.app").main()
-"""
-"""Starts a tool whose reports are written without their pictures, which take most of a small run's time."""
+LOADED = [
+    *("surfora.cli.app", "surfora.batch", "tomorois.cli.app", "tomorois.training.files"),
+    *("tomorois.prediction.files", "tomosurf.cli.app", "tomosurf.steps", "tomosurf.report"),
+]
+"""What the forks of ``--quick`` have loaded before they begin."""
 
 
 @dataclass
@@ -62,37 +59,33 @@ class Subject:
     """A command to be killed: how it is run in a folder of its own, and which of that folder it makes."""
 
     name: str
-    command: Callable[[bool], Sequence[str | Path]]  # of whether the folder was used before
+    command: Callable[[bool], Sequence[str]]  # of whether the folder was used before
     results: str = "out"
+    quick: bool = False
     undisturbed_s: float = 0.0
     kills: dict[str, int] = field(default_factory=dict)
     folders: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def subjects(pictures: bool) -> list[Subject]:
+def subjects(jobs: int) -> list[Subject]:
     """The commands, with paths relative to a copy of the project."""
-    tools = Path(sys.executable).parent
-
-    def tool(name: str) -> list[str | Path]:
-        return [tools / name] if pictures else [sys.executable, "-c", WITHOUT_PICTURES, name]
-
     mask = "membranes/t1__membranes.mrc"
     train = ["train", "--tomograms", "tomograms", "--labels", "labels", "-o", "out/model.safetensors"]
     return [
-        Subject("surfora run", lambda again: [*tool("surfora"), "run", mask, "-o", "out", "-j", "2"]),
+        Subject("surfora run", lambda again: ["surfora", "run", mask, "-o", "out", "-j", f"{jobs}"]),
         Subject(
             "tomorois train",
-            lambda again: [tools / "tomorois", *train, "-s", "soak.toml", *(["--resume"] if again else [])],
+            lambda again: ["tomorois", *train, "-s", "soak.toml", *(["--resume"] if again else [])],
         ),
         Subject(
             "tomorois predict",
             lambda again: [
-                *(tools / "tomorois", "predict", "model.safetensors", "tomograms", "-o", "out"),
+                *("tomorois", "predict", "model.safetensors", "tomograms", "-o", "out"),
                 *("--uncertainty", "-s", "soak.toml"),
             ],
         ),
-        Subject("tomosurf run", lambda again: [*tool("tomosurf"), "run", ".", "-j", "2"], "results"),
+        Subject("tomosurf run", lambda again: ["tomosurf", "run", ".", "-j", f"{jobs}"], "results"),
     ]
 
 
@@ -133,14 +126,17 @@ def soak(subject: Subject, project: Path, scratch: Path, kills: int, rng: random
         used = False
         for _ in range(rng.randint(1, MOST_IN_ONE_FOLDER)):
             left = kills - sum(subject.kills.values())
-            if left and not kill_once(subject, place, used, rng):
+            was_killed = left > 0 and kill_once(subject, place, used, rng)
+            used = used or left > 0
+            if not was_killed:
                 break  # it was faster than the kill
-            used = True
         finish(subject, place, used)
         subject.problems += differences(expected / subject.results, place / subject.results)
         subject.folders += 1
         if len(subject.problems) == before:
             shutil.rmtree(place)
+        else:
+            print("\n".join(subject.problems[before:]))
         print(
             f"  {subject.name}: {sum(subject.kills.values())} kills, {len(subject.problems)} problems",
             flush=True,
@@ -154,7 +150,7 @@ def kill_once(subject: Subject, place: Path, used: bool, rng: random.Random) -> 
     try:
         _, told = run.communicate(timeout=rng.uniform(0.05, 1.0) * subject.undisturbed_s)
     except subprocess.TimeoutExpired:
-        (os.kill if number == signal.SIGKILL else os.killpg)(run.pid, number)
+        _end(run.pid, number)
         _, told = run.communicate()
     else:
         return False
@@ -177,6 +173,14 @@ def kill_once(subject: Subject, place: Path, used: bool, rng: random.Random) -> 
     return True
 
 
+def _end(pid: int, number: signal.Signals) -> None:
+    """A signal to a process, or to its whole group where it is one that can be caught."""
+    try:
+        (os.kill if number == signal.SIGKILL else os.killpg)(pid, number)
+    except ProcessLookupError:  # it has no group of its own yet
+        os.kill(pid, number)
+
+
 def leftovers(place: Path, after: str) -> list[str]:
     """Hidden files below a folder, of which a run should leave none."""
     return [f"{path}: left after {after}" for path in place.rglob(".*")]
@@ -191,16 +195,71 @@ def finish(subject: Subject, place: Path, used: bool) -> None:
     subject.problems += leftovers(place, "the end")
 
 
-def start_process(subject: Subject, place: Path, used: bool) -> subprocess.Popen[str]:
+def start_process(subject: Subject, place: Path, used: bool) -> subprocess.Popen[str] | ForkedCommand:
     """The command in a session of its own."""
+    words = list(subject.command(used))
+    if subject.quick:
+        return ForkedCommand(words, place)
     return subprocess.Popen(
-        list(map(str, subject.command(used))),
+        [str(Path(sys.executable).parent / words[0]), *words[1:]],
         cwd=place,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+class ForkedCommand:
+    """A command in a fork of a process that has loaded the tools, which saves most of a small run's time."""
+
+    def __init__(self, words: Sequence[str], place: Path) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(LOADED)
+        self.told = place.parent / f"{place.name}.err"
+        self.process = context.Process(target=_run_here, args=(words, place, self.told))
+        self.process.start()
+        self.pid = self.process.pid or 0
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, as of `subprocess.Popen`."""
+        return self.process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; nothing, and what it told on standard error."""
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired("fork", timeout or 0.0)
+        return "", self.told.read_text() if self.told.exists() else ""
+
+
+def _run_here(words: Sequence[str], place: Path, told: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.setsid()
+    os.chdir(place)
+    for stream, target in ((1, Path(os.devnull)), (2, told)):
+        os.dup2(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    _leave_out_pictures()
+    sys.argv = list(words)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    importlib.import_module(f"{words[0]}.cli.app").main()
+
+
+def _leave_out_pictures() -> None:
+    """Reports are written without their pictures, which take most of a small run's time."""
+    import surfora.reporting.report
+    import tomocore.page
+    import tomosurf.report
+
+    def page_without(folder: Path, record: Mapping[str, Any]) -> tomocore.page.Page:
+        return tomocore.page.Page("run", record["id"])
+
+    def no_picture(*_: object) -> tomocore.page.Picture:
+        return tomocore.page.Picture(("",))
+
+    surfora.reporting.report.run_page = page_without
+    tomosurf.report.curvature_picture = tomosurf.report.picture_of = no_picture
 
 
 def processes_of(session: int) -> list[int]:
@@ -253,7 +312,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the random moments and signals")
     parser.add_argument("--only", help="one command, by its name")
     parser.add_argument("--folder", type=Path, help="where it works; a temporary folder where not given")
-    parser.add_argument("--without-pictures", action="store_true", help="in reports, to save time")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="in forks of a process that has loaded the tools, with one job, and reports without pictures",
+    )
     asked = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     scratch = asked.folder or Path(tempfile.mkdtemp(prefix="soak-"))
@@ -261,9 +324,10 @@ def main() -> int:
     print(f"seed {seed}, in {scratch}", flush=True)
     (scratch / "project").mkdir()
     make_project(scratch / "project")
-    chosen = [one for one in subjects(not asked.without_pictures) if asked.only in (None, one.name)]
+    chosen = [one for one in subjects(1 if asked.quick else 2) if asked.only in (None, one.name)]
     begun = time.monotonic()
     for subject in chosen:
+        subject.quick = asked.quick
         soak(subject, scratch / "project", scratch, asked.kills, random.Random(f"{seed} {subject.name}"))
     print("\n| command | undisturbed | kills | by signal | folders | problems |\n|---|---|---|---|---|---|")
     for one in chosen:
