@@ -424,6 +424,44 @@ def _read_sidecar(path: Path) -> None:
     model_threshold(path.with_suffix(".mrc"))
 
 
+def _make_strokes(folder: Path) -> None:
+    from tomorois.annotation.strokes import line_stroke
+
+    folder.mkdir()
+    _volume_writer(grey)(folder / "ts.mrc")
+    painting = _painting(folder)
+    for number in range(3):
+        painting.paint(line_stroke(SHAPE, [(2.0, 3.0 + number, 4.0)], 2.0, number + 1))
+    painting.undo()
+    painting.journal.close()
+
+
+def _painting(folder: Path):
+    from tomorois.annotation.painting import Painting, painting_files
+
+    return Painting(read_volume(folder / "ts.mrc", lazy=True), painting_files(folder / "ts.mrc", folder))
+
+
+def _read_strokes(folder: Path) -> None:
+    _painting(folder).journal.close()
+
+
+def _make_edits(folder: Path) -> None:
+    folder.mkdir()
+    _make_surface(folder / "m.vtp")
+    session = _edited(folder)
+    for number in range(3):
+        session.select(np.arange(session.count) == number)
+        session.flip()
+    session.undo()
+
+
+def _edited(folder: Path):
+    from surfora.editor.files import open_session
+
+    return open_session([folder / "m.vtp"])
+
+
 BYTES, TEXT, JSON = mutations.damaged_bytes, mutations.damaged_words, mutations.damaged_json
 
 FORMATS = {
@@ -460,6 +498,8 @@ FORMATS = {
     "crops": Format(_text(CROPS), TEXT, _read_crops, ".csv"),
     "curve": Format(_text(CURVE), TEXT, _read_curve, ".csv"),
     "training log": Format(_text(LOG), TEXT, _read_log, ".csv"),
+    "strokes": Format(_make_strokes, mutations.damaged_lines, _read_strokes, "", 0.6, "*.jsonl"),
+    "edits": Format(_make_edits, mutations.damaged_lines, _edited, "", 0.6, "*.jsonl"),
     "phantoms": Format(_text(json.dumps(PHANTOMS)), JSON, _read_phantoms, ".json"),
     "sidecar": Format(_text(json.dumps(SIDECAR)), JSON, _read_sidecar, ".json"),
 }

@@ -210,3 +210,13 @@ def damaged_safetensors(raw: bytes, rng: random.Random) -> bytes:
     else:
         text = damaged_json(json.dumps(head).encode(), rng)
     return len(text).to_bytes(8, "little") + text + body
+
+
+def damaged_lines(raw: bytes, rng: random.Random) -> bytes:
+    """A journal, a line of JSON for each act, with one of its lines damaged, or damaged as a text."""
+    if rng.random() < 0.3:
+        return damaged_words(raw, rng)
+    lines = raw.splitlines(keepends=True)
+    at = rng.randrange(len(lines))
+    lines[at] = damaged_json(lines[at], rng) + b"\n"
+    return b"".join(lines)

@@ -72,7 +72,12 @@ def open_session(paths: Sequence[Path], edits: Path | None = None, anew: bool = 
     if aside:
         session.notes.append(f"earlier edits were put aside as {aside.name}")
     if entries:
-        _restore(session, entries, place)
+        try:
+            _restore(session, entries, place)
+        except InputError as error:
+            if str(place) in str(error):
+                raise
+            raise InputError(f"{place}: {error}") from error
     session.journal = Journal(place)
     session.journal.sources = [entry for entry in entries if isinstance(entry, SourceEntry)]
     return session

@@ -23,6 +23,7 @@ from tomocore.side_files import numbers_of
 from tomocore.volumes.units import nm_per_unit
 
 AXES = ("x", "y", "z")
+MOST_NAMED = 12
 PLACE = re.compile(r"(?:coord(?:inate)?s?|pos(?:ition)?|point|center|centre)?([xyz])")
 NORMAL = re.compile(r"n(?:ormal)?s?([xyz])")
 LengthUnit = Literal["nm", "angstrom", "um", "voxel"]
@@ -48,7 +49,10 @@ def text_points(path: Path) -> tuple[PointCloud, str]:
     roles = {name: _role(name) for name in names}
     place = _columns(roles, "place")
     if place is None:
-        raise InputError(f"{path}: has columns {', '.join(names)} and none named x, y, z; name them so")
+        listed = ", ".join(name[:40] for name in names[:MOST_NAMED]) + (
+            ", …" if len(names) > MOST_NAMED else ""
+        )
+        raise InputError(f"{path}: has columns {listed} and none named x, y, z; name them so")
     values = table[place].apply(numbers_of).to_numpy(np.float64)
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values).any(axis=1))[0]) + 1

@@ -14,7 +14,7 @@ from tomocore.contract import InputError
 from tomocore.names import tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, rois_from_masks, write_rois
-from tomorois.annotation.journal import Journal
+from tomorois.annotation.journal import Journal, replayed
 from tomorois.annotation.judged import (
     JudgedRoi,
     Key,
@@ -275,7 +275,8 @@ class Curation:
         kept = {stem for stem in files if marks.get(stem) == hashes[stem]}
         for stem in kept:
             self._take(judged_rois(stem, found[stem]))
-        self._replay(records, kept)
+        with replayed(self.journal.path):
+            self._replay(records, kept)
         for stem in files.keys() - kept:
             self._begin(stem, found[stem], hashes[stem], stem in marks)
         self.look_at(next((roi.key for roi in self.ordered()), None))

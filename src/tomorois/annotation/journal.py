@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
+
+
+@contextmanager
+def replayed(path: Path) -> Iterator[None]:
+    """Within it records of a journal that are none of its own raise an InputError that names the file."""
+    try:
+        yield
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: a record of it is damaged ({type(error).__name__}: {said}); move the file away"
+        ) from error
 
 
 class Journal:
@@ -30,7 +47,7 @@ class Journal:
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 records.append(dict(json.loads(line)))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 raise InputError(
                     f"{self.path}: line {number} is damaged ({error}); delete it and all below it"
                 ) from error

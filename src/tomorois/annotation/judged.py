@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -229,7 +230,7 @@ def roi_of_record(stem: str, record: Mapping[str, Any]) -> JudgedRoi:
             str(record["made_by"]),
             bool(record["changed"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(f"an ROI that cannot be read ({error})") from error
 
 

@@ -12,12 +12,13 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from tomocore.archive import opened_archive
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.names import volume_stem
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.journal import Journal
+from tomorois.annotation.journal import Journal, replayed
 from tomorois.annotation.strokes import (
     BACKGROUND,
     EMPTY,
@@ -196,8 +197,9 @@ class Painting:
             return
         if records and records[0].get("base"):
             self.labels[...] = _read_base(self.files.before, self.labels.shape)
-        for record in records:
-            self._replay(record)
+        with replayed(self.files.journal):
+            for record in records:
+                self._replay(record)
 
     def _begin_with(self, labels: Path, had_journal: bool) -> None:
         """Take over labels that another program wrote; an older journal is put aside."""
@@ -317,13 +319,10 @@ def _taken_over(labels: Volume, path: Path, shape: tuple[int, ...]) -> NDArray[n
 
 
 def _read_base(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            labels: NDArray[np.uint8] = archive["labels"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: the labels that were there before the strokes cannot be read ({error})"
-        ) from error
-    if labels.shape != shape:
-        raise InputError(f"{path}: belongs to a tomogram of shape {labels.shape}, not {shape}; move it away")
-    return labels
+    with opened_archive(path, "file of the labels before the strokes") as archive:
+        found = archive.shape_and_type("labels") if "labels" in archive.names else ((), np.dtype(float))
+        if found != (tuple(shape), np.dtype(np.uint8)):
+            raise InputError(
+                f"{path}: belongs to a tomogram of shape {found[0]}, not {tuple(shape)}; move it away"
+            )
+        return archive.array("labels")

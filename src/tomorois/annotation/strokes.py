@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects, gaussian_filter
 from skimage.draw import polygon2mask
 
+from tomocore.archive import MOST_DEFLATED
 from tomocore.contract import InputError
+from tomocore.roiset import LONGEST_AXIS
 
 Bools = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
@@ -61,9 +63,11 @@ def stroke_of_record(record: Mapping[str, Any]) -> Stroke:
     """The stroke of `stroke_record`. Raises InputError where the record is none."""
     try:
         z, y, x = (int(n) for n in record["start"])
+        if min(z, y, x) < 0:
+            raise ValueError(f"it begins at voxel {(z, y, x)}")
         mask = unpacked(record["bits"], record["size"])
         return Stroke((z, y, x), mask, int(record["value"]), str(record["tool"]))
-    except (KeyError, TypeError, ValueError, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(f"a stroke that cannot be read ({error})") from error
 
 
@@ -73,9 +77,16 @@ def packed(mask: Bools) -> str:
 
 
 def unpacked(text: str, size: Sequence[int]) -> Bools:
-    """The mask of a size (z, y, x) whose bits `packed` wrote."""
-    bits = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
-    return np.unpackbits(bits, count=int(np.prod(size))).astype(bool).reshape(tuple(size))
+    """The mask of a size (z, y, x) whose bits `packed` wrote; ValueError where they are others."""
+    z, y, x = (int(n) for n in size)
+    if min(z, y, x) < 1 or max(z, y, x) > LONGEST_AXIS:
+        raise ValueError(f"a mask of the size {(z, y, x)}")
+    length = -(-z * y * x // 8)
+    raw = base64.b64decode(text)
+    whole = zlib.decompressobj().decompress(raw, length) if length <= MOST_DEFLATED * len(raw) else b""
+    if len(whole) != length:
+        raise ValueError(f"{len(whole)} bytes of a mask where {length} belong")
+    return np.unpackbits(np.frombuffer(whole, np.uint8), count=z * y * x).astype(bool).reshape(z, y, x)
 
 
 def line_stroke(
