@@ -141,8 +141,15 @@ def picture_of(
 
 
 def _png(figure: Figure) -> str:
+    """The figure as base64. Its words are shown as they are: a dollar in a typed name is no formula."""
+    import matplotlib
+    from matplotlib.text import Text
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=FIGURE_DPI)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # type: ignore[attr-defined]
+    with matplotlib.rc_context({"text.parse_math": False}):  # of ticks, which are made as it is drawn
+        figure.savefig(buffer, format="png", dpi=FIGURE_DPI)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -158,3 +158,14 @@ def test_numbers_as_people_write_them():
         "",
         "inf",
     ]
+
+
+def test_dollars_in_typed_names_are_no_formulas_in_figures():
+    name = r"A $\frac{B"
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.plot([1, 2], [3, 4], label=name)
+    axes.set_xticks([1, 2, 3], [name, "$x_$", "^_$$"])
+    axes.set_title(name)
+    axes.legend()
+    assert picture_of(figure).pngs[0]

@@ -273,11 +273,11 @@ def _rank_curve(contacts: pd.DataFrame) -> Figure:
 
 
 def plain_text(name: str) -> str:
-    """A user's name as a figure can show it: cut in its middle where it is long, nothing taken for TeX."""
+    """A user's name as a figure can show it: cut in its middle where it is long, in the legend always."""
     if len(name) > MOST_LETTERS:
         half = MOST_LETTERS // 2
         name = f"{name[: half - 1]} … {name[1 - half :]}"
-    return (" " if name.startswith("_") else "") + name.replace("$", r"\$")
+    return (" " if name.startswith("_") else "") + name
 
 
 def _figure(width: float, height: float) -> Figure:
