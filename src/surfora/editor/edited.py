@@ -14,7 +14,7 @@ from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.surface import PointCloud, SurfaceMesh
 
 LABEL = "label"
-TURNED = ("mean_curvature_per_nm",)
+TURNED = ("mean_curvature_per_nm", "shape_index")
 """Arrays whose sign is that of the normals."""
 PRINCIPAL = ("k1_per_nm", "k2_per_nm")
 DIRECTION = "k1_direction"

@@ -22,6 +22,7 @@ from scipy.sparse import csr_array
 
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
+from surfora.measures.carriers import carriers_of, interpolated, interpolation
 from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
 from surfora.measures.jets import (
     COUNT,
@@ -52,6 +53,10 @@ FLAT_PER_NM = 1e-3
 # radius shows a quarter of its variance, the next but one half (nine medial surfaces, two isosurfaces).
 RADII_APART = 2
 NOISE_UNSEEN = 2.0
+# Spacing of the vertices fitted on a dense mesh, in smallest radii: a ball of that radius still holds twice
+# what order 4 needs.
+CARRIER_SPACING = 0.22
+LEAST_GAIN = 1.2  # mean edges, below which that spacing leaves too few vertices out to be worth it
 HALF_DISC_OFFSET = 4.0 / (3.0 * np.pi)
 
 
@@ -131,10 +136,12 @@ def mesh_curvature(
     """The mesh with its curvature at every vertex, NaN at boundary vertices and where no fit was possible.
 
     Arrays added: mean_curvature_per_nm, gaussian_curvature_per_nm2, k1_per_nm ≥ k2_per_nm, k1_direction (n,
-    3), curvature_error_per_nm (one standard error of H), curvature_radius_nm (the radius chosen),
-    curvature_confidence (0–1), boundary_distance_nm. H > 0 where the surface bends outward along its
-    normals (the mesh's own, or else its winding's). Raises InputError where the mesh has no triangles or
-    non-finite vertices, and NoValues where no vertex at all could be fitted.
+    3), shape_index (−1 to 1) and curvedness_per_nm (see `shape_of`), curvature_error_per_nm (one standard
+    error of H), curvature_radius_nm (the radius chosen), curvature_confidence (0–1), boundary_distance_nm.
+    H > 0 where the surface bends outward along its normals (the mesh's own, or else its winding's). Where
+    the mesh is much finer than the smallest radius, few of its vertices are fitted and stand for all.
+    Raises InputError where the mesh has no triangles or non-finite vertices, and NoValues where no vertex at
+    all could be fitted.
     """
     settings = settings or CurvatureSettings()
     _require_mesh(mesh)
@@ -288,20 +295,72 @@ def confidence(
     return np.nan_to_num(of_error * of_side * of_count, nan=0.0)
 
 
+def shape_of(k1_per_nm: Floats, k2_per_nm: Floats) -> tuple[Floats, Floats]:
+    """Shape index and curvedness in 1/nm, each (n,), of principal curvatures k1 ≥ k2 in 1/nm.
+
+    The index (2/π) atan((k1 + k2) / (k1 − k2)) tells the shape whatever its size: 1 where the surface bends
+    outward alike all round (a vesicle), ½ a ridge or tube, 0 a saddle, −½ a rut, −1 a cup seen from inside.
+    The curvedness √((k1² + k2²) / 2) tells how strong it is bent, 1/R on a sphere. Koenderink & van Doorn
+    (1992), with the sign such that a sphere with outward normals has 1.
+    """
+    shape_index = 2.0 / np.pi * np.arctan2(k1_per_nm + k2_per_nm, k1_per_nm - k2_per_nm)
+    return shape_index, np.sqrt(0.5 * (k1_per_nm**2 + k2_per_nm**2))
+
+
 def _curvature_of(mesh: SurfaceMesh, settings: CurvatureSettings, progress: Progress) -> dict[str, NDArray]:
     fans = triangle_fans(mesh.vertices, mesh.faces)
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
     areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
-    radii = scan_radii_nm(settings, float(fans.shape[:, 0].mean()))
-    inner = np.flatnonzero((areas > 0) & ~boundary_vertices(mesh.faces, len(areas)))
+    mean_edge_nm = float(fans.shape[:, 0].mean())
+    radii = scan_radii_nm(settings, mean_edge_nm)
+    inner = (areas > 0) & ~boundary_vertices(mesh.faces, len(areas))
+    spacing_nm = CARRIER_SPACING * float(radii[0])
+    if settings.coordinates != "arc" or spacing_nm < LEAST_GAIN * mean_edge_nm:
+        return _fitted(mesh.vertices, normals, areas, fans, inner, radii, settings, progress)
+    few = carriers_of(mesh.vertices, areas, inner, fans, spacing_nm)
+    at = few.vertex
+    found = _fitted(
+        mesh.vertices[at], normals[at], few.areas_nm2, few.fans, inner[at], radii, settings, progress
+    )
+    known = np.isfinite(found["mean_curvature_per_nm"])
+    weights = interpolation(few, mesh.vertices, spacing_nm, known)
+    return _consistent(interpolated(found, weights, few, normals, known), inner)
+
+
+def _consistent(found: dict[str, NDArray], inner: Mask) -> dict[str, NDArray]:
+    """Interpolated arrays with K and the shape of the k1 and k2 there, and none on the boundary."""
+    k1, k2 = found["k1_per_nm"], found["k2_per_nm"]
+    found["gaussian_curvature_per_nm2"] = k1 * k2
+    found["shape_index"], found["curvedness_per_nm"] = shape_of(k1, k2)
+    for name, values in found.items():
+        values[~inner] = 0.0 if name == "curvature_confidence" else np.nan
+    found["curvature_confidence"] = np.nan_to_num(found["curvature_confidence"])
+    return found
+
+
+def _fitted(
+    vertices: Floats,
+    normals: Floats,
+    areas_nm2: Floats,
+    fans: Fans,
+    wanted: Mask,
+    radii_nm: Floats,
+    settings: CurvatureSettings,
+    progress: Progress,
+) -> dict[str, NDArray]:
+    """The result arrays (n, …) of fits about the vertices that are wanted (n,), NaN at the others.
+
+    vertices, normals: (n, 3), of the areas (n,) that they stand for; fans: their edges; radii_nm: the scan.
+    """
+    inner = np.flatnonzero(wanted)
 
     def table_of(sources: Ints) -> Floats:
         return jet_table(
-            sources, radii, ORDERS, mesh.vertices, normals, areas, fans,
+            sources, radii_nm, ORDERS, vertices, normals, areas_nm2, fans,
             coordinates=settings.coordinates, neighbours_per_term=settings.neighbours_per_term,
         ).astype(np.float32)  # fmt: skip
 
-    found = _empty_results(len(areas))
+    found = _empty_results(len(vertices))
     for begin in range(0, len(inner), BLOCK):
         block = inner[begin : begin + BLOCK]
         parts = []
@@ -309,8 +368,8 @@ def _curvature_of(mesh: SurfaceMesh, settings: CurvatureSettings, progress: Prog
             parts.append(table_of(block[part : part + PORTION]))
             progress(min(begin + part + PORTION, len(inner)), len(inner))
         table = np.concatenate(parts)
-        choice = _choose(table, radii, _neighbours_within(block, fans), settings)
-        for name, values in _results(table, choice, radii).items():
+        choice = _choose(table, radii_nm, _neighbours_within(block, fans), settings)
+        for name, values in _results(table, choice, radii_nm).items():
             found[name][block] = values
     return found
 
@@ -336,7 +395,8 @@ def _choose(table: Floats, radii_nm: Floats, neighbours: csr_array, settings: Cu
 
 
 def _empty_results(count: int) -> dict[str, NDArray]:
-    numbers = ("mean_curvature_per_nm", "gaussian_curvature_per_nm2", "k1_per_nm", "k2_per_nm")
+    numbers = ["mean_curvature_per_nm", "gaussian_curvature_per_nm2", "k1_per_nm", "k2_per_nm"]
+    numbers += ["shape_index", "curvedness_per_nm"]
     found: dict[str, NDArray] = {name: np.full(count, np.nan) for name in numbers}
     found["k1_direction"] = np.full((count, 3), np.nan)
     found["curvature_error_per_nm"] = np.full(count, np.nan)
@@ -353,11 +413,14 @@ def _results(table: Floats, choice: Choice, radii_nm: Floats) -> dict[str, NDArr
     half = np.hypot(fit[:, DIFFERENCE], fit[:, TWIST])
     order = np.array(ORDERS)[choice.order]
     terms = (order + 1) * (order + 2) / 2
+    shape_index, curvedness = shape_of(mean + half, mean - half)
     return {
         "mean_curvature_per_nm": mean,
         "gaussian_curvature_per_nm2": mean**2 - half**2,
         "k1_per_nm": mean + half,
         "k2_per_nm": mean - half,
+        "shape_index": shape_index,
+        "curvedness_per_nm": curvedness,
         "k1_direction": fit[:, K1_X : K1_Z + 1],
         "curvature_error_per_nm": choice.error_per_nm,
         "curvature_radius_nm": np.where(choice.radius < 0, np.nan, radii_nm[choice.radius]),

@@ -17,6 +17,7 @@ from surfora.measures.curvature import (
     mesh_curvature,
     noise_density,
     scan_radii_nm,
+    shape_of,
     stable_choice,
 )
 from surfora.measures.geodesics import new_front, triangle_fans
@@ -136,6 +137,26 @@ def test_the_mesh_s_own_normals_say_which_side_is_out():
     vertices, faces = shape.mesh(2.0)
     inward = mesh_curvature(SurfaceMesh(vertices, faces, -shape.normals(vertices))).data
     assert np.median(inward["mean_curvature_per_nm"]) == pytest.approx(-1 / 12, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("k1", "k2", "index", "curvedness"),
+    [(0.1, 0.1, 1.0, 0.1), (0.1, 0.0, 0.5, 0.1 / np.sqrt(2)), (0.1, -0.1, 0.0, 0.1),
+     (0.0, -0.1, -0.5, 0.1 / np.sqrt(2)), (-0.1, -0.1, -1.0, 0.1), (np.nan, 0.1, np.nan, np.nan)],
+)  # fmt: skip
+def test_shape_index_and_curvedness_by_hand(k1, k2, index, curvedness):
+    found = shape_of(np.array([k1]), np.array([k2]))
+    np.testing.assert_allclose(np.concatenate(found), [index, curvedness], atol=1e-12)
+
+
+def test_shape_index_of_a_cylinder_follows_the_side_of_the_normals():
+    shape = shapes.open_cylinder(10.0, 40.0)
+    vertices, faces = irregular_mesh(shape, 1.8)
+    inside = shape.rim_distance(vertices) > 5
+    for way, index in ((faces, 0.5), (faces[:, ::-1], -0.5)):
+        found = mesh_curvature(SurfaceMesh(vertices, way)).data
+        assert np.abs(found["shape_index"][inside] - index).max() < 0.05
+        assert np.median(found["curvedness_per_nm"][inside]) == pytest.approx(0.1 / np.sqrt(2), rel=0.01)
 
 
 def test_principal_directions_of_a_cylinder_run_around_it():
