@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # a second that commands which only print a number need not w
 
 FIGURE_DPI = 130
 LONG_LETTERS = 40
+FEW_ROWS = 10
+"""A table of more rows can be searched."""
 NUMBERS = (int, float, np.number, np.bool_)
 TALL_ROWS = 30
 """A table of more rows scrolls within a box of its own."""
@@ -72,6 +74,11 @@ class Table:
     def is_tall(self) -> bool:
         """Whether the table needs a box to scroll in."""
         return sum(len(group.rows) for group in self.groups) > TALL_ROWS
+
+    @property
+    def is_searchable(self) -> bool:
+        """Whether the table has so many rows that one looks for some."""
+        return sum(len(group.rows) for group in self.groups) > FEW_ROWS
 
     @property
     def has_details(self) -> bool:

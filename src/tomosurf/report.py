@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from surfora.geometry.surface import SIGN_CONVENTION
 from surfora.measures.pairs import read_measured
 from surfora.reporting.columns import COLUMNS
+from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
+from surfora.reporting.contact_objects import contact_object_table
 from surfora.reporting.contacts import contacts_of
 from surfora.reporting.naming import across_places, full_name, with_words
 from surfora.reporting.report import contact_sections, curvature_picture, in_words, of_kind
@@ -30,7 +32,16 @@ from tomorois.evaluation.files import EvaluateRequest, evaluate_files
 from tomorois.evaluation.report import cautions, score_cards, score_section
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.statistics import summary_over_tomograms
+from tomosurf.statistics.report_section import compared_project
 
+POOLED = {
+    "rois": ROI_COLUMNS,
+    "surfaces": COLUMNS,
+    "distances": COLUMNS,
+    "contacts": OBJECT_COLUMNS,
+    "contact_curve": CURVE_COLUMNS,
+}
+"""The tables of tomograms that are pooled, and the columns whose order they take."""
 MOST_PICTURED = 8
 SUMMARISED = ("mean_nm", "min_nm", "contact_area_nm2", "contact_mean_nm")
 SUMMARISED_SURFACES = ("area_nm2", "mean_curvature_median_per_nm", "roughness_median_nm")
@@ -47,11 +58,13 @@ SUMMARY_COLUMNS = (
 
 @dataclass(frozen=True)
 class PooledTables:
-    """The ROIs, surfaces and distances of all tomograms, each with a column "tomogram"."""
+    """The ROIs, surfaces, distances and contacts of all tomograms, each with a column "tomogram"."""
 
     rois: pd.DataFrame
     surfaces: pd.DataFrame
     distances: pd.DataFrame
+    contacts: pd.DataFrame
+    contact_curve: pd.DataFrame
 
 
 def write_project_report(project: Project) -> Path:
@@ -62,23 +75,26 @@ def write_project_report(project: Project) -> Path:
 
 def _report_written(project: Project) -> Path:
     tables = pooled_tables(project)
-    for name in ("rois", "surfaces", "distances"):
-        write_table(project.output / f"{name}.csv", getattr(tables, name).to_dict("records"))
+    for name, columns in POOLED.items():
+        write_table(project.output / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
     evaluation = evaluate_project(project)
     if evaluation is not None:
         write_evaluation(project.output / "metrics.json", evaluation)
     failures, warnings = _failures_and_warnings(project)
+    compared = compared_project(project.output, project.table)
     page = Page(
         f"Project {project.folder.resolve().name}",
         f"{_counted(project)}; ROIs found by {Path(project.settings.model).name}",
         failures,
-        [*warnings, *([] if evaluation is None else cautions(evaluation))],
+        [*warnings, *compared.warnings, *([] if evaluation is None else cautions(evaluation))],
         _cards(tables, evaluation),
         [
             _rois_section(project, tables.rois),
             *([] if evaluation is None else [score_section(evaluation)]),
+            *_contact_sections(tables.contacts),
             *contact_sections(tables.distances),
             *_surface_sections(project, tables.surfaces),
+            *compared.sections,
             *_summary_sections(tables),
         ],
     )
@@ -98,11 +114,14 @@ def pooled_tables(project: Project) -> PooledTables:
     rois = [
         _with_tomogram(read_rois(plan.rois).table, plan) for plan in project.included if plan.rois.exists()
     ]
-    surfaces = [_with_tomogram(read_table(plan.surfaces / "surfaces.csv"), plan) for plan in project.included]
-    distances = [
-        _with_tomogram(read_table(plan.surfaces / "distances.csv"), plan) for plan in project.included
-    ]
-    return PooledTables(_pooled(rois), _pooled(surfaces), _pooled(distances))
+    parts = {
+        name: _pooled(
+            [_with_tomogram(read_table(plan.surfaces / f"{name}.csv"), plan) for plan in project.included]
+        )
+        for name in POOLED
+        if name != "rois"
+    }
+    return PooledTables(rois=_pooled(rois), **parts)
 
 
 def evaluate_project(project: Project) -> Evaluation | None:
@@ -203,6 +222,17 @@ def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
     axes.set_ylabel("y (nm)")
     axes.set_title(f"slice {at}", fontsize=9)
     return figure
+
+
+def _contact_sections(contacts: pd.DataFrame) -> list[Section]:
+    """A row a contact of all tomograms, to be searched, sorted and filtered."""
+    if contacts.empty:
+        return []
+    text = (
+        "A contact is a connected area of one membrane nearer to the other one than the threshold, together "
+        "with the area that faces it. Find rows by words and by numbers: t1 gap<20 area>1000."
+    )
+    return [Section("Contacts of all tomograms", [text], tables=[contact_object_table(contacts)])]
 
 
 def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]:

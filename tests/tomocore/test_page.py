@@ -1,7 +1,10 @@
 """A page: everything escaped, nothing from outside, tables that are read, sorted and printed."""
 
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -169,3 +172,56 @@ def test_dollars_in_typed_names_are_no_formulas_in_figures():
     axes.set_title(name)
     axes.legend()
     assert picture_of(figure).pngs[0]
+
+
+def rows_shown(tmp_path, find):
+    """First cells of the rows that a browser shows of a page opened with a search, and what it counts."""
+    frame = pd.DataFrame(
+        {
+            "name": [f"contact {k}" for k in range(1, 13)],
+            "q05_nm": [float(k) for k in range(12)],
+            "seen_share": [k / 12 for k in range(12)],
+            "place": ["t1"] * 6 + ["t2"] * 6,
+        }
+    )
+    write_page(tmp_path / "report.html", page_of(table_of(frame, COLUMNS, group="place")))
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    words = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'browser'}",
+    ]
+    address = (tmp_path / "report.html").as_uri() + "#find=" + quote(find)
+    done = subprocess.run([*words, "--dump-dom", address], capture_output=True, text=True, timeout=120)
+    rows = re.findall(r"<tr([^>]*)><th scope=\"row\"[^>]*>([^<]*)<", done.stdout)
+    shown_rows = [name for more, name in rows if "hidden" not in more]
+    return shown_rows, re.search(r'class="soft found"[^>]*>([^<]*)<', done.stdout)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), reason="no browser here"
+)
+@pytest.mark.parametrize(
+    ("find", "names"),
+    [
+        ("5_%_quantile<2", ["contact 1", "contact 2"]),
+        ("t2 sight>80", ["contact 11", "contact 12"]),
+        ("CONTACT 12", ["contact 12"]),
+        ("t1 quantile>=5", ["contact 6"]),
+        ("nothing", []),
+    ],
+)
+def test_a_search_leaves_the_rows_that_fit(tmp_path, find, names):
+    found, counted = rows_shown(tmp_path, find)
+    assert found == names
+    assert counted == f"{len(names)} of 12 rows"
+
+
+def test_only_tables_of_many_rows_are_searched(tmp_path):
+    few = table_of(pd.DataFrame({"name": ["a", "b"]}), COLUMNS)
+    assert 'type="search"' not in written(tmp_path, page_of(few))
+    many = table_of(pd.DataFrame({"name": [str(k) for k in range(11)]}), COLUMNS)
+    assert 'type="search"' in written(tmp_path, page_of(many))

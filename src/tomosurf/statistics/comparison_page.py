@@ -78,17 +78,7 @@ def comparison_page(study: Study, drawn: Sequence[Drawn], record: RunRecord) -> 
     """The page of a study with its figures, which ``record`` says the making of."""
     tables = study.tables
     counted = tables.tomograms.groupby(tables.by, sort=False).size()
-    numbers = " and ".join(f"{n} {condition}" for condition, n in counted.items())
-    found = findings(study)
-    texts = [
-        f"{numbers} tomograms by {tables.by}. The unit is the tomogram, or the grid where grids hold one "
-        "condition each; contacts of one tomogram are never counted as independent.",
-        *(found or ["No interval leaves out zero."]),
-    ]
-    between = study.table[: len(study.between)]
-    pictures = _pictures(drawn, ("effects",))
-    shown_between = _shown(between, [measure.name for measure, _ in study.between])
-    sections = [Section("Differences between conditions", texts, pictures, [shown_between])]
+    sections = [differences_section(study, drawn)]
     if study.within:
         within = study.table[len(study.between) :]
         text = "Places of the same tomograms compared, so that what the tomograms differ in drops out."
@@ -96,19 +86,31 @@ def comparison_page(study: Study, drawn: Sequence[Drawn], record: RunRecord) -> 
         shown_within = _shown(within, [pair.name for pair, _ in study.within])
         sections.append(Section("Within tomograms", [text], pictures, [shown_within]))
     others = [d for d in drawn if d.stem not in ("effects", "power") and not d.stem.endswith(WITHIN)]
-    sections.append(
-        Section("Figures", ["PDF, PNG and the numbers as CSV lie in figures/."], _pictures(others))
-    )
+    text = "PDF, PNG and the numbers as CSV lie in figures/."
+    sections.append(Section("Figures", [text], _pictures(others)))
     sections.append(_power_section(drawn))
     sections.append(Section("Methods, to paste", methods_text(study)))
     sections.append(_provenance(record))
     return Page(
         f"Comparison by {tables.by}",
         f"{len(tables.tomograms)} tomograms, {len(study.table)} comparisons",
-        warnings=tables.cautions + _cautions(study),
+        warnings=tables.cautions + cautions_of(study),
         cards=[(str(condition), f"{n} tomograms") for condition, n in counted.items()],
         sections=sections,
     )
+
+
+def differences_section(study: Study, drawn: Sequence[Drawn]) -> Section:
+    """What differs between conditions: sentences, the figure of effects among those ``drawn``, a table."""
+    counted = study.tables.tomograms.groupby(study.tables.by, sort=False).size()
+    numbers = " and ".join(f"{n} {condition}" for condition, n in counted.items())
+    texts = [
+        f"{numbers} tomograms by {study.tables.by}. The unit is the tomogram, or the grid where grids hold "
+        "one condition each; contacts of one tomogram are never counted as independent.",
+        *(findings(study) or ["No interval leaves out zero."]),
+    ]
+    table = _shown(study.table[: len(study.between)], [measure.name for measure, _ in study.between])
+    return Section("Differences between conditions", texts, _pictures(drawn, ("effects",)), [table])
 
 
 def methods_text(study: Study) -> list[str]:
@@ -194,7 +196,7 @@ def _power_section(drawn: Sequence[Drawn]) -> Section:
     return Section("How many would show it", texts, _pictures(drawn, ("power",)))
 
 
-def _cautions(study: Study) -> list[str]:
+def cautions_of(study: Study) -> list[str]:
     """Each caution of the table once, with the measures that it is about."""
     about: dict[str, list[str]] = {}
     for measure, comparison in study.between:

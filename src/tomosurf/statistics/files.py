@@ -14,7 +14,7 @@ from tomocore.page import write_page
 from tomocore.provenance import RunRecord, recorded_run
 from tomosurf.statistics.comparison_page import comparison_page
 from tomosurf.statistics.design import Unit
-from tomosurf.statistics.figures import write_figure
+from tomosurf.statistics.figures import Drawn, write_figure
 from tomosurf.statistics.measures import PATCHES
 from tomosurf.statistics.patches import patch_table
 from tomosurf.statistics.study import Study, findings, study_of
@@ -48,6 +48,8 @@ class CompareOutcome(Batch):
 
     sentences: list[str] = field(default_factory=list)
     page: Path | None = None
+    study: Study | None = None
+    drawn: list[Drawn] = field(default_factory=list)
 
 
 def compare_files(request: CompareRequest, watcher: Watcher = NOBODY) -> CompareOutcome:
@@ -80,8 +82,8 @@ def compare_files(request: CompareRequest, watcher: Watcher = NOBODY) -> Compare
                 progress,
             )
         with one_run(request.folder):
-            _write(request.folder, study, record, watcher)
-    outcome.page = page
+            outcome.drawn = _written(request.folder, study, record, watcher)
+    outcome.page, outcome.study = page, study
     outcome.sentences = findings(study)
     outcome.finish(str(page), f"{len(study.table)} comparisons of {len(tables.tomograms)} tomograms")
     return outcome
@@ -101,8 +103,8 @@ def _patches(tables: Tables, request: CompareRequest, watcher: Watcher) -> pd.Da
     return found
 
 
-def _write(folder: Path, study: Study, record: RunRecord, watcher: Watcher) -> None:
-    """The table, all figures, the record, and last the page, which is the sign that all is there."""
+def _written(folder: Path, study: Study, record: RunRecord, watcher: Watcher) -> list[Drawn]:
+    """The figures, all written with the table and the record; last the page, the sign that all is there."""
     patches = study.tables.of(PATCHES)
     if len(patches):
         with written_beside(folder / f"{PATCHES}.csv") as beside:
@@ -111,7 +113,7 @@ def _write(folder: Path, study: Study, record: RunRecord, watcher: Watcher) -> N
     figures.mkdir(exist_ok=True)
     with written_beside(folder / TABLE) as beside:
         study.table.to_csv(beside, index=False, float_format="%.6g")
-    drawn = []
+    drawn: list[Drawn] = []
     with watcher.progress("drawing") as progress:
         for at, figure in enumerate(study_figures(study)):
             write_figure(figures, figure)
@@ -119,3 +121,4 @@ def _write(folder: Path, study: Study, record: RunRecord, watcher: Watcher) -> N
             progress(at + 1, 0)
     record.write(folder / RECORD)
     write_page(folder / PAGE, comparison_page(study, drawn, record))
+    return drawn

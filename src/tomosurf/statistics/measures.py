@@ -178,10 +178,10 @@ def gaps_of(tables: Tables) -> pd.DataFrame:
 
 
 def _of_kind(tables: Tables, kind: str, wanted: Sequence[str]) -> Iterator[Measure]:
-    table = _places_of(tables, kind)
-    if table.empty and kind not in tables.rows:
+    if kind not in tables.rows or (kind == "distances" and "contacts" in tables.rows):
         return
-    if kind in ("contacts", "rois") or (kind == "distances" and not tables.of("distances").empty):
+    table = _places_of(tables, kind)
+    if kind in ("contacts", "rois", "distances"):
         yield from (m for m in _counts(tables, kind, table) if not wanted or m.key in wanted)
     keys = wanted or DEFAULTS.get(kind) or _numeric(table)
     for key in keys:

@@ -117,6 +117,14 @@ def read_tomograms(path: Path, by: str) -> pd.DataFrame:
     return listed.reset_index(drop=True)
 
 
+def has_conditions(path: Path, by: str) -> bool:
+    """Whether a table of tomograms is there and tells conditions. InputError where it cannot be read."""
+    if not path.is_file():
+        return False
+    table = read_text_table(path)
+    return by in table and bool((table[by] != "").any())
+
+
 def table_files(paths: Sequence[Path]) -> list[TableFile]:
     """The tables among files and in folders: of a folder its own, else those of its subfolders.
 

@@ -36,12 +36,16 @@ def test_from_project_file_to_report(project):
     distances = pd.read_csv(results / "distances.csv")
     assert len(distances) == 2 * len(rois)
     assert distances["min_nm"].to_numpy() == pytest.approx(GAP_NM, abs=0.4)
+    contacts = pd.read_csv(results / "contacts.csv")
+    assert set(contacts["tomogram"]) == {"t1", "t2"}
+    assert contacts["gap_min_nm"].to_numpy() == pytest.approx(GAP_NM, abs=0.4)
     surfaces = pd.read_csv(results / "surfaces.csv")
     radius = 1 / surfaces["mean_curvature_median_per_nm"]
     assert radius.to_numpy() == pytest.approx(RADIUS_NM, rel=0.05)
     html = (results / "report.html").read_text()
     assert "https://" not in html
     assert "Scores against the truth" in html
+    assert "Contacts of all tomograms" in html
     assert "contact 1: membranes 1 and 2" in html
     assert html.count(">t1<") == html.count('scope="rowgroup">t1<') + 2  # slice's title, row of its scores
     assert {column.key for column in ROI_COLUMNS} >= set(rois)
@@ -51,6 +55,25 @@ def test_from_project_file_to_report(project):
     before = (results / "confidence" / "t1__confidence.mrc").stat().st_mtime_ns
     assert run_command("tomosurf", "run", project).returncode == 0
     assert (results / "confidence" / "t1__confidence.mrc").stat().st_mtime_ns == before
+
+
+def test_conditions_beside_the_project_are_compared_in_its_report(project):
+    (project / "tomograms.csv").write_text("name,condition\nt1,wt\nt2,ko\n")
+    result = run_command("tomosurf", "run", project)
+    assert result.returncode == 0, result.stderr
+    results = project / "results"
+    table = pd.read_csv(results / "comparison" / "comparisons.csv")
+    assert {"rois", "surfaces"} <= set(table["table"])
+    assert table["p"].isna().all()  # one tomogram a condition
+    html = (results / "report.html").read_text(encoding="utf-8")
+    assert "Differences between conditions" in html
+    assert "fewer than 2 tomograms" in html
+    (project / "tomograms.csv").write_text("name,condition\nt1,wt\nt2,wt\n")
+    assert run_command("tomosurf", "report", project).returncode == 0
+    html = (results / "report.html").read_text(encoding="utf-8")
+    assert "conditions are not compared" in html
+    assert "one condition alone, wt" in html
+    (project / "tomograms.csv").unlink()
 
 
 def test_a_new_project_file_holds_every_setting(tmp_path):

@@ -212,3 +212,8 @@ def test_distances_stand_for_contacts_where_there_are_none(tmp_path):
     assert by_key["mean_nm"].rows["mean_nm"].tolist() == [11.0, 21.0]
     assert by_key[COUNT].rows[COUNT].tolist() == [1, 1]
     assert np.isfinite(gaps_of(found)["gap_sd_nm"]).all()
+    contacts = pd.DataFrame(
+        {"tomogram": ["a", "b"], "condition": ["wt", "ko"], "grid": "", "gap_mean_nm": 1.0}
+    )
+    found.rows["contacts"] = contacts
+    assert {m.kind for m in measures_of(found)} == {"contacts"}
