@@ -49,7 +49,7 @@ def tomograms(folder: Path) -> list[Path]:
     from tomorois.phantoms.files import PhantomRequest, make_phantom_files
     from tomorois.phantoms.phantom import PhantomSettings
 
-    make_phantom_files(PhantomRequest(folder, 3, 4), "contacts", PhantomSettings(shape_zyx=(72, 144, 160)))
+    make_phantom_files(PhantomRequest(folder, 2, 4), "contacts", PhantomSettings(shape_zyx=(72, 144, 160)))
     return sorted(path for path in folder.glob("*.mrc") if "__" not in path.name)
 
 
@@ -97,7 +97,7 @@ class Photographer:
         self.wait(700)
         path = self.output / f"window_{name}.png"
         self.viewer.screenshot(str(path), canvas_only=False, flash=False)
-        print(path, self.window.message)
+        print(path, self.window.message, flush=True)
 
     def annotate(self) -> None:
         """Spheres on the contacts of every tomogram, then a tube and a word on the wall."""
@@ -127,10 +127,10 @@ class Photographer:
         self.take("open")
         window.go_to_step(TRAIN)
         settings = window.state.train_settings
-        window.state.train_settings = settings.model_copy(update={"steps": 1500})
+        window.state.train_settings = settings.model_copy(update={"steps": 600, "bin_factor": 2})
         window.step.train()
         self.wait(1000)
-        while window.jobs.job("train") is not None and len(window.step.curves.dices) < 7:
+        while window.jobs.job("train") is not None and len(window.step.curves.dices) < 8:
             self.wait(200)
         self.take("train")
         self.rest()
@@ -149,7 +149,7 @@ class Photographer:
             self.wait(100)
         self.take("curate")
         self.judge()
-        window.state.train_settings = settings.model_copy(update={"steps": 300})
+        window.state.train_settings = settings.model_copy(update={"steps": 200, "bin_factor": 2})
         window.fine_tune()
         while window.stack.currentIndex() != REFINE:
             self.wait(200)

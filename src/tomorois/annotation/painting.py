@@ -32,6 +32,8 @@ from tomorois.annotation.targets import whole_numbers
 from tomorois.annotation.written_labels import Rest, training_labels
 
 JOURNAL_FORMAT = "tomorois-strokes"
+COUNTED_VOXELS = 2**26
+"""In larger boxes ROIs are counted on every second voxel along an axis."""
 MOST_IDS = BACKGROUND - 1  # of ROIs that came with a label file; more share numbers
 
 
@@ -78,6 +80,7 @@ class Painting:
         self.written_changes = 0
         self._done: list[_Done] = []
         self._undone: list[Stroke] = []
+        self._painted: list[Box] = []
         self._count: tuple[int, int] = (-1, 0)
         self._open()
 
@@ -131,25 +134,27 @@ class Painting:
         if self._count[0] != self.changes:
             box = self.painted_box()
             painted = self.labels[box] if box else np.zeros((1, 1, 1), np.uint8)
+            if painted.size > COUNTED_VOXELS:
+                painted = painted[::2, ::2, ::2]
             rois = np.where(painted < BACKGROUND, painted, 0)
             self._count = self.changes, int(cc3d.connected_components(rois, return_N=True)[1])
         return self._count[1]
 
     def painted_box(self) -> Box | None:
-        """The box of all that is painted, or None."""
-        box = []
-        for axis in range(3):
-            others = tuple(k for k in range(3) if k != axis)
-            used = np.flatnonzero(self.labels.any(axis=others))
-            if len(used) == 0:
-                return None
-            box.append(slice(int(used[0]), int(used[-1]) + 1))
-        return box[0], box[1], box[2]
+        """A box about all that was ever painted, or None."""
+        if not self._painted:
+            return None
+        low = np.min([[part.start for part in box] for box in self._painted], axis=0)
+        high = np.max([[part.stop for part in box] for box in self._painted], axis=0)
+        z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        self._painted = [(z, y, x)]
+        return z, y, x
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is painted at all."""
-        return not self._done and not self.labels.any()
+        box = self.painted_box()
+        return box is None or not self.labels[box].any()
 
     @property
     def is_written(self) -> bool:
@@ -197,6 +202,7 @@ class Painting:
             return
         if records and records[0].get("base"):
             self.labels[...] = _read_base(self.files.before, self.labels.shape)
+            self._painted.append(_whole(self.labels.shape))
         with replayed(self.files.journal):
             for record in records:
                 self._replay(record)
@@ -207,6 +213,7 @@ class Painting:
             read_volume(labels, self.tomogram.voxel_size_nm), labels, self.labels.shape
         )
         self.rest = "background"
+        self._painted.append(_whole(self.labels.shape))
         if had_journal:
             os.replace(self.files.journal, self.files.journal.with_suffix(".before.jsonl"))
         with written_beside(self.files.before) as beside, beside.open("wb") as file:
@@ -257,6 +264,7 @@ class Painting:
 
     def _put(self, stroke: Stroke) -> None:
         view = self.labels[stroke.box]
+        self._painted.append(stroke.box)
         self._done.append(_Done(stroke, zlib.compress(view[stroke.mask].tobytes(), 1)))
         view[stroke.mask] = stroke.value
         self.changes += 1
@@ -290,6 +298,11 @@ Kind = Literal["roi", "background", "ignore", "erase"]
 def painted_value(kind: Kind, roi_class: int = 1) -> int:
     """The value that a kind of paint is in the labels; ``roi_class`` is 1 to 9."""
     return {"roi": roi_class, "background": BACKGROUND, "ignore": IGNORE, "erase": EMPTY}[kind]
+
+
+def _whole(shape: tuple[int, ...]) -> Box:
+    z, y, x = (slice(0, n) for n in shape)
+    return z, y, x
 
 
 def _mark_of(path: Path) -> dict[str, int]:

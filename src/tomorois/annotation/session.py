@@ -42,6 +42,9 @@ class AnnotationSession:
     ) -> None:
         if not tomograms:
             raise InputError("no tomogram to open; name one, or a folder of them")
+        missing = [path for path in tomograms if not path.exists()]
+        if missing:
+            raise InputError(f"{missing[0]}: no such file; check the path")
         require_own_names(tomograms, volume_stem)
         self.tomograms = list(tomograms)
         self.folder = require_writable_folder(folder or self.tomograms[0].parent)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from tomocore.contract import InputError
 from tomocore.files import write_json
-from tomocore.names import matched, product_of, tomogram_files, tomogram_stem, volume_stem
+from tomocore.names import product_of, tomogram_files, tomogram_stem, volume_stem
 
 SESSION_NAME = "tomorois_session.json"
 MODEL_ENDING = ".safetensors"
@@ -125,7 +125,8 @@ def membranes_beside(tomograms: Sequence[Path], folder: Path | None = None) -> d
     there = [path for place in places for path in sorted(place.glob("*__membranes.*"))]
     endings = (".mrc", ".zarr", ".gz", ".tif", ".h5")
     volumes = [p for p in there if product_of(p) == "membranes" and p.suffix.lower() in endings]
-    return matched(tomograms, volumes, "membrane") if volumes else {}
+    by_stem = {tomogram_stem(path): path for path in volumes}
+    return {path: by_stem[volume_stem(path)] for path in tomograms if volume_stem(path) in by_stem}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -34,6 +35,7 @@ TOOLS: tuple[tuple[Tool, str], ...] = (
     ("fill", "Fill  F"),
     ("copy", "Take over  V"),
 )
+COUNT_WAIT_MS = 250
 KINDS = (("roi", "ROI"), ("background", "not an ROI  T"), ("ignore", "ignore  Q"), ("erase", "erase  E"))
 
 
@@ -102,6 +104,20 @@ class AnnotateStep(Step):
         self.count = self.note()
         self.saved = self.note()
         self.column.addStretch(1)
+        self._counting = QTimer(self)
+        self._counting.setSingleShot(True)
+        self._counting.timeout.connect(self.show_counts)
+
+    def show_counts(self) -> None:
+        """How many ROIs are painted; counted once the hand rests."""
+        if self.loop.state is not None:
+            rows = self.loop.state.session.overview()
+            here = next(row for row in rows if row.in_view)
+            self.count.setText(f"On {here.name}: ROIs {here.rois}, strokes {here.strokes}.\n{advice(rows)}")
+
+    def shut(self) -> None:
+        """Count no more."""
+        self._counting.stop()
 
     def enter(self) -> None:
         """Show how things stand."""
@@ -132,9 +148,7 @@ class AnnotateStep(Step):
             self.rest.setCurrentIndex(self.rest.findData(painting.rest))
             self.near.setValue(painting.near_nm)
             self.near.setEnabled(painting.rest == "around")
-            rows = loop.state.session.overview()
-            here = next(row for row in rows if row.in_view)
-            self.count.setText(f"On {here.name}: ROIs {here.rois}, strokes {here.strokes}.\n{advice(rows)}")
+            self._counting.start(COUNT_WAIT_MS)
             where = loop.state.folder.root
             self.saved.setText(
                 f"Every stroke is on the disk, in {where}; label files are written as you leave."

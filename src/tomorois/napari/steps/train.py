@@ -134,18 +134,21 @@ class TrainStep(Step):
         require_torch_here()
         state.use_membranes = self.membranes.isChecked()
         minutes = None if settings.steps is not None else self.minutes.value()
-        request = state.training_request(minutes, refine, resume)
         facts = state.facts() if refine else None
         self.curves.clear(facts.dice if facts else None)
-        job = Job(
-            f"Training {request.model.stem}",
-            lambda job: train_on_files(request, settings, job.watcher, job.told.emit),
-        )
+        if state.has_rois:
+            state.open_curation()
+
+        def work(job: Job) -> tuple[TrainRequest, Any]:
+            request = state.training_request(minutes, refine, resume)
+            return request, train_on_files(request, settings, job.watcher, job.told.emit)
+
+        job = Job("Training", work)
         job.told.connect(self._show_live)
         job.stopped.connect(
             lambda: self.live.setText("Stopped. “Go on” takes it up where it was saved last.")
         )
-        return self.loop.run("train", job, lambda result: self._trained(request, result, then))
+        return self.loop.run("train", job, lambda made: self._trained(made[0], made[1], then))
 
     def show_command(self) -> None:
         """Write what a training reads, and show the command that trains elsewhere."""
