@@ -127,7 +127,7 @@ class Photographer:
         self.take("open")
         window.go_to_step(TRAIN)
         settings = window.state.train_settings
-        window.state.train_settings = settings.model_copy(update={"steps": 600, "bin_factor": 2})
+        window.state.train_settings = settings.model_copy(update={"steps": 500, "patch_voxels": 20})
         window.step.train()
         self.wait(1000)
         while window.jobs.job("train") is not None and len(window.step.curves.dices) < 8:
@@ -149,7 +149,7 @@ class Photographer:
             self.wait(100)
         self.take("curate")
         self.judge()
-        window.state.train_settings = settings.model_copy(update={"steps": 200, "bin_factor": 2})
+        window.state.train_settings = settings.model_copy(update={"steps": 120, "patch_voxels": 20})
         window.fine_tune()
         while window.stack.currentIndex() != REFINE:
             self.wait(200)
