@@ -186,8 +186,7 @@ class Actions:
     def judge(self, status: Status) -> None:
         """Say what the ROI in view is, and fly to the next."""
         curation = self._curation()
-        curation.judge(status)
-        self._edited(curation.roi)
+        self.look_at(curation.judge(status))
 
     def look_at(self, roi: JudgedRoi | None) -> None:
         """Show an ROI, in its tomogram."""
