@@ -42,7 +42,7 @@ def test_both_planted_differences_are_found_with_intervals_that_hold_them(compar
     assert gap["p"] == pytest.approx(2 / 924)
     others = table[~table["measure"].str.contains("gap|count|inside")]
     assert (others["p_holm"] > 0.05).all()
-    assert "gap mean, ER–OMM: ko − wt: 3.5 nm" in result.stdout
+    assert "gap, mean, ER–OMM: ko − wt: 3.5 nm" in result.stdout
 
 
 def test_contacts_are_compared_with_what_lies_outside_of_them(compared):
