@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
-from tomocore.names import product_files, tomogram_files
+from tomocore.files_of_tomograms import product_files, tomogram_files
 from tomorois.evaluation.curves import interval_figure, orientation_figure, precision_recall_figure
 from tomorois.evaluation.evaluate import Evaluation
 from tomorois.evaluation.files import EvaluateRequest, evaluate_files

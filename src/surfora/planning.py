@@ -35,7 +35,7 @@ from surfora.pipeline import (
     warn_of_other_settings,
 )
 from tomocore.contract import FAILURES, Batch, InputError, about, told_before
-from tomocore.names import matched, require_match
+from tomocore.files_of_tomograms import matched, require_match
 from tomocore.provenance import RunRecord
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels
 from tomorois.network.gaps import padding_of

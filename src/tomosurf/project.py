@@ -12,7 +12,7 @@ from pydantic import Field
 from surfora.pipeline import SurforaSettings
 from tomocore.contract import InputError, is_filled
 from tomocore.files import write_text
-from tomocore.names import matched, product_files, require_own_names, tomogram_files, volume_stem
+from tomocore.files_of_tomograms import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tomocore.contract import InputError
 from tomocore.files import write_text
-from tomocore.names import owner_of
+from tomocore.files_of_tomograms import owner_of
 from tomosurf.statistics.tables import NAMES_OF_NAME, NOT_EXCLUDED, read_text_table
 
 COLUMNS = ("name", "condition", "grid", "voxel_size_nm", "exclude")

@@ -13,7 +13,7 @@ from surfora.geometry.clouds import text_points
 from surfora.pipeline import SurforaSettings
 from surfora.reporting.tables import REQUIRED, read_table
 from tomocore.contract import InputError
-from tomocore.names import LONGEST_NAME_BYTES, safe_name, typed_name
+from tomocore.files_of_tomograms import LONGEST_NAME_BYTES, safe_name, typed_name
 from tomocore.provenance import StoredRecord, read_record
 from tomocore.settings import load_settings
 from tomorois.guidance.learning_curve import CurvePoint, read_points

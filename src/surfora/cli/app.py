@@ -12,8 +12,8 @@ from surfora.cli.editing import apply as edits_applied
 from surfora.cli.editing import edit as edits_made
 from surfora.cli.particles import particles, sample
 from surfora.cli.stages import STAGES
+from tomocore.files_of_tomograms import product_files
 from tomocore.machine import cores
-from tomocore.names import product_files
 from tomocore.settings import load_settings, settings_template
 from tomocore.terminal.console import Terminal, leave, out, status_of
 from tomocore.terminal.options import Jobs, Output, Overwrite, Resample, SettingsFile, VoxelSize, next_hint

@@ -24,7 +24,7 @@ from surfora.export.whereabouts import (
 )
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder, written_beside
-from tomocore.names import owner_of
+from tomocore.files_of_tomograms import owner_of
 
 
 @dataclass(frozen=True)

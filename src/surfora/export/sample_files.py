@@ -17,7 +17,7 @@ from surfora.export.sample import InPlane, sampled_particles
 from surfora.export.whereabouts import Whereabouts, first_voxel_nm, placed_mesh, tomogram_sizes
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder, written_beside
-from tomocore.names import owner_of
+from tomocore.files_of_tomograms import owner_of
 
 StarFormat = Literal["relion5", "relion4", "warp"]
 

@@ -20,7 +20,7 @@ from surfora.geometry.arrays import Floats
 from surfora.geometry.clouds import PIXEL_SIZES
 from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.names import owner_of
+from tomocore.files_of_tomograms import owner_of
 
 NAMES = ("rlnTomoName", "rlnMicrographName")
 COORDINATES = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")

@@ -13,7 +13,7 @@ from surfora.geometry.facts import SurfaceFacts, surface_name
 from surfora.geometry.files import read_facts, read_mesh
 from surfora.masks.grids import grid_from
 from tomocore.contract import InputError
-from tomocore.names import owner_of, tomogram_stem
+from tomocore.files_of_tomograms import owner_of, tomogram_stem
 from tomocore.volumes.formats import inspect_volume
 
 

@@ -16,7 +16,7 @@ from surfora.masks.grids import Grid, differences, grid_of
 from surfora.masks.tally import Box, tallied
 from surfora.masks.values import labelled, listed
 from tomocore.contract import InputError
-from tomocore.names import safe_name, typed_name, volume_stem
+from tomocore.files_of_tomograms import safe_name, typed_name, volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
 from tomocore.settings import Settings
 from tomocore.volumes.formats import read_volume

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from surfora.masks.tally import tallied
 from tomocore.contract import InputError
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from surfora.reporting.columns import kind_in_words
-from tomocore.names import safe_name
+from tomocore.files_of_tomograms import safe_name
 
 MASK_ENDING = "__membranes"
 """End of a mask's stem that says no more than that it is one."""

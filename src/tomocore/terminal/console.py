@@ -29,7 +29,7 @@ class _ConsoleHandler(logging.Handler):
         err.print(f"[yellow]{level}[/yellow] {escape(' '.join(record.getMessage().split()))}", markup=True)
 
 
-NOTED = ("tomocore.names", "tomorois.prediction.predict")
+NOTED = ("tomocore.files_of_tomograms", "tomorois.prediction.predict")
 """Loggers whose notes are worth a line too: which files were left out, what memory a run will take."""
 
 

@@ -15,8 +15,15 @@ import numpy as np
 
 from tomocore.contract import InputError
 from tomocore.files import written_beside
+from tomocore.files_of_tomograms import (
+    AMIRA_ENDINGS,
+    HDF5_ENDINGS,
+    MRC_ENDINGS,
+    PACKED_ENDINGS,
+    READABLE,
+    TIFF_ENDINGS,
+)
 from tomocore.machine import available_memory_bytes
-from tomocore.names import AMIRA_ENDINGS, HDF5_ENDINGS, MRC_ENDINGS, PACKED_ENDINGS, READABLE, TIFF_ENDINGS
 from tomocore.volumes.amira import open_amira
 from tomocore.volumes.hdf5 import hdf5_file, open_hdf5
 from tomocore.volumes.header import (

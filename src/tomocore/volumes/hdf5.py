@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tomocore.contract import InputError
+from tomocore.files_of_tomograms import HDF5_ENDINGS
 from tomocore.machine import available_memory_bytes
-from tomocore.names import HDF5_ENDINGS
 from tomocore.side_files import StoredRow, parsed_json
 from tomocore.volumes.header import ANGSTROM_PER_NM, Geometry, Loader, VolumeHeader, checked_header
 from tomocore.volumes.lazy import OrderedView, zyx_places

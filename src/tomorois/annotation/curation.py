@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tomocore.contract import InputError
-from tomocore.names import tomogram_stem
+from tomocore.files_of_tomograms import tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, rois_from_masks, write_rois
 from tomorois.annotation.journal import Journal, replayed

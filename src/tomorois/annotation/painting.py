@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tomocore.archive import opened_archive
 from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.journal import Journal, replayed

@@ -10,7 +10,7 @@ import numpy as np
 
 from tomocore.contract import InputError
 from tomocore.files import require_writable_folder
-from tomocore.names import require_own_names, volume_stem
+from tomocore.files_of_tomograms import require_own_names, volume_stem
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.painting import Painting, painting_files

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from tomocore.contract import Batch
+from tomocore.files_of_tomograms import READABLE, product_files, tomogram_files
 from tomocore.machine import cores, use_threads
-from tomocore.names import READABLE, product_files, tomogram_files
 from tomocore.terminal.console import Terminal, leave, out, status_of
 from tomocore.terminal.options import (
     Jobs,

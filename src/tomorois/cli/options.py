@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from cyclopts import Parameter
 
 from tomocore.contract import InputError
-from tomocore.names import product_files
+from tomocore.files_of_tomograms import product_files
 from tomocore.settings import Settings, load_section, settings_template
 
 SECTIONS = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from tomocore.contract import InputError
+from tomocore.files_of_tomograms import product_files, tomogram_files
 from tomocore.machine import cores, use_threads
-from tomocore.names import product_files, tomogram_files
 from tomocore.page import shown
 from tomocore.terminal.console import Terminal, out, status_of
 from tomocore.terminal.options import (

@@ -12,7 +12,7 @@ import numpy as np
 
 from tomocore.contract import NOBODY, Batch, Progress, Watcher, no_progress
 from tomocore.files import require_writable_folder, written_together
-from tomocore.names import matched, require_match, require_own_names, tomogram_stem
+from tomocore.files_of_tomograms import matched, require_match, require_own_names, tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import read_rois
 from tomocore.volumes.formats import read_volume
@@ -87,7 +87,7 @@ def evaluate_files(
 ) -> Evaluation:
     """The scores of files: ROIs (``.npz``, label volumes) or confidence maps against true ROIs.
 
-    Files of one tomogram are found by `tomocore.names.matched` and read one tomogram at a time. Confidence
+    Files of one tomogram are found by `matched` and read one tomogram at a time. Confidence
     maps become ROIs by ``instances``, at the threshold of the model that made the map unless another is set.
     Raises InputError for predictions without a true file, and for maps whose threshold nobody knows.
     """

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tomocore.contract import NOBODY, Batch, Watcher
 from tomocore.files import require_writable_folder
-from tomocore.names import matched, require_own_names, tomogram_stem
+from tomocore.files_of_tomograms import matched, require_own_names, tomogram_stem
 from tomocore.roiset import read_rois
 from tomocore.volumes.formats import read_volume
 from tomorois.guidance.ranking import RankedTomogram, rank, write_ranking

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import written_beside
-from tomocore.names import product_files, tomogram_stem
+from tomocore.files_of_tomograms import product_files, tomogram_stem
 from tomocore.roiset import RoiSet, read_rois, rois_from_labels
 from tomocore.side_files import read_rows
 from tomorois.annotation.targets import AnnotationSettings, roi_components, training_targets

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.roiset import RoiSet, box_with_margin
 from tomocore.settings import Settings
 from tomocore.side_files import StoredRow, read_rows

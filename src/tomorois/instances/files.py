@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
 from tomocore.files import remove_leftovers, require_writable_folder, writable_folder
+from tomocore.files_of_tomograms import matched, require_own_names, tomogram_stem, volume_stem
 from tomocore.locks import one_writer
-from tomocore.names import matched, require_own_names, tomogram_stem, volume_stem
 from tomocore.page import shown
 from tomocore.roiset import is_readable, read_rois, write_rois
 from tomocore.volumes.formats import is_whole, read_volume, write_volume

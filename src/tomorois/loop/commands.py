@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tomocore.files import require_writable_folder, write_text
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.roiset import read_rois, write_rois_archive
 from tomorois.loop.folder import LoopFolder
 from tomorois.training.files import TrainRequest

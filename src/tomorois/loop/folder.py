@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from tomocore.contract import InputError
 from tomocore.files import write_json
-from tomocore.names import product_of, tomogram_files, tomogram_stem, volume_stem
+from tomocore.files_of_tomograms import product_of, tomogram_files, tomogram_stem, volume_stem
 
 SESSION_NAME = "tomorois_session.json"
 MODEL_ENDING = ".safetensors"

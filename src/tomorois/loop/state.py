@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.volumes.formats import read_volume
 from tomorois.annotation.curation import Curation
 from tomorois.annotation.session import AnnotationSession

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tomocore.contract import InputError
 from tomocore.files import require_writable_folder
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.roiset import write_rois_archive
 from tomocore.volumes.formats import write_volume
 from tomorois.annotation.curation import Curation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tomocore.contract import InputError
-from tomocore.names import product_of, volume_stem
+from tomocore.files_of_tomograms import product_of, volume_stem
 from tomocore.roiset import labels_from_rois, read_rois
 from tomocore.volumes.formats import inspect_volume, read_volume, write_volume
 from tomocore.volumes.volume import Volume

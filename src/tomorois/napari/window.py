@@ -23,9 +23,8 @@ from qtpy.QtWidgets import (
 )
 
 from tomocore.contract import FAILURES, one_line
-from tomocore.immortal import make_constants_immortal
+from tomocore.files_of_tomograms import tomogram_files, volume_stem
 from tomocore.machine import available_memory_bytes
-from tomocore.names import tomogram_files, volume_stem
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.curation import Curation
 from tomorois.annotation.session import in_memory, is_in_memory, voxel_bytes
@@ -62,7 +61,6 @@ class LoopWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        make_constants_immortal()
         self.viewer = napari_viewer
         self.canvas = Canvas(napari_viewer)
         self.state: LoopState | None = None
@@ -338,7 +336,6 @@ def open_window(
     state: Callable[[], LoopState] | None = None, step: int = OPEN, show: bool = True
 ) -> tuple[napari.Viewer, LoopWidget]:
     """A napari window with the dock, on a loop (None: empty), at a step; to be run with `napari.run`."""
-    make_constants_immortal()
     viewer = napari.Viewer(title="TomoROIS", show=show)
     widget = LoopWidget(viewer)
     dock = viewer.window.add_dock_widget(widget, name=DOCK_NAME, area="right")

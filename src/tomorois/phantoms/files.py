@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder
-from tomocore.names import tomogram_stem
+from tomocore.files_of_tomograms import tomogram_stem
 from tomocore.volumes.formats import is_whole, read_volume
 from tomorois.phantoms.from_labels import LabelPhantomSettings, label_pairs, write_phantom_from_labels
 from tomorois.phantoms.phantom import Kind, PhantomSettings, phantom_paths, write_phantoms

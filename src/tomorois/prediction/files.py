@@ -9,8 +9,8 @@ from typing import Literal
 
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
 from tomocore.files import remove_leftovers, writable_folder, write_json, written_together
+from tomocore.files_of_tomograms import matched, require_own_names, volume_stem
 from tomocore.locks import one_writer
-from tomocore.names import matched, require_own_names, volume_stem
 from tomocore.provenance import file_hash
 from tomocore.volumes.formats import is_whole, read_volume
 from tomorois.network.checkpoint import ModelRecord, load_model
@@ -75,7 +75,7 @@ def predict_files(
 
     ``<stem>__confidence.mrc`` (0 to 1), its ``.json`` with the model, its hash and threshold, and with
     ``request.uncertainty`` ``<stem>__uncertainty.mrc``. Maps that exist are skipped. Membranes belong to
-    the tomograms by `tomocore.names.matched`. Raises InputError, before anything is read, where two
+    the tomograms by `matched`. Raises InputError, before anything is read, where two
     tomograms would be written under one name, or the model and the membranes do not fit together.
     """
     if request.uncertainty:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
-from tomocore.names import matched, volume_stem
+from tomocore.files_of_tomograms import matched, volume_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import read_volume

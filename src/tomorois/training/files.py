@@ -11,8 +11,8 @@ import pandas as pd
 
 from tomocore.contract import NOBODY, InputError, Watcher
 from tomocore.files import require_writable_folder, written_beside
+from tomocore.files_of_tomograms import matched
 from tomocore.locks import one_writer
-from tomocore.names import matched
 from tomorois.network.checkpoint import checkpoint_beside, load_model
 from tomorois.training.data import TrainingTomogram, read_training_tomograms
 from tomorois.training.figure import training_figure

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from tomocore.contract import InputError
-from tomocore.names import owner_of
+from tomocore.files_of_tomograms import owner_of
 from tomocore.side_files import read_frame
 from tomosurf.statistics.hierarchy import GRID, TOMOGRAM
 

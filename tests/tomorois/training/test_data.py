@@ -9,7 +9,7 @@ import pytest
 from blobs import blob_tomogram
 
 from tomocore.contract import InputError
-from tomocore.names import matched
+from tomocore.files_of_tomograms import matched
 from tomocore.roiset import rois_from_labels, write_rois_archive
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from tomocore.contract import InputError
-from tomocore.names import volume_stem
+from tomocore.files_of_tomograms import volume_stem
 from tomorois.instances.files import restrict_file
 from tomorois.instances.restrict import RestrictSettings
 from tomorois.loop.commands import handover_rois, surfaces_of, surfora_words

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QHeaderView, QLabel, QTableWidget, QTableWidgetItem
 
 from tomocore.contract import FAILURES, one_line
-from tomocore.names import READABLE, volume_stem
+from tomocore.files_of_tomograms import READABLE, volume_stem
 from tomorois.info import inspect_file, report_lines
 from tomorois.napari.steps.step import Step
 

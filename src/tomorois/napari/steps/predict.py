@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSlider, QStyle, QStyleOptionSlider
 
 from tomocore.contract import FAILURES, InputError, one_line
-from tomocore.names import tomogram_stem, volume_stem
+from tomocore.files_of_tomograms import tomogram_stem, volume_stem
 from tomocore.roiset import RoiSet, labels_from_rois
 from tomocore.volumes.formats import read_volume
 from tomorois.instances.find import instances_and_remarks

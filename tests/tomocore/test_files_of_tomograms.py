@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tomocore.contract import InputError
-from tomocore.names import (
+from tomocore.files_of_tomograms import (
     matched,
     owner_of,
     product_files,
