@@ -109,7 +109,7 @@ class Photographer:
             painting = window.state.session.painting
             for centre, radius in places:
                 edge = painting.tomogram.voxel_size_nm
-                painting.paint(line_stroke(painting.labels.shape, centre, 0.8 * radius / edge, 1))
+                painting.paint(line_stroke(painting.labels.shape, centre, 0.5 * radius / edge, 1))
         window.go_to_tomogram(0)
         window.actions_by_name.painted()
         window.canvas.go_to_slice(round(self.places[0][0][0][0]))

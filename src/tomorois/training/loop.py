@@ -75,6 +75,7 @@ class LiveTraining:
     learning_rate: float
     dice: float  # of the last validation; NaN before the first
     threshold: float
+    is_held_out: bool  # whether the Dice is of tomograms that are not learned from
 
 
 Observer = Callable[[LiveTraining], None]
@@ -325,6 +326,7 @@ class Training:
             self.learning_rate,
             state.dice,
             state.threshold,
+            not any(volume is watched for volume in self.taught for watched in self.watched),
         )
 
     def _start_log(self) -> None:

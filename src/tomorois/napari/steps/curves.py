@@ -1,4 +1,4 @@
-"""Curves of a training while it runs: loss, and Dice on the tomograms held out."""
+"""Curves of a training while it runs: loss, and Dice at each validation."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Curves(QWidget):
         for k, (colour, label, align) in enumerate(
             (
                 (ORANGE, "loss", Qt.AlignmentFlag.AlignLeft),
-                (BLUE, "Dice, held out", Qt.AlignmentFlag.AlignRight),
+                (BLUE, "Dice", Qt.AlignmentFlag.AlignRight),
             )
         ):
             painter.setPen(QColor(_light(colour, text)))

@@ -25,6 +25,27 @@ def small_button(text: str, tip: str = "", checkable: bool = False) -> QPushButt
     return button
 
 
+class Words(QLabel):
+    """Words over as many lines as they need; within stacked pages Qt gives a label fewer, and cuts them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+
+    def setText(self, text: str) -> None:
+        """Show other words."""
+        super().setText(text)
+        self._grow()
+
+    def resizeEvent(self, event: Any) -> None:
+        """Qt gives the label another size."""
+        super().resizeEvent(event)
+        self._grow()
+
+    def _grow(self) -> None:
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
 class Step(QWidget):
     """A page of the dock. The window calls the methods below when something has changed."""
 
@@ -55,8 +76,7 @@ class Step(QWidget):
 
     def note(self, text: str = "") -> QLabel:
         """A line or more of words on the page."""
-        label = QLabel(text)
-        label.setWordWrap(True)
+        label = Words(text)
         self.column.addWidget(label)
         return label
 

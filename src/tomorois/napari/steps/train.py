@@ -176,7 +176,8 @@ class TrainStep(Step):
 
     def _show_live(self, live: Any) -> None:
         self.curves.add(live.step, live.loss, live.dice)
-        dice = f"Dice {live.dice:.3f} held out" if live.dice == live.dice else "no validation yet"
+        where = "held out" if live.is_held_out else "on what it learns from"
+        dice = f"Dice {live.dice:.3f} {where}" if live.dice == live.dice else "no validation yet"
         planned = f" of {live.planned_steps}" if live.planned_steps else ""
         self.live.setText(f"step {live.step}{planned}, {live.seconds:.0f} s: loss {live.loss:.3f}, {dice}")
 
