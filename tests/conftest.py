@@ -1,6 +1,7 @@
 """What is loaded before all tests, and their order: slow files first, so that two workers end together."""
 
 import contextlib
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,11 @@ with contextlib.suppress(ImportError):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the store of what tests share, before any process of pytest-xdist begins."""
+    """Open the store of what tests share, before any process of pytest-xdist begins; hear Ctrl-C.
+
+    A shell starts what runs in its background deaf to SIGINT, and so would be every command of the tests.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = open_store()
     config.add_cleanup(lambda: close_store(folder))
 

@@ -25,9 +25,11 @@ from surfora.reporting.contacts import contacts_of
 from surfora.reporting.naming import across_places, surface_with_kind
 from tomocore.page import mean_and_spread
 
+WINDOW_KIND = "VTK_DEFAULT_OPENGL_WINDOW"
+ON_SCREEN, WITHOUT_SCREEN = "vtkXOpenGLRenderWindow", "vtkEGLRenderWindow"
 if sys.platform == "linux" and "DISPLAY" not in os.environ:
     # VTK finds out by itself that there is no screen, but complains of it first.
-    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    os.environ.setdefault(WINDOW_KIND, WITHOUT_SCREEN)
 
 VIEW_SIZE = (640, 480)
 MOST_NAMED = 16
@@ -168,11 +170,27 @@ def _directions(vertices: Floats) -> Sequence[tuple[Floats, Floats]]:
     return [(np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])), (thin, longest)]
 
 
+def _plotter() -> Any:
+    """A plotter that draws into memory; through the screen where this process has windows on one.
+
+    Beside them, the first picture of a plotter that was drawn past the screen comes out black.
+    """
+    before = os.environ.get(WINDOW_KIND)
+    if sys.platform == "linux" and "qtpy" in sys.modules and os.environ.get("DISPLAY"):
+        os.environ[WINDOW_KIND] = ON_SCREEN
+    try:
+        return pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
+    finally:
+        os.environ.pop(WINDOW_KIND, None)
+        if before is not None:
+            os.environ[WINDOW_KIND] = before
+
+
 def _rendered(
     parts: Sequence[tuple[Any, dict[str, Any]]], vertices: Floats, views: Sequence[tuple[Floats, Floats]]
 ) -> list[tuple[Bytes, float]]:
     """A picture (h, w, 3) of the meshes from each view, and its nm per pixel."""
-    plotter: Any = pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
+    plotter = _plotter()
     try:
         plotter.set_background("white")
         plotter.enable_anti_aliasing("ssaa")

@@ -148,9 +148,12 @@ def test_labels_and_pairs_are_parsed():
     for text in ("OMM", "1=", "x=OMM", "1=A,2=A"):
         with pytest.raises(InputError, match="--labels"):
             parsed_labels(text)
-    for text in ("OMM", "OMM:", "ER:ER"):
+    assert parsed_pair("ER:ER") == ("ER", "ER")  # its contacts with itself
+    for text in ("OMM", "OMM:"):
         with pytest.raises(InputError, match="--distances"):
             parsed_pair(text)
+    with pytest.raises(InputError, match="--inside"):
+        parsed_pair("ER:ER", "--inside")
 
 
 def mean_normal_z(membrane):

@@ -57,7 +57,7 @@ def test_a_linear_field_is_interpolated_and_what_is_not_known_has_no_say():
 
 
 @pytest.mark.parametrize(
-    "shape", [shapes.torus(9.0, 4.5), shapes.open_cylinder(8.0, 18.0)], ids=lambda s: s.name
+    "shape", [shapes.torus(12.0, 5.0), shapes.open_cylinder(8.0, 18.0)], ids=lambda s: s.name
 )
 def test_a_dense_mesh_has_the_curvature_that_all_its_vertices_would_find(shape, monkeypatch):
     vertices, faces = shape.mesh(0.6)

@@ -249,14 +249,13 @@ def test_an_unreadable_tomogram_does_not_stop_the_others(project, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").glob("*.mrc")) == ["good__confidence.mrc"]
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_half_file(project, tmp_path):
-    """A limit on the size of files stands for the disk: writing ends in an error at the same place."""
+def test_a_limit_on_the_size_of_files_is_one_line_and_leaves_no_half_file(project, tmp_path):
     script = Path(sys.executable).parent / "tomorois"
     words = f"predict {project / 'model.safetensors'} {project / 'unseen'} -o {tmp_path / 'out'}"
     result = subprocess.run(
         ["bash", "-c", f"ulimit -f 256; exec {script} {words}"], capture_output=True, text=True
     )
-    assert "space on the disk" in refusal_of(result)
+    assert "cannot be written (file too large); raise the limit" in refusal_of(result)
     assert "0 done, 0 skipped, 1 failed" in result.stdout
     assert "next:" not in result.stdout
     assert not (tmp_path / "out").exists()

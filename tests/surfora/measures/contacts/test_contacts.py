@@ -5,6 +5,7 @@ from dataclasses import replace
 import contact_scenes
 import numpy as np
 import pytest
+from geodesic_balls import geodesic_distance_nm
 
 from surfora.geometry.surface import SurfaceMesh, face_areas_nm2, vertex_areas_nm2
 from surfora.measures.contacts.curve import area_below_nm2, contact_curve, curve_thresholds
@@ -204,8 +205,6 @@ def test_a_flat_membrane_has_no_contact_with_itself():
 
 def plain_nearest_far(mesh, along):
     """The slow twin: geodesics of every vertex to all others, then the nearest of the far ones."""
-    from surfora.measures.geodesics import geodesic_distance_nm
-
     gaps = []
     for vertex in range(len(mesh.vertices)):
         far = geodesic_distance_nm(mesh.vertices, mesh.faces, np.array([vertex])) > along
