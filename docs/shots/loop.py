@@ -162,7 +162,15 @@ class Photographer:
         self.rest()
         self.viewer.camera.angles = (20, 30, 120)
         self.take("handover")
+        self.close()
+
+    def close(self) -> None:
+        """Close the window and what holds the screen, before the screen itself ends."""
+        from qtpy.QtWidgets import QApplication
+
         self.viewer.close()
+        self.wait(300)
+        QApplication.instance().shutdown()
 
     def judge(self) -> None:
         """Keep what lies at a true contact, reject the rest."""
