@@ -56,8 +56,16 @@ def test_a_linear_field_is_interpolated_and_what_is_not_known_has_no_say():
     assert weights[:, ~known].nnz == 0
 
 
+MISSED = pytest.mark.xfail(strict=True, reason="95th percentile 8.6 %, of every vertex 1.7 %: H passes zero")
+
+
 @pytest.mark.parametrize(
-    "shape", [shapes.torus(12.0, 5.0), shapes.open_cylinder(8.0, 18.0)], ids=lambda s: s.name
+    "shape",
+    [
+        shapes.torus(12.0, 5.0),
+        shapes.open_cylinder(8.0, 18.0),
+        pytest.param(shapes.torus(9.0, 4.5), marks=MISSED),
+    ],
 )
 def test_a_dense_mesh_has_the_curvature_that_all_its_vertices_would_find(shape, monkeypatch):
     vertices, faces = shape.mesh(0.6)
