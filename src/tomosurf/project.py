@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from surfora.pipeline import SurforaSettings
-from tomocore.contract import InputError, is_filled
+from tomocore.contract import InputError
 from tomocore.files import write_text
 from tomocore.files_of_tomograms import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
@@ -85,9 +85,23 @@ class TomogramPlan:
         """What each step leaves when it is done."""
         return dict(zip(STEPS, (self.confidence, self.rois, self.surfaces / "report.html"), strict=True))
 
-    def done(self) -> dict[str, bool]:
-        """Which of the steps have their result."""
-        return {step: is_filled(path) for step, path in self.results.items()}
+    def marks_of(self, step: str) -> tuple[Path, ...]:
+        """The last files that a step writes, which are there when all of it is."""
+        drawn = (self.drawn,) if step == "confidence" and self.drawn is not None else ()
+        return (*drawn, self.results[step])
+
+    def files_of(self, step: str) -> tuple[Path, ...]:
+        """All files of a step that names tell: maps with their records, ROIs with their tables."""
+        marks = self.marks_of(step)
+        if step == "confidence":
+            return tuple(path.with_suffix(ending) for path in marks for ending in (".json", ".mrc"))
+        if step == "rois":
+            return tuple(self.rois.with_suffix(ending) for ending in (".mrc", ".csv", ".npz"))
+        return marks
+
+    def record_of(self, step: str) -> Path:
+        """The record of how a step was made."""
+        return step_record_path(self.confidence.parent.parent, self.stem, step)
 
 
 @dataclass(frozen=True)
@@ -127,6 +141,11 @@ class Project:
     def output(self) -> Path:
         """The folder of all results."""
         return self.folder / self.settings.output
+
+
+def step_record_path(results: Path, stem: str, step: str) -> Path:
+    """Where it is kept how a step of a tomogram was made."""
+    return results / "steps" / f"{stem}__{step}.json"
 
 
 def new_project(folder: Path) -> Path:

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from tomocore.contract import InputError, is_filled
 from tomocore.provenance import read_record
-from tomosurf.project import Project, TomogramPlan
+from tomosurf.project import STEPS, Project, TomogramPlan
+from tomosurf.step_records import read_step_record
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,18 @@ def status_of_project(project: Project) -> list[TomogramStatus]:
 
 
 def _status(plan: TomogramPlan, failure: str) -> TomogramStatus:
-    done = {
-        step: datetime.fromtimestamp(path.stat().st_mtime) if is_filled(path) else None
-        for step, path in plan.results.items()
-    }
+    done = {step: _when(plan, step) for step in STEPS}
     remark = f"left out: {plan.row.excluded}" if plan.row.excluded else failure
     found = TomogramStatus(plan.stem, plan.row.condition, done, remark)
     return TomogramStatus(plan.stem, plan.row.condition, done, "") if found.is_done else found
+
+
+def _when(plan: TomogramPlan, step: str) -> datetime | None:
+    """When a step was done: by its record, which also tells of steps that found nothing, or by its result."""
+    record, result = read_step_record(plan.record_of(step)), plan.results[step]
+    if record is not None and record.state == "begun":
+        return None
+    if is_filled(result):
+        return datetime.fromtimestamp(result.stat().st_mtime)
+    nothing_to_measure = record is not None and not record.outputs
+    return datetime.fromtimestamp(plan.record_of(step).stat().st_mtime) if nothing_to_measure else None

@@ -1,170 +1,289 @@
-"""The steps of a project, tomogram by tomogram: confidence, ROIs, surfaces; what is there is kept."""
+"""The steps of a tomogram, confidence, ROIs and surfaces: what each is made from, why it must be, making it.
+
+Each step is the function at the level of files that the tools' own commands call. It is made where its record
+(`step_records`) does not say that it was made from the same inputs, by the same settings and version.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from surfora.batch import RunRequest, run_masks
-from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, about
-from tomocore.locks import one_run
-from tomocore.provenance import read_record, recorded_run
-from tomocore.roiset import read_rois
+from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, is_filled
+from tomocore.provenance import RunRecord, recorded_run
+from tomocore.roiset import is_readable, read_rois
+from tomocore.volumes.formats import is_whole
 from tomorois.instances.files import find_instances_in_files
-from tomosurf.project import Project, TomogramPlan
+from tomorois.loop.folder import model_facts
+from tomorois.prediction.record import record_of_map, record_path
+from tomosurf.project import STEPS, Project, TomogramPlan
+from tomosurf.step_records import (
+    StepBasis,
+    StepRecord,
+    changes_since,
+    read_step_record,
+    reason_to_make,
+    refreshed,
+    write_step_record,
+)
 
 if TYPE_CHECKING:
     from tomorois.prediction.files import Predictor
 
+VERSIONS = {"confidence": 1, "rois": 1, "surfaces": 1}
+"""Raised by one where a step computes otherwise than before from the same inputs and settings."""
 
-@dataclass(frozen=True)
-class _Models:
-    """What finds the ROIs, and what draws the membranes that it sees, if there is such a model."""
-
-    finder: Predictor
-    drawer: Predictor | None
+NOT_IN_THE_RESULT = {"max_memory_gib"}
+"""Settings of [predict] that change how it is computed, not what comes of it."""
 
 
-def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watcher: Watcher = NOBODY) -> Batch:
-    """Bring every tomogram of a project up to date; what was done and what failed, by tomogram.
+class StepMaker:
+    """Makes steps of a project's tomograms; models are read once, when the first step needs them."""
 
-    Each step is the function at the level of files that the tools' own commands call, and skips what is
-    there already, so that an interrupted run goes on where it stopped. The record of the run is written as
-    run.json.
-    """
-    models = _read_models(project)
-    batch = Batch(watcher)
+    def __init__(self, project: Project, jobs: int = 1) -> None:
+        """Raises InputError where a model is missing or none, or the two do not fit together."""
+        self.project = project
+        self.jobs = jobs
+        self.sees_membranes = _sees_membranes(project)
 
-    def one(plan: TomogramPlan) -> None:
-        if plan.row.excluded:
-            batch.skip(plan.stem, f"left out: {plan.row.excluded}")
+    @cached_property
+    def finder(self) -> Predictor:
+        """The model that finds ROIs."""
+        from tomorois.prediction.files import read_predictor
+
+        return read_predictor(self.project.model)
+
+    @cached_property
+    def drawer(self) -> Predictor:
+        """The model that draws membranes for the other to see."""
+        from tomorois.prediction.files import read_predictor
+
+        assert self.project.membrane_model is not None
+        return read_predictor(self.project.membrane_model)
+
+    def basis(self, step: str, plan: TomogramPlan) -> StepBasis:
+        """What a step of a tomogram is to be made from."""
+        settings = self.project.settings
+        common: dict[str, Any] = {"voxel_size_nm": plan.voxel_size_nm, "resample": settings.resample}
+        if step == "confidence":
+            own: dict[str, Any] = {"predict": settings.predict.model_dump(exclude=NOT_IN_THE_RESULT)}
+            inputs = {"tomogram": plan.tomogram, "model": self.project.model}
+            if self.project.membrane_model is not None:
+                inputs["membrane model"] = self.project.membrane_model
+            elif self.sees_membranes:
+                inputs["membranes"] = plan.membranes
+        elif step == "rois":
+            own = {"instances": settings.instances.model_dump()}
+            inputs = {
+                "confidence": plan.confidence,
+                "its record": record_path(plan.confidence),
+                "membranes": plan.membranes,
+            }
+        else:
+            own = {"surfora": settings.surfora.model_dump()}
+            inputs = {"membranes": plan.membranes, "ROIs": plan.rois}
+        return StepBasis(VERSIONS[step], {**own, **common}, inputs, self.project.output)
+
+    def reason(self, step: str, plan: TomogramPlan) -> str:
+        """Why a step must be made, in words; empty where all that it was made from is the same."""
+        record = read_step_record(plan.record_of(step))
+        if record is None and self._is_of_before(step, plan):
+            return ""
+        return reason_to_make(record, self.basis(step, plan))
+
+    def reasons(self, plan: TomogramPlan) -> dict[str, str]:
+        """Why each step of a tomogram must be made, or may have to be; those left out stay as they are."""
+        found: dict[str, str] = {}
+        for step in STEPS:
+            reason = self.reason(step, plan)
+            if not reason and found:
+                reason = f"follows {next(reversed(found))}"
+            if reason:
+                found[step] = reason
+        return found
+
+    def make(self, step: str, plan: TomogramPlan, overwrite: bool = False, watcher: Watcher = NOBODY) -> bool:
+        """Make a step where it must be, and tell why where it was made before; whether it was made.
+
+        Results without a record, of a run before there were records or of the tools' own commands, are kept
+        where nothing speaks against them. Raises what the step raises.
+        """
+        path, basis = plan.record_of(step), self.basis(step, plan)
+        record = read_step_record(path)
+        if record is None and not overwrite and self._is_of_before(step, plan):
+            watcher.say(f"{step}: kept, made before the project had a record of it")
+            self._finish(step, plan, basis.begun(replaces=False), None)
+            return False
+        reason = "asked for anew" if overwrite else reason_to_make(record, basis)
+        if not reason:
+            self._refresh(path, record, basis)
+            return False
+        if record is not None:
+            watcher.say(f"{step}: {reason}")
+        begun = self._begin(step, plan, record, basis, overwrite)
+        work = {"confidence": self._predict, "rois": self._find_rois, "surfaces": self._measure}[step]
+        with recorded_run(f"tomosurf {step}") as run:
+            work(plan, begun.replaces, watcher)
+        self._finish(step, plan, begun, run)
+        return True
+
+    def _begin(
+        self, step: str, plan: TomogramPlan, record: StepRecord | None, basis: StepBasis, overwrite: bool
+    ) -> StepRecord:
+        """The record of a step that begins, written; surfaces of another making are taken away first."""
+        path, there = plan.record_of(step), self._outputs(step, plan, ())
+        if record is None:
+            begun = basis.begun(overwrite or any(is_filled(path) for path in plan.marks_of(step)))
+        elif record.state == "begun":
+            begun = basis.begun(
+                overwrite or record.replaces or bool(changes_since(record, basis)), record.foreign
+            )
+        else:
+            begun = basis.begun(True, [name for name in there if name not in record.outputs])
+        write_step_record(path, begun)
+        if step == "surfaces" and begun.replaces and record is not None:
+            for name in set(there) - set(begun.foreign):
+                (self.project.output / name).unlink(missing_ok=True)
+            begun = begun.model_copy(update={"replaces": False})
+            write_step_record(path, begun)
+        return begun
+
+    def _refresh(self, path: Path, record: StepRecord | None, basis: StepBasis) -> None:
+        newer = None if record is None else refreshed(record, basis)
+        if newer is not None:
+            write_step_record(path, newer)
+
+    def _finish(self, step: str, plan: TomogramPlan, begun: StepRecord, run: RunRecord | None) -> None:
+        outputs = self._outputs(step, plan, begun.foreign)
+        told: dict[str, Any] = {"state": "done", "outputs": outputs, "replaces": False}
+        told |= {} if run is None else {"seconds": run.seconds, "warnings": run.warnings}
+        write_step_record(plan.record_of(step), begun.model_copy(update=told))
+
+    def _outputs(self, step: str, plan: TomogramPlan, foreign: Collection[str]) -> list[str]:
+        """The files of a step that are there, relative to all results."""
+        if step == "surfaces":
+            inside = sorted(plan.surfaces.rglob("*")) if plan.surfaces.is_dir() else []
+            paths = [path for path in inside if path.is_file() and not path.name.startswith(".")]
+        else:
+            paths = list(plan.files_of(step))
+        names = [path.relative_to(self.project.output).as_posix() for path in paths if path.exists()]
+        return [name for name in names if name not in foreign]
+
+    def _is_of_before(self, step: str, plan: TomogramPlan) -> bool:
+        """Whether the results of a step are there and whole, and their own record names no other making."""
+        results = plan.marks_of(step)
+        if not all(is_filled(path) for path in (*results, *self.basis(step, plan).inputs.values())):
+            return False
+        if step == "rois":
+            return is_readable(plan.rois)
+        if step == "surfaces":
+            return True
+        facts = record_of_map(plan.confidence)
+        wanted = {"model_sha256": self.finder.sha256, **self.project.settings.predict.model_dump(mode="json")}
+        others = [name for name in facts if name in wanted and facts[name] != wanted[name]]
+        return all(is_whole(path) for path in results) and not set(others) - NOT_IN_THE_RESULT
+
+    def _predict(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
+        """The confidence map; before it the membranes that its model sees, where another draws them."""
+        if plan.drawn is not None:
+            self._map(plan.drawn, plan, self.drawer, (), overwrite, watcher)
+        beside = ((plan.drawn or plan.membranes),) if self.sees_membranes else ()
+        self._map(plan.confidence, plan, self.finder, beside, overwrite, watcher)
+
+    def _map(
+        self,
+        target: Path,
+        plan: TomogramPlan,
+        model: Predictor,
+        beside: Sequence[Path],
+        overwrite: bool,
+        watcher: Watcher,
+    ) -> None:
+        """What a model makes of the tomogram, with the membranes beside it if it sees such."""
+        from tomorois.prediction.files import PredictRequest, predict_files
+
+        request = PredictRequest(
+            tomograms=[plan.tomogram],
+            folder=target.parent,
+            membranes=beside,
+            what="membranes" if target == plan.drawn else "confidence",
+            voxel_size_nm=plan.voxel_size_nm,
+            resample=self.project.settings.resample,
+            overwrite=overwrite,
+        )
+        assert request.target(plan.tomogram) == target
+        _require_done(predict_files(model, request, self.project.settings.predict, watcher))
+
+    def _find_rois(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
+        _require_done(
+            find_instances_in_files(
+                [plan.confidence],
+                plan.rois.parent,
+                self.project.settings.instances,
+                membranes=[plan.membranes],
+                voxel_size_nm=plan.voxel_size_nm,
+                resample=self.project.settings.resample,
+                overwrite=overwrite,
+                watcher=watcher,
+            )
+        )
+
+    def _measure(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
+        if len(read_rois(plan.rois)) == 0:
+            watcher.say("no ROI, so no surface is measured")
             return
-        watcher.say(f"{plan.stem}:")
-        with about(plan.stem):
-            _predict(plan, project, models, overwrite, watcher)
-            _find_rois(plan, project, overwrite, watcher)
-            _measure(plan, project, jobs, overwrite, watcher)
-
-    with one_run(project.output):
-        with recorded_run("tomosurf run", project.settings) as record:
-            for model in filter(None, (project.model, project.membrane_model)):
-                record.add_input(model)
-            batch.each(project.plans, one, lambda plan: plan.stem)
-        record.failures = _earlier_failures(project) | batch.failed
-        record.write(project.output / "run.json")
-    return batch
-
-
-def _earlier_failures(project: Project) -> dict[str, str]:
-    """What failed last time of tomograms that are not run this time."""
-    try:
-        record = read_record(project.output / "run.json") or {}
-    except InputError:
-        return {}
-    others = set(project.stems) - {plan.stem for plan in project.plans}
-    return {name: line for name, line in record.get("failures", {}).items() if name in others}
+        request = RunRequest(
+            masks=(plan.membranes,),
+            folder=plan.surfaces,
+            rois=(plan.rois,),
+            voxel_size_nm=plan.voxel_size_nm,
+            resample=self.project.settings.resample,
+            jobs=self.jobs,
+            overwrite=overwrite,
+        )
+        inner = run_masks(request, self.project.settings.surfora, watcher)
+        if inner.failed:
+            first = next(iter(inner.failed.values()))
+            raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")
 
 
-def _read_models(project: Project) -> _Models:
-    from tomorois.prediction.files import read_predictor
-
-    drawer = read_predictor(project.membrane_model) if project.membrane_model else None
-    models = _Models(read_predictor(project.model), drawer)
-    if drawer and not models.finder.sees_membranes:
+def _sees_membranes(project: Project) -> bool:
+    """Whether the model that finds ROIs sees membranes; InputError where a model is missing or of no use."""
+    if project.membrane_model is not None:
+        model_facts(project.membrane_model)
+    sees = model_facts(project.model).sees_membranes
+    if project.membrane_model is not None and not sees:
         raise InputError(
             f"{project.model}: was trained without membranes; unset membrane_model in the project"
         )
-    return models
+    return sees
 
 
-def _predict(
-    plan: TomogramPlan, project: Project, models: _Models, overwrite: bool, watcher: Watcher
-) -> None:
-    """The confidence map, and before it the membranes that its model sees, where another model draws them."""
-    if plan.drawn and models.drawer:
-        _map(plan.drawn, plan, project, models.drawer, (), overwrite, watcher)
-    beside = ((plan.drawn or plan.membranes),) if models.finder.sees_membranes else ()
-    _map(plan.confidence, plan, project, models.finder, beside, overwrite, watcher)
+class OfTomogram(Watcher):
+    """Tells what the steps of a tomogram made, indented below its name, which is told first.
 
+    What is kept or fails is told once, for the whole tomogram.
+    """
 
-def _map(
-    target: Path,
-    plan: TomogramPlan,
-    project: Project,
-    model: Predictor,
-    beside: Sequence[Path],
-    overwrite: bool,
-    watcher: Watcher,
-) -> None:
-    """What a model makes of the tomogram, with the membranes beside it if it sees such."""
-    from tomorois.prediction.files import PredictRequest, predict_files
-
-    request = PredictRequest(
-        tomograms=[plan.tomogram],
-        folder=target.parent,
-        membranes=beside,
-        what="membranes" if target == plan.drawn else "confidence",
-        voxel_size_nm=plan.voxel_size_nm,
-        resample=project.settings.resample,
-        overwrite=overwrite,
-    )
-    assert request.target(plan.tomogram) == target
-    _require_done(predict_files(model, request, project.settings.predict, _OneStep(watcher)))
-
-
-def _find_rois(plan: TomogramPlan, project: Project, overwrite: bool, watcher: Watcher) -> None:
-    _require_done(
-        find_instances_in_files(
-            [plan.confidence],
-            plan.rois.parent,
-            project.settings.instances,
-            membranes=[plan.membranes],
-            voxel_size_nm=plan.voxel_size_nm,
-            resample=project.settings.resample,
-            overwrite=overwrite,
-            watcher=_OneStep(watcher),
-        )
-    )
-
-
-def _measure(plan: TomogramPlan, project: Project, jobs: int, overwrite: bool, watcher: Watcher) -> None:
-    if plan.done()["surfaces"] and not overwrite:
-        return
-    if len(read_rois(plan.rois)) == 0:
-        watcher.say("  no ROI, so no surface is measured")
-        return
-    request = RunRequest(
-        masks=(plan.membranes,),
-        folder=plan.surfaces,
-        rois=(plan.rois,),
-        voxel_size_nm=plan.voxel_size_nm,
-        resample=project.settings.resample,
-        jobs=jobs,
-        overwrite=overwrite,
-    )
-    inner = run_masks(request, project.settings.surfora, _OneStep(watcher))
-    if inner.failed:
-        first = next(iter(inner.failed.values()))
-        raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")
-
-
-class _OneStep(Watcher):
-    """Tells what a step made, indented; what is kept or fails is told once, for the whole tomogram."""
-
-    def __init__(self, outer: Watcher) -> None:
-        self.outer = outer
+    def __init__(self, outer: Watcher, stem: str) -> None:
+        self.outer, self.stem = outer, stem
+        self._is_named = False
 
     def say(self, line: str) -> None:
         """Pass on a line."""
+        if not self._is_named:
+            self.outer.say(f"{self.stem}:")
+            self._is_named = True
         self.outer.say(f"  {line}")
 
     def done(self, name: str, line: str) -> None:
         """Pass on what came of the step."""
         if line:
-            self.outer.say(f"  {line}")
+            self.say(line)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:

@@ -73,7 +73,7 @@ def run(
     """Do what is not done yet: confidence, ROIs, surfaces of every tomogram, then the report of all."""
     from tomosurf.project import read_project
     from tomosurf.report import write_project_report
-    from tomosurf.steps import run_project
+    from tomosurf.run import run_project
 
     batch = run_project(read_project(project, only), cores(jobs), overwrite, Terminal())
     out.print(f"report: {write_project_report(read_project(project))}", markup=False)

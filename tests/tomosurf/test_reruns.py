@@ -1,0 +1,211 @@
+"""What a run of a project makes again, and why: records of steps against inputs, settings and versions."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+import tomosurf.steps
+from tomocore.contract import InputError, Watcher
+from tomocore.roiset import rois_from_masks, write_rois
+from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.volume import Volume
+from tomosurf.project import STEPS, read_project
+from tomosurf.run import run_project
+from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
+from tomosurf.steps import StepMaker
+
+SHAPE = (6, 8, 10)
+
+
+class Listener(Watcher):
+    """Keeps the lines that it is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line.strip())
+
+
+@pytest.fixture
+def made():
+    """Which steps were made, in order."""
+    return []
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, made):
+    """A project of two tomograms whose steps take no time: each writes what follows from its inputs."""
+    data = np.zeros(SHAPE, np.int8)
+    data[3] = 1
+    for place in ("tomograms", "membranes"):
+        (tmp_path / place).mkdir()
+    for stem in ("t1", "t2"):
+        write_volume(tmp_path / "tomograms" / f"{stem}.mrc", Volume(data.astype(np.float32), 2.0))
+        write_volume(tmp_path / "membranes" / f"{stem}__membranes.mrc", Volume(data, 2.0))
+    (tmp_path / "project.toml").write_text("")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+
+    def predict(self, plan, overwrite, watcher):
+        made.append(f"{plan.stem} confidence")
+        plan.confidence.parent.mkdir(parents=True, exist_ok=True)
+        write_volume(plan.confidence, Volume(read_volume(plan.tomogram).data + 0, 2.0))
+        plan.confidence.with_suffix(".json").write_text("{}")
+
+    def find_rois(self, plan, overwrite, watcher):
+        made.append(f"{plan.stem} rois")
+        plan.rois.parent.mkdir(parents=True, exist_ok=True)
+        high = read_volume(plan.confidence).data > 0.5
+        size = 1 + int(self.project.settings.instances.min_volume_nm3 > 1e6)
+        masks = [np.ones((size, 2, 2), bool)] if high.any() else []
+        rois = rois_from_masks([(1, 1, 1)] * len(masks), masks, SHAPE, 2.0, (0.0, 0.0, 0.0))
+        write_rois(plan.rois.parent, plan.stem, rois, overwrite=True)
+
+    def measure(self, plan, overwrite, watcher):
+        made.append(f"{plan.stem} surfaces")
+        plan.surfaces.mkdir(parents=True, exist_ok=True)
+        (plan.surfaces / f"size{self.project.settings.surfora.mesh.pinhole_nm:g}.vtp").write_text("surface")
+        (plan.surfaces / "report.html").write_text("report")
+
+    monkeypatch.setattr("tomosurf.steps._sees_membranes", lambda project: False)
+    for name, work in (("_predict", predict), ("_find_rois", find_rois), ("_measure", measure)):
+        monkeypatch.setattr(StepMaker, name, work)
+    return tmp_path
+
+
+def run(folder, made, **options):
+    """Run the project; what it made and what it said."""
+    made.clear()
+    listener = Listener()
+    run_project(read_project(folder), watcher=listener, **options)
+    return list(made), listener.lines
+
+
+EVERYTHING = [f"{stem} {step}" for stem in ("t1", "t2") for step in STEPS]
+
+
+def test_nothing_changed_so_nothing_is_made(folder, made):
+    assert run(folder, made) == (EVERYTHING, [])
+    assert run(folder, made) == ([], [])
+    assert run(folder, made, overwrite=True)[0] == EVERYTHING
+
+
+def test_settings_make_their_step_and_what_follows_of_it(folder, made):
+    run(folder, made)
+    (folder / "project.toml").write_text("[surfora.mesh]\npinhole_nm = 3.5\n")
+    again, said = run(folder, made)
+    assert again == ["t1 surfaces", "t2 surfaces"]
+    assert said[:2] == ["t1:", "surfaces: surfora.mesh.pinhole_nm is 3.5, was 4.0"]
+    assert not list((folder / "results" / "surfaces").glob("*/size4.vtp"))
+    (folder / "project.toml").write_text(
+        "[surfora.mesh]\npinhole_nm = 3.5\n[predict]\nmax_memory_gib = 3.0\n"
+    )
+    assert run(folder, made) == ([], [])  # how it is computed, not what comes of it
+
+
+def test_the_same_rois_are_not_measured_again(folder, made):
+    run(folder, made)
+    (folder / "project.toml").write_text("[instances]\nmin_volume_nm3 = 7.0\n")
+    again, said = run(folder, made)
+    assert again == ["t1 rois", "t2 rois"]
+    assert "instances.min_volume_nm3 is 7.0" in said[1]
+    (folder / "project.toml").write_text("[instances]\nmin_volume_nm3 = 2e6\n")
+    again, said = run(folder, made)
+    assert again == ["t1 rois", "t1 surfaces", "t2 rois", "t2 surfaces"]
+    assert "surfaces: t1__rois.npz changed" in said
+
+
+def test_a_touched_file_is_the_same_and_a_changed_one_is_not(folder, made):
+    run(folder, made)
+    path = folder / "tomograms" / "t2.mrc"
+    shutil.copy(path, folder / "copy.mrc")
+    os.replace(folder / "copy.mrc", path)
+    assert run(folder, made) == ([], [])
+    kept = read_step_record(read_project(folder).plans[1].record_of("confidence"))
+    assert kept.inputs["tomogram"].mtime_ns == path.stat().st_mtime_ns
+    write_volume(path, Volume(np.ones(SHAPE, np.float32), 2.0))
+    again, said = run(folder, made)
+    assert again == ["t2 confidence", "t2 rois"]  # and the same ROIs came of it
+    assert said == ["t2:", "confidence: t2.mrc changed", "rois: t2__confidence.mrc changed"]
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    assert run(folder, made)[0] == ["t1 confidence", "t2 confidence"]
+
+
+def test_a_lost_result_and_another_version_are_made_again(folder, made, monkeypatch):
+    run(folder, made)
+    (folder / "results" / "rois" / "t1__rois.csv").unlink()
+    (folder / "results" / "surfaces" / "t2" / "report.html").write_text("")
+    again, said = run(folder, made)
+    assert again == ["t1 rois", "t2 surfaces"]
+    assert said[1] == "rois: rois/t1__rois.csv is gone"
+    monkeypatch.setitem(tomosurf.steps.VERSIONS, "surfaces", 2)
+    again, said = run(folder, made)
+    assert again == ["t1 surfaces", "t2 surfaces"]
+    assert said[1] == "surfaces: computes otherwise since version 2 (made by 1)"
+
+
+def test_what_was_broken_off_keeps_nothing_of_another_making(folder, made, monkeypatch):
+    """Surfaces of two makings, the second killed: the third leaves its own, and what a hand put there."""
+    run(folder, made)
+    there = folder / "results" / "surfaces" / "t1"
+    (there / "mine.vtp").write_text("edited")
+    whole = StepMaker._measure
+
+    def killed(self, plan, overwrite, watcher):
+        (plan.surfaces / "half.vtp").write_text("surface")
+        raise InputError("killed")
+
+    (folder / "project.toml").write_text("[surfora.mesh]\npinhole_nm = 3.0\n")
+    monkeypatch.setattr(StepMaker, "_measure", killed)
+    run(folder, made)
+    record = read_step_record(read_project(folder).plans[0].record_of("surfaces"))
+    assert (record.state, record.foreign) == ("begun", ["surfaces/t1/mine.vtp"])
+    (folder / "project.toml").write_text("[surfora.mesh]\npinhole_nm = 5.0\n")
+    monkeypatch.setattr(StepMaker, "_measure", whole)
+    assert run(folder, made)[0] == ["t1 surfaces", "t2 surfaces"]
+    assert sorted(path.name for path in there.iterdir()) == ["mine.vtp", "report.html", "size5.vtp"]
+
+
+def test_results_without_records_are_kept_where_nothing_speaks_against_them(folder, made, monkeypatch):
+    monkeypatch.setattr(StepMaker, "finder", type("Model", (), {"sha256": "abc"}))
+    run(folder, made)
+    shutil.rmtree(folder / "results" / "steps")
+    (folder / "results" / "confidence" / "t2__confidence.json").write_text('{"model_sha256": "def"}')
+    again, said = run(folder, made)
+    assert again == ["t2 confidence"]
+    assert said.count("confidence: kept, made before the project had a record of it") == 1
+    assert said.count("rois: kept, made before the project had a record of it") == 2
+    assert run(folder, made) == ([], [])
+
+
+def test_a_damaged_record_is_no_record(folder, made):
+    run(folder, made)
+    path = read_project(folder).plans[0].record_of("surfaces")
+    path.write_text(path.read_text()[:100])
+    assert run(folder, made)[0] == []  # its surfaces are whole, and kept
+    (path.parent.parent / "surfaces" / "t1" / "report.html").unlink()
+    path.write_text("{")
+    assert run(folder, made)[0] == ["t1 surfaces"]
+
+
+def test_reasons_in_words(tmp_path):
+    path = tmp_path / "mask.mrc"
+    path.write_bytes(b"mask")
+    basis = StepBasis(1, {"a": {"b": 1, "c": (1, 2)}}, {"mask": path}, tmp_path)
+    assert reason_to_make(None, basis) == "not done yet"
+    begun = basis.begun(replaces=False)
+    write_step_record(tmp_path / "steps" / "s.json", begun)
+    begun = read_step_record(tmp_path / "steps" / "s.json")
+    assert reason_to_make(begun, basis) == "was not finished"
+    done = begun.model_copy(update={"state": "done"})
+    assert reason_to_make(done, basis) == ""
+    with_model = StepBasis(
+        1, {"a": {"b": 2, "c": (1, 2), "d": None}}, {"mask": path, "model": path}, tmp_path
+    )
+    assert reason_to_make(done, with_model) == "a.b is 2, was 1; is made with model now"
+    path.unlink()
+    assert reason_to_make(done, basis) == "mask.mrc is gone"
+    with pytest.raises(InputError, match=r"mask\.mrc: no such file"):
+        basis.begun(replaces=False)
