@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+NAMES = ("name", "label", "source", "target", "target_label", "tomogram", "cut_by")
+"""Columns that hold names, even where these look like numbers."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from surfora.cli.contacts import contacts
 from surfora.cli.editing import apply as edits_applied
 from surfora.cli.editing import edit as edits_made
+from surfora.cli.export import export
 from surfora.cli.particles import particles, sample
 from surfora.cli.stages import STAGES
 from tomocore.files_of_tomograms import product_files
@@ -33,6 +34,7 @@ for order, stage in enumerate(STAGES, start=2):
 app.command(contacts, sort_key=12.5)
 app.command(particles, sort_key=16)
 app.command(sample, sort_key=17)
+app.command(export, sort_key=18)
 
 
 @app.command(sort_key=1)

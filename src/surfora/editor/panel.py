@@ -24,8 +24,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from surfora.editor.colours import Colouring
 from surfora.editor.picking import TOLERANCE_NM
+from surfora.geometry.colours import Colouring
 
 STEPS = 1000
 BY_SURFACE = "by surface"

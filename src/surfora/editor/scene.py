@@ -23,12 +23,12 @@ from vtkmodules.vtkRenderingCore import (
     vtkPolyDataMapper2D,
 )
 
-from surfora.editor import colours
-from surfora.editor.colours import Colouring, suited_colouring
 from surfora.editor.edited import places_of
 from surfora.editor.layers import Layer
 from surfora.editor.session import Session
+from surfora.geometry import colours
 from surfora.geometry.arrays import Bytes, Floats, Ints, Mask
+from surfora.geometry.colours import Colouring, suited_colouring
 from surfora.geometry.surface import SurfaceMesh
 from tomocore.volumes.volume import Volume
 

@@ -1,8 +1,9 @@
-"""Surfaces on their way to subtomogram averaging.
+"""Surfaces on their way to other programs and to subtomogram averaging.
 
-In: measured surfaces, and particles as RELION, Warp and M, Dynamo and AV3 (EM) write them. Out: the same
-particles with what the surface beside them is like, and particles sampled from surfaces. Read `poses` first:
-it says what each program's angles mean.
+In: measured surfaces, and particles as RELION, Warp and M, Dynamo, AV3 (EM) and IMOD write them. Out: the
+same particles with what the surface beside them is like, particles sampled from surfaces, surfaces and tables
+as other programs read them. Read `poses` and `surfaces` first: what each program's angles mean, and what each
+program is given.
 """
 
 import lazy_loader

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surfora.export import fixed, star
+from surfora.export.imod import imod_particles
 from surfora.export.join import as_words, surface_features
 from surfora.export.particles import Particles, TomogramSize
 from surfora.export.whereabouts import (
@@ -44,7 +45,7 @@ class JoinRequest:
 def join_particles(request: JoinRequest, watcher: Watcher = NOBODY) -> Batch:
     """Write the particles with the features of the nearest surface of their tomogram; what became of them.
 
-    A STAR file gets columns, and all else of it stays as it is; Dynamo tables and motive lists have no room,
+    A STAR file gets columns, and all else of it stays as it is; tables, lists and models have no room,
     so that the features stand beside them as CSV, which every format gets. An optimisation set is followed
     and written again. Raises InputError where places cannot be known.
     """
@@ -97,8 +98,12 @@ def _read(request: JoinRequest, sizes: Mapping[str, TomogramSize]) -> Particles:
     kind = source.suffix.lower()
     if kind == ".star":
         return star.star_particles(source, sizes, pixel)
+    if kind == ".mod":
+        return imod_particles(source, pixel)
     if kind not in (".tbl", ".em"):
-        raise InputError(f"{source}: particles are read from .star, .tbl (Dynamo) and .em (motive lists)")
+        raise InputError(
+            f"{source}: particles are read from .star, .tbl (Dynamo), .em (motive lists) and .mod (IMOD)"
+        )
     if pixel is None:
         raise InputError(f"{source}: counts in voxels of a size that it does not tell; pass --pixel-size NM")
     names = fixed.catalogue(existing(request.catalogue)) if request.catalogue else None

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from surfora.export import fixed, star
+from surfora.export.imod import write_points
 from surfora.export.particles import Particles, TomogramSize
 from surfora.export.poses import to_relion
 from surfora.export.sample import InPlane, sampled_particles
@@ -38,7 +39,7 @@ class SampleRequest:
 
 
 def sample_surface(request: SampleRequest, watcher: Watcher = NOBODY) -> Batch:
-    """Write particles sampled from a surface as STAR, Dynamo table or motive list, by the file's ending."""
+    """Write particles sampled from a surface as STAR, Dynamo table, motive list or IMOD model, by ending."""
     batch = Batch(watcher)
     batch.make(request.output, request.overwrite, lambda path: _sampled(path, request))
     return batch
@@ -64,10 +65,12 @@ def _sampled(path: Path, request: SampleRequest) -> str:
         fixed.write_dynamo(path, particles, pixel)
     elif kind == ".em":
         fixed.write_av3(path, particles, pixel)
+    elif kind == ".mod":
+        write_points(path, particles, pixel)
     elif kind == ".star":
         write_star(path, particles, pixel, sizes, request.style)
     else:
-        raise InputError(f"{path}: particles are written as .star, .tbl (Dynamo) or .em (motive lists)")
+        raise InputError(f"{path}: particles are written as .star, .tbl, .em (motive lists) or .mod (IMOD)")
     return f"{len(particles)} particles, {request.spacing_nm:g} nm apart"
 
 

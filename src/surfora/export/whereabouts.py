@@ -28,12 +28,14 @@ class Whereabouts:
 
 @dataclass(frozen=True)
 class PlacedMesh:
-    """A surface of a tomogram, and where that tomogram's mask has its first voxel."""
+    """A surface of a tomogram, where that one's mask has its first voxel, and its voxels x, y, z if told."""
 
     named: NamedMesh
     tomogram: str
     origin_nm: tuple[float, float, float]
     voxel_size_nm: float
+    facts: SurfaceFacts
+    size: tuple[int, int, int] | None = None
 
 
 def tomogram_sizes(told: Whereabouts, relion: Path | None = None) -> dict[str, TomogramSize]:
@@ -69,13 +71,20 @@ def existing(path: Path) -> Path:
     return path
 
 
+def facts_of(path: Path) -> SurfaceFacts:
+    """What a surface knows of itself, else its name by its file."""
+    return read_facts(path) or SurfaceFacts(name=surface_name(path))
+
+
 def placed_mesh(path: Path) -> PlacedMesh:
-    mesh = read_mesh(path)
-    facts = read_facts(path) or SurfaceFacts(name=surface_name(path))
+    mesh, facts = read_mesh(path), facts_of(path)
     grid = grid_from(facts.grid) if facts.grid else None
     tomogram = tomogram_stem(Path(facts.source)) if facts.source else ""
-    origin = grid.origin_nm if grid else (0.0, 0.0, 0.0)
-    return PlacedMesh(NamedMesh(facts.label or facts.name, mesh), tomogram, origin, facts.voxel_size_nm)
+    named = NamedMesh(facts.label or facts.name, mesh)
+    if grid is None:
+        return PlacedMesh(named, tomogram, (0.0, 0.0, 0.0), facts.voxel_size_nm, facts)
+    z, y, x = grid.shape
+    return PlacedMesh(named, tomogram, grid.origin_nm, facts.voxel_size_nm, facts, (x, y, z))
 
 
 def first_voxel_nm(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
+from tomocore.files_of_tomograms import safe_name
 from tomocore.side_files import parsed_json
 
 KINDS = ("medial.points", "medial", "isosurface", "proxy", "inner", "outer")
@@ -41,6 +42,11 @@ class SurfaceFacts:
     removed_pieces: int = 0
     removed_share: float = 0.0
 
+    @property
+    def stem(self) -> str:
+        """The mask's stem, which NAME begins with."""
+        return stem_of(self.name, self.label, self.roi)
+
     def of(self, kind: str) -> SurfaceFacts:
         """The same for another surface of the same membrane."""
         return replace(self, kind=kind)
@@ -50,6 +56,18 @@ class SurfaceFacts:
         row = asdict(self)
         del row["identity"], row["grid"]
         return row
+
+
+def stem_of(name: str, label: str, roi: float | None) -> str:
+    """The mask's stem in a surface's NAME: without its ROI and its ``label``."""
+    if is_number(roi):
+        name = name.removesuffix(f"_roi{int(roi):03d}")  # type: ignore[arg-type]
+    return name.removesuffix(f"_{safe_name(label)}") if label else name
+
+
+def is_number(roi: float | None) -> bool:
+    """Whether a table's cell holds the number of an ROI; it is None or NaN where there is none."""
+    return roi is not None and roi == roi
 
 
 def surface_name(path: Path) -> str:

@@ -65,12 +65,21 @@ def write_surface(path: Path, surface: PointCloud | SurfaceMesh, facts: SurfaceF
         raise InputError(
             f"{path}: surfaces are written as .vtp, .ply, .obj or .stl; choose one of these endings"
         )
+    write_polydata(path, poly)
+
+
+def write_polydata(path: Path, poly: pv.PolyData, colours: str | None = None) -> None:
+    """Write polydata as it is: VTP, PLY, OBJ or STL by the name's ending, beside its name and renamed.
+
+    ``colours`` names an array (n, 3) from 0 to 255 that a PLY takes for the colours of its vertices. Raises
+    OSError where the file came out short.
+    """
     with written_beside(path) as beside:
-        if suffix == ".vtp":
+        if path.suffix.lower() == ".vtp":
             beside.write_text(_vtp_text(poly), encoding="utf-8")
         else:
             with _quiet_vtk():
-                poly.save(beside)
+                poly.save(beside, texture=colours)
             _require_whole(beside, poly.n_points, len(poly.regular_faces))
 
 
@@ -102,7 +111,7 @@ def _require_whole(path: Path, points: int, triangles: int) -> None:
         whole = len(content) == 84 + 50 * triangles
     elif path.suffix == ".ply":
         header = content.find(b"end_header\n") + len(b"end_header\n")
-        corner = 4 * content[:header].count(b"property float")
+        corner = 4 * content[:header].count(b"property float") + content[:header].count(b"property uchar")
         whole = len(content) == header + corner * points + 13 * triangles
     else:
         counts = (content.count(b"\nv "), content.count(b"\nf "))

@@ -8,23 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from surfora.geometry.facts import is_number, stem_of
 from surfora.reporting.columns import kind_in_words
-from tomocore.files_of_tomograms import safe_name
 
 MASK_ENDING = "__membranes"
 """End of a mask's stem that says no more than that it is one."""
-
-
-def stem_of(name: str, label: str, roi: float | None) -> str:
-    """The mask's stem in a surface's NAME: without its ROI and its ``label``."""
-    if is_number(roi):
-        name = name.removesuffix(f"_roi{int(roi):03d}")  # type: ignore[arg-type]
-    return name.removesuffix(f"_{safe_name(label)}") if label else name
-
-
-def is_number(roi: float | None) -> bool:
-    """Whether a table's cell holds the number of an ROI; it is None or NaN where there is none."""
-    return roi is not None and roi == roi
 
 
 def membrane_in_words(label: str, otherwise: str) -> str:

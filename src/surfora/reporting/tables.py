@@ -25,13 +25,11 @@ from surfora.measures.statistics import weighted_mean, weighted_quantiles, weigh
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
 from surfora.reporting.columns import COLUMNS
-from tomocore.columns import Column
+from tomocore.columns import NAMES, Column
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.side_files import numbers_of, read_frame, require_columns
 
-NAMES = ("name", "label", "source", "target", "target_label", "tomogram", "cut_by")
-"""Columns that hold names, even where these look like numbers."""
 FILE_PARTS = ("name", "kind", "target", "target_kind")
 """Columns that names of files are made of."""
 TEXTS = ("kind", "target_kind", "orientation_rule", "provenance")

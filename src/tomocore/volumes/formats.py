@@ -107,7 +107,7 @@ def read_volume(
     if header.anisotropic:
         log.warning("%s: resampled from %s nm (x, y, z) to %.6g nm", header.path, _edges(header), edge_nm)
         return resampled(data, header.voxel_size_nm, edge_nm, header.origin_nm)
-    return Volume(data, edge_nm, _origin_nm(header, edge_nm))
+    return Volume(data, edge_nm, place_of_first_voxel_nm(header, edge_nm))
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -195,7 +195,7 @@ def _warn_of_unit(header: VolumeHeader, given_nm: float) -> None:
             )
 
 
-def _origin_nm(header: VolumeHeader, edge_nm: float) -> tuple[float, float, float]:
+def place_of_first_voxel_nm(header: VolumeHeader, edge_nm: float) -> tuple[float, float, float]:
     """Where the first voxel lies; counted in voxels by the file, its place follows the edge believed."""
     if header.start_voxels is None:
         return header.origin_nm

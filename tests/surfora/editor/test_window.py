@@ -17,12 +17,12 @@ pytest.importorskip("pyvistaqt", reason="the extra 'editor' is not installed")
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
 
-from surfora.editor import colours
 from surfora.editor.actions import ACTIONS
 from surfora.editor.files import open_session
 from surfora.editor.journal import edited_path
 from surfora.editor.picking import points_in_loop
 from surfora.editor.view import projected
+from surfora.geometry import colours
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_mesh, read_surface, write_surface
 from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2, vertex_normals

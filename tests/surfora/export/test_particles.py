@@ -324,3 +324,42 @@ def test_garbled_files_say_so(tmp_path):
         dynamo_table(tmp_path / "t.tbl")
     with pytest.raises(InputError, match="20 for each particle"):
         av3_list(tmp_path / "m.em")
+
+
+def test_points_of_imod_are_joined_and_samples_come_back(ball, tmp_path):
+    from imodmodel.models import Contour, ImodModel, Object
+
+    model = ImodModel(
+        objects=[Object(contours=[Contour(points=np.array([[300.5, 240.5, 120], [200.5, 240.5, 300]]))])]
+    )
+    model.to_file(tmp_path / "TS_01.mod")
+    table = joined(ball, tmp_path / "TS_01.mod", tmp_path / "o.mod", "--pixel-size", "0.5")
+    np.testing.assert_allclose(table["surforaDistanceNm"], [10, 50], atol=0.05)  # as in the table of RELION 4
+    assert "surforaAxisAngleDeg" not in table
+    words = ["sample", ball, "-o", tmp_path / "TS_01_s.mod", "--spacing", "8"]
+    assert run_command("surfora", *words).returncode == 0
+    points = ImodModel.from_file(tmp_path / "TS_01_s.mod").objects[0].contours[0].points
+    away = np.linalg.norm((points - [0.5, 0.5, 0]) * PIXEL - CENTRE, axis=1)
+    np.testing.assert_allclose(away, RADIUS, atol=0.05)
+    back = joined(ball, tmp_path / "TS_01_s.mod", tmp_path / "b.mod")  # which tells its voxel itself
+    assert back["surforaDistanceNm"].max() < 0.05
+
+
+def test_a_model_drawn_on_a_part_counts_in_the_whole(tmp_path):
+    from imodmodel.models import MINX, Contour, ImodModel, Object
+
+    from surfora.export.imod import model_points
+
+    whole = MINX(
+        oscale=(1, 1, 1),
+        otrans=(0, 0, 0),
+        orot=(0, 0, 0),
+        cscale=(5, 5, 5),
+        ctrans=(-50, 0, -5),
+        crot=(0, 0, 0),
+    )
+    model = ImodModel(objects=[Object(contours=[Contour(points=np.array([[1.5, 2.5, 3.0]]))])], minx=whole)
+    model.to_file(tmp_path / "part.mod")
+    found = model_points(tmp_path / "part.mod")
+    np.testing.assert_allclose(found.places, [[11, 2, 4]])
+    assert found.voxel_size_nm == pytest.approx(0.5)
