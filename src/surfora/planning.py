@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,8 +78,33 @@ class PlannedMembrane(MembraneName):
     known_side: KnownSide | None = None
 
 
+@dataclass(frozen=True)
+class _Packed:
+    """A mask whose voxels are compressed: labels take a hundredth of their room so."""
+
+    bare: OpenMask
+    shape: tuple[int, int, int]
+    voxels: bytes
+
+    @classmethod
+    def of(cls, opened: OpenMask) -> _Packed:
+        """The mask, compressed."""
+        data = opened.volume.data
+        bare = replace(opened, volume=opened.volume.with_data(np.empty((0, 0, 0), data.dtype)))
+        return cls(bare, opened.volume.shape, zlib.compress(np.ascontiguousarray(data).data, level=1))
+
+    def opened(self) -> OpenMask:
+        """The mask as it was."""
+        bare = self.bare.volume
+        data = np.frombuffer(zlib.decompress(self.voxels), bare.data.dtype).reshape(self.shape)
+        return replace(self.bare, volume=bare.with_data(data))
+
+
 class MaskReader:
-    """Reads masks with their ROIs and cuts membranes out of them; never holds more than the last one."""
+    """Reads masks with their ROIs and cuts membranes out of them; never holds more than the last one.
+
+    Those that were resampled are kept compressed, since to resample one takes longer than all else of it.
+    """
 
     def __init__(self, request: RunRequest, settings: RoiSettings) -> None:
         """Match the ROI files to the masks. Raises InputError where a mask or an ROI file is left over."""
@@ -88,17 +114,22 @@ class MaskReader:
         self._request = request
         self._settings = settings
         self._held: OpenMask | None = None
+        self._packed: dict[Path, _Packed] = {}
 
     def opened(self, path: Path) -> OpenMask:
         """A mask with its ROIs; the one held before is let go first."""
         if self._held is None or self._held.path != path:
+            if self._held is not None and self._request.resample and self._held.path not in self._packed:
+                self._packed[self._held.path] = _Packed.of(self._held)
             self._held = None
-            asked = self._request
-            rois = self.rois.get(path)
-            self._held = open_mask(
-                path, asked.labels, rois, asked.voxel_size_nm, self._settings, asked.resample
-            )
+            self._held = self._packed[path].opened() if path in self._packed else self._read(path)
         return self._held
+
+    def _read(self, path: Path) -> OpenMask:
+        asked = self._request
+        return open_mask(
+            path, asked.labels, self.rois.get(path), asked.voxel_size_nm, self._settings, asked.resample
+        )
 
     def membrane(self, planned: PlannedMembrane) -> Membrane:
         """A planned membrane with its voxels, read again where another mask was read meanwhile.

@@ -14,6 +14,7 @@ from tomocore.contract import InputError
 from tomocore.files_of_tomograms import volume_stem
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels
+from tomocore.volumes.volume import background_in_doubt
 from tomorois.network.gaps import padding_of
 from tomorois.network.intensity import CLEAR_SKEWNESS, intensity_skewness
 
@@ -121,11 +122,8 @@ def _describe_labels(
     wrong = (
         [f"label {labels.min():g} is negative: unsigned bytes read as signed?"] if labels.min() < -1 else []
     )
-    most = labels[counts.argmax()]
-    if most != 0:
-        wrong.append(
-            f"label {most:g} fills {share.max():.0%} of the volume: is it the background? Write that as 0"
-        )
+    doubt = background_in_doubt(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+    wrong += [doubt] if doubt else []
     return ("mask" if len(used) == 1 else "label volume"), facts, wrong
 
 

@@ -5,19 +5,21 @@ import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import mrcfile
 import numpy as np
 import pytest
 
 import surfora.batch
 import surfora.planning
+import tomocore.volumes.formats
 from surfora.batch import run_masks
 from surfora.geometry.files import read_facts
-from surfora.masks.membranes import KnownSide, sampled_points
+from surfora.masks.membranes import KnownSide, cut_out, open_mask, sampled_points
 from surfora.pipeline import SurforaSettings
 from surfora.planning import MaskReader, RunRequest, planned_membranes
 from tomocore.contract import Batch, InputError, Watcher
 from tomocore.provenance import recorded_run
-from tomocore.volumes.formats import write_volume
+from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 
 EDGE_NM = 2.0
@@ -97,6 +99,31 @@ def test_no_more_masks_are_in_memory_than_jobs(tmp_path, measured, alive, jobs):
     assert not left
 
 
+def test_masks_of_unequal_edges_are_resampled_once_and_no_more_are_in_memory(tmp_path, monkeypatch, alive):
+    masks = tuple(write_sheets(tmp_path / f"m{number}.mrc", 1, 2) for number in range(3))
+    for path in masks:
+        with mrcfile.open(path, "r+") as file:
+            file.voxel_size = (20.0, 20.0, 40.0)
+    resampled, counts = [], []
+    usual = tomocore.volumes.formats.resampled
+    monkeypatch.setattr(
+        tomocore.volumes.formats, "resampled", lambda *words: resampled.append(1) or usual(*words)
+    )
+    request = RunRequest(masks, tmp_path, resample=True)
+    reader = MaskReader(request, SETTINGS.roi)
+    with recorded_run("test") as record:
+        planned = planned_membranes(request, reader, SETTINGS, record, Batch())
+    expected = {path: open_mask(path, resample=True) for path in masks}
+    resampled.clear()
+    for one in planned:
+        found = reader.membrane(one)
+        counts.append(len(alive()))
+        np.testing.assert_array_equal(found.mask, cut_out(expected[one.source], one.place).mask)
+    assert len(planned) == 6
+    assert not resampled
+    assert max(counts) == 1
+
+
 def test_masks_are_let_go_while_the_run_is_planned(tmp_path, alive):
     masks = tuple(write_sheets(tmp_path / f"m{number}.mrc", 1, 2) for number in range(4))
     request = RunRequest(masks, tmp_path, inside=(("1", "2"),))
@@ -150,6 +177,17 @@ def test_scores_in_whole_numbers_are_refused_with_the_command_that_thresholds_th
     assert "map of scores and no mask" in line
     assert f"surfora clean {tmp_path / 'scores.mrc'} --threshold" in line
     assert not measured
+
+
+def test_an_inverted_mask_is_warned_of(tmp_path, measured, caplog):
+    path = write_sheets(tmp_path / "m.mrc", 1)
+    volume = read_volume(path)
+    run_masks(RunRequest((path,), tmp_path / "out"), SETTINGS)
+    assert "is it the background?" not in caplog.text
+    write_volume(path, volume.with_data(1 - volume.data))
+    run_masks(RunRequest((path,), tmp_path / "out"), SETTINGS)
+    share = 100 * np.mean(volume.data == 0)
+    assert f"{path}: label 1 fills {share:.0f}% of the volume: is it the background?" in caplog.text
 
 
 def test_a_mask_that_is_replaced_meanwhile_fails_alone(tmp_path, monkeypatch, measured):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from surfora.masks.tally import tallied
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import volume_stem
-from tomocore.volumes.volume import Volume
+from tomocore.volumes.volume import Volume, background_in_doubt
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def labelled(volume: Volume, path: Path) -> Volume:
 
     Raises InputError for an empty mask, NaN, and scores: fractions, negative numbers, or so many values
     scattered so finely that they are no labels. Voxels of −1 beside labels mean "ignore": left out, told.
+    A warning where most voxels are of one label, as in an inverted mask.
     """
     data = volume.data
     if data.dtype.kind == "f":
@@ -39,6 +40,9 @@ def labelled(volume: Volume, path: Path) -> Volume:
     counts = counted(volume.data)
     if set(counts) <= {0}:
         raise InputError(f"{path}: the mask is empty, every voxel is 0; check that the right file was given")
+    doubt = background_in_doubt(counts)
+    if doubt:
+        log.warning("%s: %s", path, doubt)
     if set(counts) in ({0, -1}, {-1}):
         return volume
     if min(counts) == IGNORED and len(counts) < MANY_VALUES:

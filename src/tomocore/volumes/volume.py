@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,3 +75,15 @@ def world_to_index(
     """Fractional voxel indices (n, 3) z, y, x of world points (n, 3) x, y, z in nm."""
     points = np.asarray(points_xyz_nm, dtype=np.float64)
     return np.ascontiguousarray(((points - np.asarray(origin_nm)) / voxel_size_nm)[..., ::-1])
+
+
+def background_in_doubt(counts: Mapping[int, int]) -> str:
+    """A line where most voxels of a mask or of labels are not 0, as in an inverted mask; else "".
+
+    counts: voxels of each value, of the whole volume or of an even sample.
+    """
+    most = max(counts, key=counts.__getitem__, default=0)
+    share = counts.get(most, 0) / max(sum(counts.values()), 1)
+    if most == 0 or share <= 0.5:
+        return ""
+    return f"label {most:g} fills {share:.0%} of the volume: is it the background? Write that as 0"
