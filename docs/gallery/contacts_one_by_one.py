@@ -29,7 +29,7 @@ def membrane(name: str, width_nm: float, ridges_nm: float, height_nm: float) -> 
     vertices[:, 2] = height_nm + ridges_nm * np.cos(x / 9.0) * np.cos(y / 14.0) + 0.05 * x
     faces = np.array(flat.regular_faces, dtype=np.int64)
     mesh = SurfaceMesh(vertices, faces, vertex_normals(vertices, faces))
-    return MeasuredSurface(Path(f"{name}.medial.vtp"), mesh, SurfaceFacts(name, "medial", name))
+    return MeasuredSurface(Path(f"{name}.medial.vtp"), SurfaceFacts(name, "medial", name), mesh)
 
 
 def main(folder: Path) -> None:

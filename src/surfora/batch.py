@@ -9,33 +9,16 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from surfora.geometry.files import write_surface
+from surfora.earlier import RECORD, REPORT, Row, earlier_run
 from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
 from surfora.masks.perturbed import perturbed
-from surfora.measures.contacts.pairs import (
-    ID,
-    contact_partners,
-    contacts_of_pair,
-    folded_surfaces,
-    without_contacts,
-)
-from surfora.measures.pairs import (
-    MeasuredSurface,
-    measured_distances,
-    paired_surfaces,
-    read_measured,
-    require_common_place,
-    unmatched_pairs,
-)
+from surfora.partners import measured_tables
 from surfora.pipeline import SurforaSettings, measure_membrane
 from surfora.planning import MaskReader, PlannedMembrane, RunRequest, planned_membranes, warn_of_kept
-from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.interval_columns import FILE as INTERVALS
 from surfora.reporting.report import write_run_report
-from surfora.reporting.tables import surface_row, write_table
 from tomocore.contract import FAILURES, NOBODY, Batch, InputError, NoRoomError, Watcher, about, one_line
 from tomocore.locks import one_run
 from tomocore.machine import WorkerPool, use_threads
@@ -50,9 +33,9 @@ DIED = "its process was ended by the system, most likely for want of memory; use
 class RunOutcome(Batch):
     """What became of each membrane of a run, its tables, and where the report lies (None: nothing made)."""
 
-    surfaces: list[dict[str, Any]] = field(default_factory=list)
-    distances: list[dict[str, Any]] = field(default_factory=list)
-    contacts: list[dict[str, Any]] = field(default_factory=list)
+    surfaces: list[Row] = field(default_factory=list)
+    distances: list[Row] = field(default_factory=list)
+    contacts: list[Row] = field(default_factory=list)
     report: Path | None = None
 
 
@@ -73,7 +56,9 @@ def run_masks(request: RunRequest, settings: SurforaSettings, watcher: Watcher =
     """Measure all membranes of all masks into one folder; what was done, skipped and failed, and the tables.
 
     Masks are read one at a time to know all names, and those of which something is to be measured once more,
-    so that one is in memory, and with several jobs no more than these. A mask or membrane that fails is told
+    so that one is in memory, and with several jobs no more than these. Of the measured meshes only those that
+    are measured to each other are in memory at once. Where the folder holds all of it already, nothing is
+    measured or written. A mask or membrane that fails is told
     and kept in the record, and the rest go on; where no surface comes of it, nothing is written. Raises
     InputError where the folder cannot be written or another run writes into it, the ROI files do not match
     the masks, two membranes would have one name, or a name is asked for that no membrane has; NoRoomError,
@@ -90,22 +75,23 @@ def _run_in_folder(
     outcome = RunOutcome(watcher)
     with recorded_run("surfora run", settings) as record:
         planned = planned_membranes(request, masks, settings, record, outcome)
+        earlier = earlier_run(request.folder, record)
         files = _measure_all(planned, masks, request, settings, record, outcome)
         if not files and outcome.failed:
             return outcome
-        surfaces = [read_measured(path) for path in files]
-        surfaces, outcome.distances = _all_distances(surfaces, request, settings, record, outcome)
-        surfaces, curve = _all_contacts(surfaces, request, settings, record, outcome)
-        outcome.surfaces = [surface_row(surface.mesh, surface.facts) for surface in surfaces]
+        tables = measured_tables(files, request.pairs, settings, record, outcome, earlier)
     record.failures = dict(outcome.failed)
-    write_table(request.folder / "surfaces.csv", outcome.surfaces)
-    write_table(request.folder / "distances.csv", outcome.distances)
-    write_table(request.folder / "contacts.csv", outcome.contacts, OBJECT_COLUMNS)
-    write_table(request.folder / "contact_curve.csv", curve, CURVE_COLUMNS)
-    record.write(request.folder / "run.json")
-    (request.folder / INTERVALS).unlink(missing_ok=True)  # those of an earlier run are not of these values
+    outcome.surfaces, outcome.distances = tables.surfaces, tables.distances
+    outcome.contacts = tables.contacts
+    if earlier is None or not earlier.says_all(record, tables):
+        (request.folder / REPORT).unlink(missing_ok=True)
+        record.add_outputs([*files, *tables.write(request.folder)])
+        record.write(request.folder / RECORD)
+        (request.folder / INTERVALS).unlink(missing_ok=True)  # of an earlier run: not of these values
     if request.perturbation is None:
-        outcome.report = write_run_report(request.folder)
+        outcome.report = request.folder / REPORT
+        if not outcome.report.exists():
+            write_run_report(request.folder)
     return outcome
 
 
@@ -125,7 +111,7 @@ def _measure_all(
     wanted = [one for one in planned if not one.kept]
     too_small: set[str] = set()
     if wanted:  # what is there of an earlier report and its tables will not be of one making with these
-        (request.folder / "report.html").unlink(missing_ok=True)
+        (request.folder / REPORT).unlink(missing_ok=True)
     with (
         outcome.watcher.progress("membranes") as progress,
         closing(_each_measured(wanted, masks, request, settings, record.id)) as measured,
@@ -282,81 +268,3 @@ def _measured(membrane: Membrane, request: RunRequest, settings: SurforaSettings
 def _is_unasked(membrane: Membrane, request: RunRequest) -> bool:
     """Whether a membrane is one label of many that nobody named, as connected components are."""
     return request.labels is None and membrane.label != ""
-
-
-def _all_distances(
-    surfaces: list[MeasuredSurface],
-    request: RunRequest,
-    settings: SurforaSettings,
-    record: RunRecord,
-    outcome: RunOutcome,
-) -> tuple[list[MeasuredSurface], list[dict[str, Any]]]:
-    """The surfaces with their distance arrays, and the rows of distances.csv (both ways for a pair)."""
-    unmatched = unmatched_pairs(surfaces, request.pairs or ())
-    if unmatched:
-        known = sorted({str(surface.facts.label or surface.name) for surface in surfaces})
-        said = (
-            f"--distances {' '.join(unmatched)}: no two such surfaces; there are {', '.join(known) or 'none'}"
-        )
-        outcome.fail("distances", InputError(said))
-    latest = {surface.path: surface for surface in surfaces}
-    rows = []
-    for source, target in paired_surfaces(surfaces, request.pairs):
-        both = " to ".join(sorted((source.name, target.name)))
-        try:
-            _tell_place(source, target, outcome)
-            measured, row = measured_distances(latest[source.path], target, settings.distance, record)
-        except FAILURES as error:
-            if both not in outcome.failed:
-                outcome.fail(both, error)
-            continue
-        latest[source.path] = measured
-        rows.append(row)
-    return [latest[surface.path] for surface in surfaces], rows
-
-
-def _all_contacts(
-    surfaces: list[MeasuredSurface],
-    request: RunRequest,
-    settings: SurforaSettings,
-    record: RunRecord,
-    outcome: RunOutcome,
-) -> tuple[list[MeasuredSurface], list[dict[str, Any]]]:
-    """The surfaces with the contacts that they are in, and the rows of contact_curve.csv.
-
-    The contacts themselves are put into ``outcome``: of all pairs that distances run between, and of
-    membranes with themselves where that was asked for.
-    """
-    latest = {surface.path: without_contacts(surface) for surface in surfaces}
-    folds = [(one, one) for one in folded_surfaces(surfaces, request.pairs or ())]
-    curve: list[dict[str, Any]] = []
-    for first, second in (*contact_partners(surfaces, outcome.distances), *folds):
-        both = f"contacts of {first.name} and {second.name}"
-        try:
-            with outcome.watcher.progress(both) as progress, record.stage("contacts", both) as counts:
-                found = contacts_of_pair(
-                    latest[first.path],
-                    latest[second.path],
-                    settings.distance.contact_distance_nm,
-                    settings.contacts,
-                    begin=len(outcome.contacts) + 1,
-                    progress=progress,
-                )
-                counts["contacts"], counts["left out"] = len(found.rows), found.left_out
-        except FAILURES as error:
-            outcome.fail(both, error)
-            continue
-        latest |= {first.path: found.first, second.path: found.second}
-        outcome.contacts += found.rows
-        curve += found.curve
-    for surface in surfaces:
-        if ID in latest[surface.path].mesh.data or ID in surface.mesh.data:
-            write_surface(surface.path, latest[surface.path].mesh, surface.facts)
-    return [latest[surface.path] for surface in surfaces], curve
-
-
-def _tell_place(source: MeasuredSurface, target: MeasuredSurface, outcome: RunOutcome) -> None:
-    """Tell once a pair where the grids of its masks lie if they are not one; InputError where unknown."""
-    line = require_common_place(*sorted((source, target), key=lambda surface: surface.name))
-    if line and source.name < target.name:
-        outcome.watcher.say(line)

@@ -9,7 +9,7 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +36,7 @@ class RunRecord:
     started: str
     id: str
     inputs: list[dict[str, Any]] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     stages: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -48,6 +49,10 @@ class RunRecord:
         """Note an input file with its size and hash, and what else is known of it (voxel size, shape)."""
         size = path.stat().st_size if path.is_file() else 0
         self.inputs.append({"path": str(path), "bytes": size, "sha256": file_hash(path), **facts})
+
+    def add_outputs(self, paths: Iterable[Path]) -> None:
+        """Note the files that the run left in its folder, by name with their hashes."""
+        self.outputs |= {path.name: file_hash(path) for path in paths}
 
     @contextmanager
     def stage(self, name: str, of: str = "") -> Iterator[dict[str, Any]]:
@@ -133,6 +138,7 @@ class StoredRecord(StoredRow):
     started: datetime
     id: str
     inputs: list[StoredInput] = Field(default_factory=list)
+    outputs: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     stages: list[StoredStage] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)

@@ -122,7 +122,7 @@ def _say_headlines(outcome: RunOutcome) -> None:
 
     for row in outcome.surfaces:
         parts = [f"area {shown(row['area_nm2'])} nm²"]
-        if "mean_curvature_median_per_nm" in row:
+        if row["kind"] != "isosurface" or row["filled"]:
             parts.append(f"mean curvature {shown(row['mean_curvature_median_per_nm'])} per nm (median)")
         parts.append("closed" if row["is_closed"] else "open")
         out.print(f"{row['name']} {row['kind']}: {', '.join(parts)}", markup=False)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import read_facts, read_mesh, write_surface
+from surfora.geometry.files import read_facts, read_mesh
 from surfora.geometry.nearest import distance_along_normals, surface_distance
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.grids import Grid, differences, grid_from, places_are_known
@@ -32,11 +32,10 @@ PARTNER_KIND = {"medial": "medial", "inner": "isosurface", "outer": "isosurface"
 
 
 @dataclass(frozen=True)
-class MeasuredSurface:
-    """A finished surface: its file, its mesh with all arrays, and what is known of it besides."""
+class SurfaceFile:
+    """The file of a finished surface, and what is known of it without its mesh."""
 
     path: Path
-    mesh: SurfaceMesh
     facts: SurfaceFacts
 
     @property
@@ -59,18 +58,31 @@ class MeasuredSurface:
         return name in (self.facts.label, self.name)
 
 
-def read_measured(path: Path) -> MeasuredSurface:
-    """A finished surface from its VTP file. Raises InputError for one that `surfora run` did not write."""
-    mesh = read_mesh(path)
+@dataclass(frozen=True)
+class MeasuredSurface(SurfaceFile):
+    """A finished surface: its file, what is known of it, and its mesh with all arrays."""
+
+    mesh: SurfaceMesh
+
+
+S = TypeVar("S", bound=SurfaceFile)
+
+
+def surface_file(path: Path) -> SurfaceFile:
+    """A finished surface without its mesh. Raises InputError for one that `surfora run` did not write."""
     facts = read_facts(path)
     if facts is None:
         raise InputError(f"{path}: was not written by `surfora run`; leave it out or run again")
-    return MeasuredSurface(path, mesh, facts)
+    return SurfaceFile(path, facts)
 
 
-def paired_surfaces(
-    surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair] | None
-) -> list[tuple[MeasuredSurface, MeasuredSurface]]:
+def read_measured(path: Path) -> MeasuredSurface:
+    """A finished surface from its VTP file. Raises InputError for one that `surfora run` did not write."""
+    mesh = read_mesh(path)  # first, as it says what is wrong with a file
+    return MeasuredSurface(path, surface_file(path).facts, mesh)
+
+
+def paired_surfaces(surfaces: Sequence[S], pairs: Sequence[Pair] | None) -> list[tuple[S, S]]:
     """Source and target of every distance, both ways: of the same mask file (for labels) and ROI.
 
     Without ``pairs``, all membranes that share an ROI are paired.
@@ -81,7 +93,7 @@ def paired_surfaces(
     return [match for pair in pairs for match in _answering(surfaces, pair)]
 
 
-def unmatched_pairs(surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair]) -> list[str]:
+def unmatched_pairs(surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair]) -> list[str]:
     """The pairs, as a user writes them, whose names no two surfaces answer to."""
     lacking = [pair for pair in pairs if not any(_answering(surfaces, pair))]
     named = {pair for pair in lacking if any(surface.answers_to(pair[0]) for surface in surfaces)}
@@ -91,12 +103,14 @@ def unmatched_pairs(surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair]) 
 def measured_distances(
     source: MeasuredSurface, target: MeasuredSurface, settings: DistanceSettings, record: RunRecord
 ) -> tuple[MeasuredSurface, dict[str, Any]]:
-    """The source with its distance to the target as an array (also in its file), and the pair's row."""
+    """The source with its distance to the target as an array, and the pair's row.
+
+    source, target: two surfaces; settings: of the section ``distance``; record: times it.
+    """
     with record.stage("distance", f"{source.name} {source.facts.kind} to {target.name}"):
         distances = surface_distance(source.mesh, target.mesh)
         along_nm = np.abs(distance_along_normals(source.mesh, target.mesh))
     mesh = source.mesh.with_data(**distance_arrays(target.name, distances.distance_nm, along_nm))
-    write_surface(source.path, mesh, source.facts)
     names = {
         "name": source.name,
         "kind": source.facts.kind,
@@ -112,23 +126,21 @@ def measured_distances(
     return replace(source, mesh=mesh), names | summary | along | evidence
 
 
-def _answering(
-    surfaces: Sequence[MeasuredSurface], pair: Pair
-) -> Iterator[tuple[MeasuredSurface, MeasuredSurface]]:
+def _answering(surfaces: Sequence[S], pair: Pair) -> Iterator[tuple[S, S]]:
     for source_name, target_name in (pair, pair[::-1]):
         sources = [surface for surface in surfaces if surface.answers_to(source_name)]
         targets = [surface for surface in surfaces if surface.answers_to(target_name)]
         yield from ((a, b) for a in sources for b in targets if _together(a, b))
 
 
-def _together(source: MeasuredSurface, target: MeasuredSurface) -> bool:
+def _together(source: SurfaceFile, target: SurfaceFile) -> bool:
     """Two membranes of one ROI, of kinds that belong together; labels of one mask, or without labels."""
     a, b = source.facts, target.facts
     same_mask = a.source == b.source or not (a.label or b.label)
     return source.name != target.name and same_mask and a.roi == b.roi and _fitting(source, target)
 
 
-def _fitting(source: MeasuredSurface, target: MeasuredSurface) -> bool:
+def _fitting(source: SurfaceFile, target: SurfaceFile) -> bool:
     """Whether distances run between these kinds; a filled body's boundary stands for middle and leaflet."""
     if target.is_filled:
         return source.is_filled or source.facts.kind in PARTNER_KIND
@@ -137,7 +149,7 @@ def _fitting(source: MeasuredSurface, target: MeasuredSurface) -> bool:
     return PARTNER_KIND.get(source.facts.kind) == target.facts.kind
 
 
-def require_common_place(source: MeasuredSurface, target: MeasuredSurface) -> str:
+def require_common_place(source: SurfaceFile, target: SurfaceFile) -> str:
     """How the grids of two surfaces' masks differ, in a line, or "" where they are one grid.
 
     Raises InputError where nothing tells how they lie to each other.

@@ -14,7 +14,11 @@ from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.contacts.pairs import contacts_of_pair, without_contacts
 from surfora.measures.pairs import MeasuredSurface, require_common_place
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
-from surfora.reporting.contact_objects import contact_object_sections, contact_sentences
+from surfora.reporting.contact_objects import (
+    contact_object_sections,
+    contact_pictures,
+    contact_sentences,
+)
 from surfora.reporting.tables import read_table, write_table
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import remove_leftovers, writable_folder
@@ -104,7 +108,7 @@ def _read(path: Path, request: ContactRequest) -> MeasuredSurface:
         path, request.of.unit, request.of.voxel_size_nm
     )  # first, as it says what is wrong with a file
     facts = read_facts(path) or SurfaceFacts(name=surface_name(path))
-    return without_contacts(MeasuredSurface(path, mesh, facts))
+    return without_contacts(MeasuredSurface(path, facts, mesh))
 
 
 def _target(path: Path, request: ContactRequest) -> Path:
@@ -129,14 +133,18 @@ def _require_own_files(paths: Sequence[Path], request: ContactRequest) -> None:
 def _write_page(folder: Path, surfaces: Sequence[MeasuredSurface], outcome: ContactOutcome) -> Path:
     contacts, curve = read_table(folder / TABLE), read_table(folder / CURVE)
     outcome.sentences = contact_sentences(contacts, curve)
-    pictured = [(_title(surface), f"{surface.path.stem}.vtp", surface.mesh) for surface in surfaces]
+    figures = [
+        picture
+        for surface in surfaces
+        for picture in contact_pictures(surface.mesh, _title(surface), f"{surface.path.stem}.vtp")
+    ]
     path = folder / PAGE
     write_page(
         path,
         Page(
             "Contacts of membranes",
             f"Measured by SurfORA between {' and '.join(surface.path.name for surface in surfaces)}",
-            sections=contact_object_sections(contacts, curve, pictured),
+            sections=contact_object_sections(contacts, curve, figures),
         ),
     )
     return path

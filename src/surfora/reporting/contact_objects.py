@@ -17,7 +17,7 @@ from surfora.reporting.contact_columns import OBJECT_COLUMNS
 from surfora.reporting.naming import across_places, is_number, membrane_in_words, with_words
 from surfora.reporting.pictures import ACCENT, plain_text, two_views
 from tomocore.columns import Column
-from tomocore.page import Cell, Section, Table, mean_and_spread, picture_of, shown, table_of
+from tomocore.page import Cell, Picture, Section, Table, mean_and_spread, picture_of, shown, table_of
 
 IN_THE_NAME = ("name", "label", "target", "target_label", "roi", "tomogram", "contact", "contact_distance_nm")
 SHOWN_COLUMNS = (
@@ -29,21 +29,23 @@ MOST_CURVES = 8
 COLOURS = [matplotlib.colormaps["tab10"](k) for k in range(10) if k != 7]  # whose grey means no contact
 
 
+def contact_pictures(mesh: SurfaceMesh, title: str, file: str) -> list[Picture]:
+    """A surface with its contacts in colour, ``title`` over it, its file on hover; none without a contact."""
+    if not (mesh.data.get(ID, np.zeros(1)) > 0).any():
+        return []
+    caption = "Each contact in its own colour; grey: no contact."
+    return [picture_of(contact_figure(mesh), title, caption, file)]
+
+
 def contact_object_sections(
-    contacts: pd.DataFrame, curve: pd.DataFrame, pictured: Sequence[tuple[str, str, SurfaceMesh]]
+    contacts: pd.DataFrame, curve: pd.DataFrame, figures: Sequence[Picture]
 ) -> list[Section]:
     """The section on contacts as objects; none where no surfaces were asked about.
 
-    contacts, curve: the tables of contacts.csv and contact_curve.csv. pictured: title, file and mesh of the
-    surfaces to draw, of which those without a contact are left out.
+    contacts, curve: the tables of contacts.csv and contact_curve.csv; figures: of `contact_pictures`.
     """
     if curve.empty:
         return []
-    figures = [
-        picture_of(contact_figure(mesh), title, "Each contact in its own colour; grey: no contact.", file)
-        for title, file, mesh in pictured
-        if (mesh.data.get(ID, np.zeros(1)) > 0).any()
-    ]
     curves = picture_of(
         curve_figure(curve),
         "Area in contact against the threshold",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import pandas as pd
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import SIGN_CONVENTION, SurfaceMesh, vertex_areas_nm2
-from surfora.measures.pairs import MeasuredSurface, read_measured
+from surfora.measures.pairs import SurfaceFile, read_measured, surface_file
 from surfora.measures.wedge import area_shares
-from surfora.reporting.contact_objects import contact_object_sections
+from surfora.reporting.contact_objects import contact_object_sections, contact_pictures
 from surfora.reporting.contacts import contacts_of
 from surfora.reporting.interval_page import interval_sections
 from surfora.reporting.naming import (
@@ -76,30 +76,41 @@ MOST_PICTURED = 24
 LEAST_PICTURED_SHARE = 0.03
 """Of a surface's area without evidence; a picture of less shows nothing but the surface."""
 SEEN = "Seen along z and from the side"
+CURVATURE_TEXT = f"{SIGN_CONVENTION}. Red bends outward, blue inward."
+THICKNESS_TEXT = (
+    "Straight through the membrane from the outer leaflet to the inner one: as thick as the mask is."
+)
 
 
 @dataclass(frozen=True)
 class Pictured:
     """A surface to draw, what people call it, and its ways to others, by the NAME of the other."""
 
-    surface: MeasuredSurface
+    file: SurfaceFile
     title: str
     ways: Mapping[str, str]
 
     @property
-    def mesh(self) -> SurfaceMesh:
-        """The surface's mesh."""
-        return self.surface.mesh
-
-    @property
     def kind(self) -> str:
         """What of the membrane it is."""
-        return self.surface.facts.kind
+        return self.file.facts.kind
 
     @property
-    def file(self) -> str:
+    def name(self) -> str:
         """The name of its file."""
-        return self.surface.path.name
+        return self.file.path.name
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a report by what they show, each list in the order of the surfaces."""
+
+    places: list[Picture] = field(default_factory=list)
+    contacts: list[Picture] = field(default_factory=list)
+    curvature: list[Picture] = field(default_factory=list)
+    gaps: list[Picture] = field(default_factory=list)
+    thickness: list[Picture] = field(default_factory=list)
+    evidence: list[Picture] = field(default_factory=list)
 
 
 def write_run_report(folder: Path) -> Path:
@@ -121,6 +132,7 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
     distances = read_table(folder / "distances.csv")
     contacts, curve = read_table(folder / "contacts.csv"), read_table(folder / "contact_curve.csv")
     pictured = _pictured(folder, surfaces, distances)
+    pictures = pictures_of(pictured)
     warnings = [in_words(text, surfaces) for text in record["warnings"]]
     if len(surfaces) > len(pictured):
         warnings.append(
@@ -134,14 +146,14 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
         _cards(surfaces, distances),
         [
             *contact_sections(distances),
-            *contact_object_sections(contacts, curve, [(one.title, one.file, one.mesh) for one in pictured]),
+            *contact_object_sections(contacts, curve, pictures.contacts),
             *interval_sections(read_table(folder / "intervals.csv")),
-            *_overview_sections(pictured),
+            *_pictured_section("Where they lie", "", pictures.places),
             _surface_section(surfaces),
-            *_curvature_sections(pictured),
-            *_distance_sections(pictured),
-            *_thickness_sections(pictured),
-            *_evidence_sections(surfaces, distances, pictured),
+            *_pictured_section("Mean curvature", CURVATURE_TEXT, pictures.curvature),
+            *_pictured_section("Gaps", "", pictures.gaps),
+            *_pictured_section("Thickness", THICKNESS_TEXT, pictures.thickness),
+            *_evidence_sections(surfaces, distances, pictures.evidence, len(pictured)),
             _provenance_section(record),
         ],
     )
@@ -179,8 +191,40 @@ def _pictured(folder: Path, surfaces: pd.DataFrame, distances: pd.DataFrame) -> 
         if path.exists():
             title = surface_with_kind(across_places(row["place"], row["surface"]), row["kind"], several)
             own = {w["target"]: w["way"] for w in ways if full_name(w) == full_name(row)}
-            found.append(Pictured(read_measured(path), title, own))
+            found.append(Pictured(surface_file(path), title, own))
     return found
+
+
+def pictures_of(pictured: Sequence[Pictured]) -> Pictures:
+    """All pictures of the surfaces, drawn mask by mask: the meshes of one mask are in memory at a time."""
+    drawn: dict[int, Pictures] = {}
+    places: list[Picture] = []
+    by_mask: dict[str, list[int]] = {}
+    for rank, one in enumerate(pictured):
+        by_mask.setdefault(one.file.facts.source, []).append(rank)
+    for source, ranks in by_mask.items():
+        together = {rank: read_measured(pictured[rank].file.path).mesh for rank in ranks}
+        drawn |= {rank: _drawn(pictured[rank], mesh) for rank, mesh in together.items()}
+        places += _overview(Path(source).name, [(pictured[rank], mesh) for rank, mesh in together.items()])
+        del together
+    found = Pictures(places)
+    for rank in sorted(drawn):
+        for what in ("contacts", "curvature", "gaps", "thickness", "evidence"):
+            getattr(found, what).extend(getattr(drawn[rank], what))
+    return found
+
+
+def _drawn(one: Pictured, mesh: SurfaceMesh) -> Pictures:
+    """The pictures of one surface alone."""
+    curved = [curvature_picture(mesh, one.title, one.name)] if "mean_curvature_per_nm" in mesh.data else []
+    return Pictures(
+        [],
+        contact_pictures(mesh, one.title, one.name),
+        curved,
+        _gap_pictures(one, mesh),
+        _thickness_pictures(one, mesh),
+        _evidence_pictures(one, mesh),
+    )
 
 
 def _cards(surfaces: pd.DataFrame, distances: pd.DataFrame) -> list[tuple[str, str]]:
@@ -207,23 +251,21 @@ def of_kind(table: pd.DataFrame, *kinds: str) -> pd.DataFrame:
     return table if present is None else table[table["kind"] == present]
 
 
-def _overview_sections(pictured: list[Pictured]) -> list[Section]:
-    """All membranes of each mask where they lie to each other: of each, its middle or else its boundary."""
-    whole = [one for one in pictured if one.kind == "medial"]
-    whole = whole or [one for one in pictured if one.kind == "isosurface"]
-    figures = []
-    for source in dict.fromkeys(one.surface.facts.source for one in whole):
-        own: dict[str, list[SurfaceMesh]] = {}
-        for one in (one for one in whole if one.surface.facts.source == source):
-            own.setdefault(_membrane(one), []).append(one.mesh)
-        if sum(map(len, own.values())) > 1:
-            ordered = sorted(own.items(), key=lambda item: natural_key(item[0]))
-            figures.append(picture_of(overview_figure(ordered), Path(source).name, f"{SEEN}.", broad=True))
-    return [Section("Where they lie", [], figures)] if figures else []
+def _overview(mask: str, together: Sequence[tuple[Pictured, SurfaceMesh]]) -> list[Picture]:
+    """The membranes of a mask where they lie to each other: of each its middle, or else its boundary."""
+    whole = [(one, mesh) for one, mesh in together if one.kind == "medial"]
+    whole = whole or [(one, mesh) for one, mesh in together if one.kind == "isosurface"]
+    own: dict[str, list[SurfaceMesh]] = {}
+    for one, mesh in whole:
+        own.setdefault(membrane_in_words(one.file.facts.label, one.title), []).append(mesh)
+    if len(whole) < 2:
+        return []
+    ordered = sorted(own.items(), key=lambda item: natural_key(item[0]))
+    return [picture_of(overview_figure(ordered), mask, f"{SEEN}.", broad=True)]
 
 
-def _membrane(one: Pictured) -> str:
-    return membrane_in_words(one.surface.facts.label, one.title)
+def _pictured_section(title: str, text: str, pictures: list[Picture]) -> list[Section]:
+    return [Section(title, [text] if text else [], pictures)] if pictures else []
 
 
 def contact_sections(distances: pd.DataFrame) -> list[Section]:
@@ -270,57 +312,48 @@ def value_figures(
     ]
 
 
-def _curvature_sections(pictured: list[Pictured]) -> list[Section]:
-    curved = [one for one in pictured if "mean_curvature_per_nm" in one.mesh.data]
-    figures = [curvature_picture(one.mesh, one.title, one.file) for one in curved]
-    text = f"{SIGN_CONVENTION}. Red bends outward, blue inward."
-    return [Section("Mean curvature", [text], figures)] if figures else []
-
-
-def _distance_sections(pictured: list[Pictured]) -> list[Section]:
+def _gap_pictures(one: Pictured, mesh: SurfaceMesh) -> list[Picture]:
     figures: list[Picture] = []
-    for one in pictured:
-        for target, way in one.ways.items():
-            values = one.mesh.data.get(f"distance_to_{target}_nm")
-            if values is None:
-                continue
-            title = surface_with_kind(way, one.kind, one.kind != "medial")
-            parts = value_figures(one.mesh, values, "gap (nm)", DISTANCE_COLOURS, low_limits(values))
-            caption = f"{SEEN}; close is bright. Right: share of the area."
-            figures.append(picture_of(parts, title, caption, f"{one.file} to {target}", broad=True))
-    return [Section("Gaps", [], figures)] if figures else []
+    for target, way in one.ways.items():
+        values = mesh.data.get(f"distance_to_{target}_nm")
+        if values is None:
+            continue
+        title = surface_with_kind(way, one.kind, one.kind != "medial")
+        parts = value_figures(mesh, values, "gap (nm)", DISTANCE_COLOURS, low_limits(values))
+        caption = f"{SEEN}; close is bright. Right: share of the area."
+        figures.append(picture_of(parts, title, caption, f"{one.name} to {target}", broad=True))
+    return figures
 
 
-def _thickness_sections(pictured: list[Pictured]) -> list[Section]:
-    figures: list[Picture] = []
-    for one in pictured:
-        values = one.mesh.data.get("bilayer_thickness_nm", np.empty(0))
-        if one.kind == "outer" and np.isfinite(values).any():
-            limits = (float(np.nanquantile(values, 0.02)), float(np.nanquantile(values, 0.98)))
-            parts = value_figures(one.mesh, values, "thickness (nm)", "viridis", limits)
-            caption = f"{SEEN}; grey: no value (beside a border). Right: share of the area."
-            figures.append(picture_of(parts, one.title, caption, one.file, broad=True))
-    text = "Straight through the membrane from the outer leaflet to the inner one: as thick as the mask is."
-    return [Section("Thickness", [text], figures)] if figures else []
+def _thickness_pictures(one: Pictured, mesh: SurfaceMesh) -> list[Picture]:
+    values = mesh.data.get("bilayer_thickness_nm", np.empty(0))
+    if one.kind != "outer" or not np.isfinite(values).any():
+        return []
+    limits = (float(np.nanquantile(values, 0.02)), float(np.nanquantile(values, 0.98)))
+    parts = value_figures(mesh, values, "thickness (nm)", "viridis", limits)
+    caption = f"{SEEN}; grey: no value (beside a border). Right: share of the area."
+    return [picture_of(parts, one.title, caption, one.name, broad=True)]
+
+
+def _evidence_pictures(one: Pictured, mesh: SurfaceMesh) -> list[Picture]:
+    """Where a middle or an outer leaflet was not measured, if that is enough of it to be seen."""
+    if one.kind not in ("medial", "outer") or not _lacks_evidence(mesh):
+        return []
+    return [picture_of(evidence_figure(mesh, mesh.data["evidence"]), one.title, f"{SEEN}.", one.name)]
 
 
 def _evidence_sections(
-    surfaces: pd.DataFrame, distances: pd.DataFrame, pictured: list[Pictured]
+    surfaces: pd.DataFrame, distances: pd.DataFrame, figures: list[Picture], pictured: int
 ) -> list[Section]:
     """What of the surfaces the tilt series saw, and the measures with and without the rest."""
     if "extrapolated_area_share" not in surfaces:
         return []
-    lacking = [one for one in pictured if one.kind in ("medial", "outer") and _lacks_evidence(one.mesh)]
-    figures = [
-        picture_of(evidence_figure(one.mesh, one.mesh.data["evidence"]), one.title, f"{SEEN}.", one.file)
-        for one in lacking
-    ]
     text = (
         "A tilt series leaves no trace of patches that face into its missing wedge (nearly along the beam): "
         "where a mask has them, they were extrapolated. Without voxels is what was closed over a hole of the "
         "mask. The tables give each measure over the whole surface and over what was measured alone."
     )
-    if len(figures) < len(pictured):
+    if len(figures) < pictured:
         text += f" Surfaces of which less than {LEAST_PICTURED_SHARE:.0%} lacks evidence are not pictured."
     tables = [surface_table(surfaces, EVIDENCE_COLUMNS)]
     if "median_with_evidence_nm" in distances:

@@ -17,7 +17,7 @@ from surfora.measures.contacts.describe import contact_rows
 from surfora.measures.contacts.facing import Facing, facing_partner
 from surfora.measures.contacts.find import ContactSettings, contacts_between
 from surfora.measures.contacts.itself import facing_itself
-from surfora.measures.pairs import MeasuredSurface, Pair
+from surfora.measures.pairs import MeasuredSurface, Pair, S
 from tomocore.contract import Progress, no_progress
 
 ID, GAP = "contact_id", "contact_gap_nm"
@@ -141,9 +141,7 @@ def without_contacts(surface: MeasuredSurface) -> MeasuredSurface:
     return replace(surface, mesh=replace(surface.mesh, data=data))
 
 
-def contact_partners(
-    surfaces: Sequence[MeasuredSurface], distances: Sequence[Mapping[str, Any]]
-) -> list[tuple[MeasuredSurface, MeasuredSurface]]:
+def contact_partners(surfaces: Sequence[S], distances: Sequence[Mapping[str, Any]]) -> list[tuple[S, S]]:
     """The surfaces that contacts are found between, each two membranes once, of the rows of distances.csv.
 
     From middle to middle; of membranes without a middle, from the leaflet (or the boundary of a filled body)
@@ -163,7 +161,7 @@ def contact_partners(
     return found
 
 
-def folded_surfaces(surfaces: Sequence[MeasuredSurface], pairs: Sequence[Pair]) -> list[MeasuredSurface]:
+def folded_surfaces(surfaces: Sequence[S], pairs: Sequence[Pair]) -> list[S]:
     """The surfaces that a user asked for against themselves (OMM:OMM): the middle, else the boundary."""
     named = [s for s in surfaces if any(a == b and s.answers_to(a) for a, b in pairs)]
     middles = {s.name for s in named if s.facts.kind == "medial"}

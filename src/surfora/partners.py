@@ -1,0 +1,205 @@
+"""Distances, contacts and table rows of finished surfaces: the meshes of one group of partners at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from surfora.earlier import COLUMNS_OF, EarlierRun, Row, RunTables
+from surfora.geometry.files import write_surface
+from surfora.measures.contacts.pairs import (
+    ID,
+    contact_partners,
+    contacts_of_pair,
+    folded_surfaces,
+    without_contacts,
+)
+from surfora.measures.pairs import (
+    MeasuredSurface,
+    Pair,
+    SurfaceFile,
+    measured_distances,
+    paired_surfaces,
+    read_measured,
+    require_common_place,
+    surface_file,
+    unmatched_pairs,
+)
+from surfora.pipeline import SurforaSettings
+from surfora.reporting.tables import surface_row
+from tomocore.contract import FAILURES, Batch, InputError
+from tomocore.provenance import RunRecord
+
+
+def measured_tables(
+    paths: Sequence[Path],
+    pairs: Sequence[Pair] | None,
+    settings: SurforaSettings,
+    record: RunRecord,
+    outcome: Batch,
+    earlier: EarlierRun | None = None,
+) -> RunTables:
+    """The rows of all tables, in the order of the surfaces' files; distances and contacts go into the files.
+
+    ``paths`` are the files of all measured surfaces, ``pairs`` those asked for (see `paired_surfaces`). What
+    ``earlier`` has measured of the same files is not measured again. ``settings`` are those of distance and
+    contacts; stages are noted in ``record``, failures in ``outcome``.
+    """
+    surfaces = [surface_file(path) for path in paths]
+    _tell_unmatched(surfaces, pairs or (), outcome)
+    groups = partner_groups(surfaces, pairs)
+    found: list[RunTables] = []
+    for group in groups:
+        number = sum(len(one.contacts) for one in found)
+        kept = earlier.of_group(group, pairs) if earlier else None
+        if kept is None:
+            kept = _Group(group, pairs, settings, record, outcome).measured(number)
+        found.append(_numbered(kept, group, number))
+    return _in_order(found, surfaces, pairs)
+
+
+def partner_groups(surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair] | None) -> list[list[SurfaceFile]]:
+    """The surfaces by groups that share a membrane or are measured to each other, in order of the first."""
+    members: dict[str, list[SurfaceFile]] = {}
+    for one in surfaces:
+        members.setdefault(one.name, []).append(one)
+    for source, target in paired_surfaces(surfaces, pairs):
+        mine, other = members[source.name], members[target.name]
+        if mine is not other:
+            mine += other
+            members |= {one.name: mine for one in other}
+    place = {one.path: k for k, one in enumerate(surfaces)}
+    groups = {id(group): sorted(group, key=lambda one: place[one.path]) for group in members.values()}
+    return sorted(groups.values(), key=lambda group: place[group[0].path])
+
+
+@dataclass
+class _Group:
+    """Surfaces that are measured to each other, with all that is needed for it."""
+
+    surfaces: Sequence[SurfaceFile]
+    pairs: Sequence[Pair] | None
+    settings: SurforaSettings
+    record: RunRecord
+    outcome: Batch
+    latest: dict[Path, MeasuredSurface] = field(default_factory=dict)
+    changed: set[Path] = field(default_factory=set)
+
+    def measured(self, number: int) -> RunTables:
+        """The rows of the group, whose files take the arrays on; its first contact has the next number."""
+        self.latest = {one.path: read_measured(one.path) for one in self.surfaces}
+        tables = RunTables(distances=self._distances())
+        tables.contacts, tables.contact_curve = self._contacts(tables.distances, number)
+        for path in self.changed:
+            write_surface(path, self.latest[path].mesh, self.latest[path].facts)
+        tables.surfaces = [surface_row(one.mesh, one.facts) for one in self.latest.values()]
+        return tables
+
+    def _distances(self) -> list[Row]:
+        """The rows of distances.csv (both ways for a pair)."""
+        rows: list[Row] = []
+        for source, target in paired_surfaces(self.surfaces, self.pairs):
+            both = " to ".join(sorted((source.name, target.name)))
+            one, other = self.latest[source.path], self.latest[target.path]
+            try:
+                _tell_place(source, target, self.outcome)
+                measured, row = measured_distances(one, other, self.settings.distance, self.record)
+            except FAILURES as error:
+                if both not in self.outcome.failed:
+                    self.outcome.fail(both, error)
+                continue
+            self.latest[source.path] = measured
+            self.changed.add(source.path)
+            rows.append(row)
+        return rows
+
+    def _contacts(self, distances: Sequence[Row], number: int) -> tuple[list[Row], list[Row]]:
+        """The rows of contacts.csv and of contact_curve.csv.
+
+        Contacts are those of all pairs that distances run between, and of membranes with themselves where
+        that was asked for.
+        """
+        self.changed |= {path for path, one in self.latest.items() if ID in one.mesh.data}
+        self.latest = {path: without_contacts(one) for path, one in self.latest.items()}
+        folds = [(one, one) for one in folded_surfaces(self.surfaces, self.pairs or ())]
+        rows: list[Row] = []
+        curve: list[Row] = []
+        for first, second in (*contact_partners(self.surfaces, distances), *folds):
+            both = f"contacts of {first.name} and {second.name}"
+            try:
+                with (
+                    self.outcome.watcher.progress(both) as progress,
+                    self.record.stage("contacts", both) as counts,
+                ):
+                    found = contacts_of_pair(
+                        self.latest[first.path],
+                        self.latest[second.path],
+                        self.settings.distance.contact_distance_nm,
+                        self.settings.contacts,
+                        begin=number + len(rows) + 1,
+                        progress=progress,
+                    )
+                    counts["contacts"], counts["left out"] = len(found.rows), found.left_out
+            except FAILURES as error:
+                self.outcome.fail(both, error)
+                continue
+            self.latest |= {first.path: found.first, second.path: found.second}
+            self.changed |= {first.path, second.path}
+            rows += found.rows
+            curve += found.curve
+        return rows, curve
+
+
+def _numbered(kept: RunTables, group: Sequence[SurfaceFile], number: int) -> RunTables:
+    """A group's rows with its contacts numbered on from ``number``, as in a run that measures all anew.
+
+    Where another group before it changed, its files get the new numbers, too.
+    """
+    shift = number + 1 - min((row["contact"] for row in kept.contacts), default=number + 1)
+    if shift == 0:
+        return kept
+    for surface in (read_measured(one.path) for one in group):
+        ids = surface.mesh.data.get(ID)
+        if ids is not None:
+            moved = np.where(ids > 0, ids + shift, 0).astype(np.int32)
+            write_surface(surface.path, surface.mesh.with_data(**{ID: moved}), surface.facts)
+    contacts: list[Row] = [{**row, "contact": row["contact"] + shift} for row in kept.contacts]
+    return replace(kept, contacts=contacts, are_kept=False)
+
+
+def _in_order(
+    found: Sequence[RunTables], surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair] | None
+) -> RunTables:
+    """The rows of all groups: surfaces and distances in the order asked for, contacts group by group."""
+    tables = RunTables(are_kept=all(one.are_kept for one in found))
+    for table in COLUMNS_OF:
+        tables.rows(table).extend(row for one in found for row in one.rows(table))
+    place = {(one.name, one.facts.kind): k for k, one in enumerate(surfaces)}
+    way = {
+        (a.name, a.facts.kind, b.name, b.facts.kind): k
+        for k, (a, b) in enumerate(paired_surfaces(surfaces, pairs))
+    }
+    tables.surfaces.sort(key=lambda row: place[row["name"], row["kind"]])
+    tables.distances.sort(key=lambda row: way[row["name"], row["kind"], row["target"], row["target_kind"]])
+    return tables
+
+
+def _tell_unmatched(surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair], outcome: Batch) -> None:
+    """A failure where pairs are asked for that no two surfaces answer to."""
+    unmatched = unmatched_pairs(surfaces, pairs)
+    if unmatched:
+        known = sorted({str(surface.facts.label or surface.name) for surface in surfaces})
+        said = (
+            f"--distances {' '.join(unmatched)}: no two such surfaces; there are {', '.join(known) or 'none'}"
+        )
+        outcome.fail("distances", InputError(said))
+
+
+def _tell_place(source: SurfaceFile, target: SurfaceFile, outcome: Batch) -> None:
+    """Tell once a pair where the grids of its masks lie if they are not one; InputError where unknown."""
+    line = require_common_place(*sorted((source, target), key=lambda surface: surface.name))
+    if line and source.name < target.name:
+        outcome.watcher.say(line)

@@ -1,0 +1,205 @@
+"""Distances and contacts by groups of surfaces: what memory holds, what a second run measures again."""
+
+import gc
+import shutil
+import weakref
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import surfora.partners
+import surfora.reporting.report
+from surfora.batch import run_masks
+from surfora.geometry.facts import SurfaceFacts
+from surfora.geometry.files import read_mesh, write_surface
+from surfora.measures.pairs import SurfaceFile, read_measured
+from surfora.partners import partner_groups
+from surfora.pipeline import SurforaSettings
+from surfora.planning import RunRequest
+from surfora.reporting.report import Pictures
+from tomocore.page import Page
+from tomocore.volumes.formats import write_volume
+from tomocore.volumes.volume import Volume
+
+SETTINGS = SurforaSettings()
+PAIRS = (("1", "2"), ("1", "1"))
+TABLES = ("surfaces", "distances", "contacts", "contact_curve")
+
+
+def write_sheets(path, gap=5):
+    """A mask of two parallel sheets, 32 nm wide, labels 1 and 2, voxels of 2 nm."""
+    data = np.zeros((14 + gap, 20, 20), np.int16)
+    data[5:7, 2:18, 2:18] = 1
+    data[7 + gap : 9 + gap, 2:18, 2:18] = 2
+    write_volume(path, Volume(data, 2.0))
+    return path
+
+
+def surface(name, label="", source="", roi=None, kind="medial"):
+    return SurfaceFile(name, SurfaceFacts(name, kind, label, roi, source))
+
+
+@pytest.mark.parametrize(
+    ("surfaces", "pairs", "groups"),
+    [
+        (
+            [
+                surface("a_1", "1", "a"),
+                surface("b_1", "1", "b"),
+                surface("a_2", "2", "a"),
+                surface("c", "", "c"),
+            ],
+            [("1", "2")],
+            [["a_1", "a_2"], ["b_1"], ["c"]],
+        ),
+        (
+            [surface("a", source="a"), surface("b", source="b"), surface("c", source="c"), surface("d")],
+            [("a", "c"), ("b", "c")],
+            [["a", "b", "c"], ["d"]],
+        ),
+        (
+            [surface(f"{n}_roi{k}", n, "a", k) for k in (1, 2) for n in ("OMM", "ER")],
+            None,
+            [["OMM_roi1", "ER_roi1"], ["OMM_roi2", "ER_roi2"]],
+        ),
+        ([surface("a", kind=kind) for kind in ("medial", "isosurface", "inner")], None, [["a"] * 3]),
+    ],
+    ids=["labels of a mask", "masks named in pairs", "ROIs", "kinds of a membrane"],
+)
+def test_surfaces_are_grouped_by_what_is_measured_between_them(surfaces, pairs, groups):
+    assert [[one.name for one in group] for group in partner_groups(surfaces, pairs)] == groups
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with two masks, ``m0`` and ``m1``, and a finished run on them in ``out``."""
+    folder = tmp_path_factory.mktemp("partners")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surfora.reporting.report, "run_page", lambda *_: Page("run", "x"))
+        run_masks(request_in(folder), SETTINGS)
+    return folder
+
+
+def request_in(folder, *names, **words):
+    masks = tuple(write_sheets(folder / f"{name}.mrc") for name in names or ("m0", "m1"))
+    return RunRequest(masks, folder / "out", pairs=PAIRS, **words)
+
+
+@pytest.fixture
+def again(finished, tmp_path, monkeypatch):
+    """A copy of the finished run, whose reports have no pictures, and a list of all meshes read in it."""
+    shutil.copytree(finished / "out", tmp_path / "out")
+    monkeypatch.setattr(surfora.reporting.report, "run_page", lambda *_: Page("run", "x"))
+    read = []
+    monkeypatch.setattr(
+        surfora.partners, "read_measured", lambda path: read.append(path.name) or read_measured(path)
+    )
+    return tmp_path, read
+
+
+def files_in(folder):
+    """The bytes of every file, but for the masks' places and the time in the record."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def tables_in(folder):
+    return {name: pd.read_csv(folder / f"{name}.csv") for name in TABLES}
+
+
+def test_the_meshes_of_one_group_are_in_memory_at_a_time(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished / "out", tmp_path / "out")
+    (tmp_path / "out" / "distances.csv").unlink()  # so that all is measured again
+    seen, together = [], []
+
+    def watched(path):
+        found = read_measured(path)
+        seen.append((path.name.split("_")[0], weakref.ref(found.mesh.vertices)))
+        together.append({mask for mask, vertices in seen if vertices() is not None})
+        return found
+
+    for module in (surfora.partners, surfora.reporting.report):
+        monkeypatch.setattr(module, "read_measured", watched)
+    monkeypatch.setattr(surfora.reporting.report, "_drawn", lambda *_: Pictures())
+    monkeypatch.setattr(surfora.reporting.report, "_overview", lambda *_: [])
+    gc.disable()  # what is let go is let go at once, without its help
+    try:
+        run_masks(request_in(tmp_path), SETTINGS)
+        left = [mask for mask, vertices in seen if vertices() is not None]
+    finally:
+        gc.enable()
+    assert [mask for mask, _ in seen] == ["m0", "m0", "m1", "m1"] * 2
+    assert together == [{"m0"}, {"m0"}, {"m1"}, {"m1"}] * 2
+    assert not left
+
+
+def test_a_run_that_finds_all_there_reads_no_mesh_for_measuring_and_writes_nothing(again):
+    folder, read = again
+    first = run_masks(request_in(folder), SETTINGS)  # masks lie elsewhere than those of the copied record
+    before = files_in(folder / "out")
+    times = {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()}
+    read.clear()
+    second = run_masks(request_in(folder), SETTINGS)
+    assert not read
+    assert files_in(folder / "out") == before
+    assert {path.name: path.stat().st_mtime_ns for path in (folder / "out").iterdir()} == times
+    assert second.report == folder / "out" / "report.html"
+    assert list(second.skipped) == ["m0_1", "m0_2", "m1_1", "m1_2"]
+    for table in ("surfaces", "distances", "contacts"):
+        assert len(getattr(second, table)) == len(getattr(first, table)) > 0
+        for one, other in zip(getattr(second, table), getattr(first, table), strict=True):
+            for column, value in other.items():
+                if isinstance(value, float):
+                    assert one[column] == pytest.approx(value, rel=1e-5, nan_ok=True), column
+
+
+@pytest.mark.parametrize("name", ["z", "a"])
+def test_a_mask_more_is_measured_alone_and_contacts_are_numbered_as_in_one_run(again, name):
+    folder, read = again
+    before = tables_in(folder / "out")
+    names = sorted((name, "m0", "m1"))
+    run_masks(request_in(folder, *names), SETTINGS)
+    new = [f"{name}_1.medial.vtp", f"{name}_2.medial.vtp"]
+    assert read == (new if name == "z" else sorted(new + read[2:]))  # the others only for their numbers
+    after = tables_in(folder / "out")
+    for table in TABLES:
+        kept = after[table][~after[table]["name"].str.startswith(name)].reset_index(drop=True)
+        assert len(after[table]) > len(kept)
+        if table == "contacts" and name == "a":
+            kept["contact"] -= len(after[table]) - len(kept)
+        pd.testing.assert_frame_equal(kept, before[table])
+    assert list(after["contacts"]["contact"]) == list(range(1, 1 + len(after["contacts"])))
+    for row in after["contacts"].itertuples():
+        for of in (row.name, row.target):
+            ids = read_mesh(folder / "out" / f"{of}.medial.vtp").data["contact_id"]
+            assert (ids == row.contact).any()
+            own = after["contacts"].query("name == @of or target == @of")["contact"]
+            assert set(ids) <= {0, *own}
+
+
+@pytest.mark.parametrize("what", ["surface", "table", "record", "pairs", "settings"])
+def test_what_is_no_longer_as_the_run_left_it_is_measured_again(again, what):
+    folder, read = again
+    before, out = tables_in(folder / "out"), folder / "out"
+    request, settings = request_in(folder), SETTINGS
+    if what == "surface":
+        one = read_measured(out / "m0_1.medial.vtp")
+        write_surface(one.path, one.mesh.with_data(contact_id=np.zeros(len(one.mesh.vertices))), one.facts)
+    elif what == "table":
+        (out / "contacts.csv").write_text((out / "contacts.csv").read_text().replace("m0", "m1"))
+    elif what == "record":
+        (out / "run.json").write_text("{")
+    elif what == "pairs":
+        request = RunRequest(request.masks, out, pairs=PAIRS[:1])
+    else:
+        nearer = SETTINGS.distance.model_copy(update={"contact_distance_nm": 12.0})
+        settings = SETTINGS.model_copy(update={"distance": nearer})
+    run_masks(request, settings)
+    all_four = [f"m{mask}_{label}.medial.vtp" for mask in (0, 1) for label in (1, 2)]
+    assert read == (all_four[:2] if what == "surface" else all_four)
+    after = tables_in(out)
+    if what == "pairs":
+        assert set(after["contact_curve"]["target"]) == {"m0_2", "m1_2"}
+        assert set(before["contact_curve"]["target"]) == {"m0_1", "m0_2", "m1_1", "m1_2"}
+    for name in TABLES if what not in ("pairs", "settings") else ("surfaces",):
+        pd.testing.assert_frame_equal(after[name], before[name])
