@@ -1,8 +1,9 @@
 """Particles in STAR files of RELION 3.1, 4 and 5, Warp and M; columns added without touching the rest.
 
-A place counts from the centre of the tomogram's first voxel: coordinates in pixels times the pixel's size,
-less the refined shift, which RELION turns by the angles of the subtomogram. RELION 5 counts from the
-tomogram's centre, half its size from that voxel's centre; so the size must be known.
+A place counts from the centre of the tomogram's first voxel: coordinates in pixels times the pixel's size
+(RELION: of the tilt series; Warp: of the images that it exported), less the refined shift, which RELION turns
+by the angles of the subtomogram. RELION 5 counts from the tomogram's centre, half its size from that voxel's
+centre; so the size must be known.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ import pandas as pd
 from surfora.export.particles import Particles, TomogramSize
 from surfora.export.poses import from_relion
 from surfora.geometry.arrays import Floats
-from surfora.geometry.clouds import PIXEL_SIZES
+from surfora.geometry.clouds import PIXEL_SIZES, TOMOGRAM_NAMES, WARP_ENDING, pixel_size_columns
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.files_of_tomograms import owner_of
 
-NAMES = ("rlnTomoName", "rlnMicrographName")
 COORDINATES = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
 CENTRED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
 SHIFTS_ANGSTROM = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
@@ -70,7 +70,7 @@ def sizes_of(path: Path) -> dict[str, TomogramSize]:
             if pixel is None:
                 break
             size = table[list(SIZES)].to_numpy(float) * table[[pixel]].to_numpy(float) * 0.1
-            names = table["rlnTomoName"].astype(str)
+            names = table["rlnTomoName"].astype(str).map(bare_name)
             return {
                 name: TomogramSize((float(x), float(y), float(z)))
                 for name, (x, y, z) in zip(names, size, strict=True)
@@ -115,7 +115,7 @@ def particle_block(blocks: Mapping[str, Any], path: Path) -> str:
 
 
 def _names(table: pd.DataFrame) -> tuple[str, ...]:
-    column = next((name for name in NAMES if name in table), None)
+    column = next((name for name in TOMOGRAM_NAMES if name in table), None)
     if column is None:
         return ("",) * len(table)
     return tuple(bare_name(str(name)) for name in table[column])
@@ -124,7 +124,7 @@ def _names(table: pd.DataFrame) -> tuple[str, ...]:
 def bare_name(name: str) -> str:
     """A tomogram's name without folders and the endings that programs give it (``.tomostar``, ``.mrc``)."""
     name = Path(name).name
-    for ending in (".tomostar", ".mrc", ".rec", ".st", ".mrcs"):
+    for ending in (WARP_ENDING, ".mrc", ".rec", ".st", ".mrcs"):
         name = name.removesuffix(ending)
     return name
 
@@ -168,7 +168,7 @@ def _pixels_nm(
     if pixel_size_nm is not None:
         return np.full(len(table), pixel_size_nm)
     optics = blocks.get("optics")
-    for column in PIXEL_SIZES:
+    for column in pixel_size_columns(table):
         if column in table:
             return table[column].to_numpy(np.float64) * 0.1
         if isinstance(optics, pd.DataFrame) and column in optics:

@@ -36,6 +36,10 @@ PIXEL_SIZES = (
     "rlnPixelSize",
 )
 """Columns of an optics table that tell the pixels in which coordinates count (Å), the surest first."""
+TOMOGRAM_NAMES = ("rlnTomoName", "rlnMicrographName")
+WARP_ENDING = ".tomostar"
+WARP_PIXEL_SIZES = ("rlnPixelSize", "rlnImagePixelSize", *PIXEL_SIZES)
+"""The same for files of Warp, which counts in the pixels of the images it exports, whatever else it tells."""
 
 
 def text_points(path: Path) -> tuple[PointCloud, str]:
@@ -191,7 +195,7 @@ def star_points(path: Path) -> tuple[PointCloud, Floats | None]:
             if centred
             else f"{path}: has no columns rlnCoordinateX, Y, Z; points cannot be read from it"
         )
-    for column in ("rlnTomoName", "rlnMicrographName"):
+    for column in TOMOGRAM_NAMES:
         if column in particles and particles[column].nunique() > 1:
             first = ", ".join(map(str, particles[column].unique()[:3]))
             raise InputError(f"{path}: holds points of several tomograms ({first} …); keep those of one")
@@ -215,9 +219,19 @@ def _star_tables(path: Path) -> dict[str, pd.DataFrame]:
     return {str(name): pd.DataFrame(table) for name, table in found.items() if not isinstance(table, dict)}
 
 
+def pixel_size_columns(particles: pd.DataFrame) -> tuple[str, ...]:
+    """The columns that may tell in which pixels (Å) particles count, the surest first.
+
+    Warp is known by its tilt series (``.tomostar``) in the names of tomograms.
+    """
+    named = next((column for column in TOMOGRAM_NAMES if column in particles), None)
+    by_warp = named is not None and particles[named].astype(str).str.endswith(WARP_ENDING).any()
+    return WARP_PIXEL_SIZES if by_warp else PIXEL_SIZES
+
+
 def _pixel_nm(particles: pd.DataFrame, optics: pd.DataFrame | None) -> Floats | None:
     """Pixel size in nm of each point (n,), by its optics group or a column of its own."""
-    for column in PIXEL_SIZES:
+    for column in pixel_size_columns(particles):
         if column in particles:
             return numbers_of(particles[column]).to_numpy(np.float64) * 0.1
         if optics is None or column not in optics or len(optics) == 0:

@@ -363,3 +363,96 @@ def test_a_model_drawn_on_a_part_counts_in_the_whole(tmp_path):
     found = model_points(tmp_path / "part.mod")
     np.testing.assert_allclose(found.places, [[11, 2, 4]])
     assert found.voxel_size_nm == pytest.approx(0.5)
+
+
+RELION31 = """
+# version 30001
+
+data_optics
+
+loop_
+_rlnOpticsGroup #1
+_rlnOpticsGroupName #2
+_rlnMicrographOriginalPixelSize #3
+_rlnImagePixelSize #4
+1 first    2.500000  10.0
+2 second   5.000000  10.0
+
+data_particles
+
+loop_
+_rlnMicrographName #1
+_rlnCoordinateX #2
+_rlnCoordinateY #3
+_rlnCoordinateZ #4
+_rlnAngleRot #5
+_rlnAngleTilt #6
+_rlnAnglePsi #7
+_rlnOpticsGroup #8
+_rlnOriginXAngst #9
+_rlnOriginYAngst #10
+_rlnOriginZAngst #11
+/data/mrc/TS_01_12.23Apx.mrc   600.0  480.0  240.0  12 90 180  1  0 0 0
+/data/mrc/TS_01_12.23Apx.mrc   300.0  240.0  120.0  12 90 180  2  0 0 0
+/data/mrc/TS_01_12.23Apx.mrc   200.0  240.0  120.0  12 0 0     2  0 0 50
+"""
+
+
+def test_relion31_counts_in_pixels_of_each_optics_group(ball, tmp_path):
+    (tmp_path / "p.star").write_text(RELION31)
+    found = star_particles(tmp_path / "p.star")
+    np.testing.assert_allclose(found.places_nm, [[150, 120, 60], [150, 120, 60], [100, 120, 55]])
+    assert set(found.tomograms) == {"TS_01_12.23Apx"}
+    table = joined(ball, tmp_path / "p.star", tmp_path / "o.star")  # of TS_01 by Warp's name
+    np.testing.assert_allclose(table["surforaDistanceNm"], [10, 10, 35], atol=0.05)
+    np.testing.assert_allclose(table["surforaAxisAngleDeg"][:2], 0, atol=2)
+
+
+WARP_2D = """
+data_general
+
+_rlnTomoSubTomosAre2DStacks   1
+
+data_optics
+
+loop_
+_rlnOpticsGroup #1
+_rlnTomoTiltSeriesPixelSize #2
+_rlnTomoSubtomogramBinning #3
+_rlnImagePixelSize #4
+  1  0.78940  12.66785  10.00000
+
+data_particles
+
+loop_
+_rlnTomoName #1
+_rlnCoordinateX #2
+_rlnCoordinateY #3
+_rlnCoordinateZ #4
+_rlnOpticsGroup #5
+_rlnImageName #6
+_rlnTomoVisibleFrames #7
+  TS_01.tomostar  150.000   120.000   60.000  1  ../particleseries/TS_01_10.00A_000001.mrcs  [1,1,0]
+"""
+
+
+def test_warp_counts_in_pixels_of_the_images_it_exported(ball, tmp_path):
+    """As public files of WarpTools do: up to 768 of 868 voxels of 4 Å, of 4400 pixels of 0.79 Å in tilts."""
+    (tmp_path / "p.star").write_text(WARP_2D)
+    np.testing.assert_allclose(star_particles(tmp_path / "p.star").places_nm, [[150, 120, 60]])
+    joined(ball, tmp_path / "p.star", tmp_path / "o.star")
+    kept = (tmp_path / "o.star").read_text()
+    assert "../particleseries/TS_01_10.00A_000001.mrcs  [1,1,0] OMM 10" in kept
+    from surfora.geometry.clouds import star_points
+
+    np.testing.assert_allclose(star_points(tmp_path / "p.star")[1], 1.0)
+
+
+def test_sizes_of_warps_tomograms_fit_relions_centred_coordinates(tmp_path):
+    from surfora.export.star import sizes_of
+
+    table = tomograms().assign(rlnTomoName="TS_01.tomostar")
+    starfile.write({"global": table}, tmp_path / "tomograms.star")
+    sizes = sizes_of(tmp_path / "tomograms.star")
+    starfile.write({"particles": relion5(shift=False)}, tmp_path / "p.star")
+    np.testing.assert_allclose(star_particles(tmp_path / "p.star", sizes).places_nm[0], [150, 120, 60])
