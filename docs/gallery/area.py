@@ -17,7 +17,7 @@ PICTURES = Path(__file__).parents[1] / "pictures"
 
 
 def open_vesicle() -> SurfaceMesh:
-    """A vesicle of 40 nm without its caps, as the missing wedge leaves it, with a hole of 8 nm in its side."""
+    """A vesicle of 40 nm without its caps, as the missing wedge leaves it, with a hole of 8 nm."""
     ball = pv.Icosphere(radius=40.0, nsub=5)
     points, faces = np.asarray(ball.points, float), np.asarray(ball.regular_faces, np.int64)
     centres = points[faces].mean(axis=1)
