@@ -6,7 +6,7 @@ CODE := src tests benchmarks examples docs scripts
 export MPLBACKEND := Agg
 SEED ?= $(shell date +%Y%m%d0000)
 
-.PHONY: setup demo test check bench docs soak fuzz clean gui-shots
+.PHONY: setup demo test check bench docs soak fuzz clean gui-shots site wheels
 
 setup: $(VENV)/.ready
 
@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt scripts/system_packages.sh
 	@bash scripts/system_packages.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "setup: venv is missing; install it with: sudo apt-get install python3-venv" >&2; exit 1; }
 # Modules are compiled when first imported: pip would compile all 21,000 of them, two minutes of one core.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[rois,napari,editor,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[rois,napari,editor,docs,dev]'
 	@echo "compiling the kernels, once; a few minutes"
 	@$(BIN)/python scripts/compile_kernels.py || echo "setup: kernels could not be compiled ahead, so first runs take longer" >&2
 	@touch $@
@@ -38,7 +38,15 @@ check: setup
 
 # Draws every picture of the documentation again.
 docs: setup
-	@for script in docs/gallery/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+	@for script in docs/gallery/*.py docs/make_format_tables.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+# The pages as a site that opens without a network: build/site/index.html.
+site: setup
+	$(BIN)/python -m sphinx -W -n -q -b html docs build/site
+
+# Installs the wheel under each Python at hand and measures with it, as a user's first run does.
+wheels: setup
+	$(BIN)/python scripts/try_wheels.py
 
 # Photographs the windows, on a screen in memory, for README and docs.
 gui-shots: setup

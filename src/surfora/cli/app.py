@@ -16,7 +16,7 @@ from surfora.cli.stages import STAGES
 from tomocore.files_of_tomograms import product_files
 from tomocore.machine import cores
 from tomocore.settings import load_settings, settings_template
-from tomocore.terminal.console import Terminal, leave, out, status_of
+from tomocore.terminal.console import Terminal, leave, out, say_first_use, status_of
 from tomocore.terminal.options import Jobs, Output, Overwrite, Resample, SettingsFile, VoxelSize, next_hint
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def run(
         jobs=cores(jobs),
         overwrite=overwrite,
     )
+    say_first_use("surfora")
     measure = run_with_intervals if intervals else run_masks
     outcome = measure(request, load_settings(SurforaSettings, settings), Terminal())
     if outcome.report:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 from tomocore.contract import FAILURES, Batch, Progress, Watcher, one_line, with_subject
+from tomocore.kernels import kernels_are_kept
 from tomocore.machine import Terminated, signals_as_interrupts
 
 out = Console(highlight=False, soft_wrap=True)
@@ -90,6 +91,12 @@ class Terminal(Watcher):
         """Yield a callback that draws a bar on a terminal and stays silent in a pipe."""
         with progress_bar(title) as progress:
             yield progress
+
+
+def say_first_use(package: str) -> None:
+    """Print a line where the kernels of a package are not compiled yet: its first run takes longer."""
+    if not kernels_are_kept(package):
+        err.print("compiling the kernels, once for this installation: a few minutes", markup=False)
 
 
 def status_of(batch: Batch) -> int:

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from tomocore.contract import Batch
 from tomocore.files_of_tomograms import READABLE, product_files, tomogram_files
 from tomocore.machine import cores, use_threads
-from tomocore.terminal.console import Terminal, leave, out, status_of
+from tomocore.terminal.console import Terminal, leave, out, say_first_use, status_of
 from tomocore.terminal.options import (
     Jobs,
     Output,
@@ -86,6 +86,7 @@ def predict(
         resample=resample,
         overwrite=overwrite,
     )
+    say_first_use("tomorois")
     batch = predict_files(model, request, section(PredictSettings, "predict", settings), Terminal())
     next_hint(f"tomorois instances {output} -o rois" if batch.has_results else "")
     return status_of(batch)

@@ -11,7 +11,7 @@ from tomocore.contract import InputError
 from tomocore.files_of_tomograms import product_files, tomogram_files
 from tomocore.machine import cores, use_threads
 from tomocore.page import shown
-from tomocore.terminal.console import Terminal, out, status_of
+from tomocore.terminal.console import Terminal, out, say_first_use, status_of
 from tomocore.terminal.options import (
     Jobs,
     Output,
@@ -124,6 +124,7 @@ def train(
     watched = tomogram_files(validation or [])
     files = _annotated(tomograms, watched, labels, membranes, penalty, voxel_size, resample)
     request = TrainRequest(files, output, watched, init, resume, minutes, overwrite)
+    say_first_use("tomorois")
     result = train_on_files(request, chosen, Terminal(), _LiveLine())
     if result is None:
         return

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tomocore.machine import cores
-from tomocore.terminal.console import Terminal, leave, out, status_of
+from tomocore.terminal.console import Terminal, leave, out, say_first_use, status_of
 from tomocore.terminal.options import Jobs, Overwrite, next_hint
 from tomosurf.cli.compare import compare
 
@@ -75,6 +75,7 @@ def run(
     from tomosurf.report import write_project_report
     from tomosurf.run import run_project
 
+    say_first_use("surfora")
     batch = run_project(read_project(project, only), cores(jobs), overwrite, Terminal())
     out.print(f"report: {write_project_report(read_project(project))}", markup=False)
     return status_of(batch)
