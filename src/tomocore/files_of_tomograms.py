@@ -50,6 +50,7 @@ _PRODUCT = re.compile(rf"__({'|'.join(PRODUCTS)}|roi\d+)$")
 # What programs add to the name of a tilt series: Warp its voxel size in Å, IMOD and AreTomo _rec.
 _VOXEL_SIZE = re.compile(r"_\d+(\.\d+)?apx", re.IGNORECASE)
 _ADDED = re.compile(r"(_\d+(\.\d+)?apx)?(_(full_)?rec)?$", re.IGNORECASE)
+_RUNS_OF_COPICK, _SPACINGS_OF_COPICK, _MASKS_OF_COPICK = "ExperimentRuns", "VoxelSpacing", "Segmentations"
 _ZARR_MARKS = (".zattrs", ".zgroup", ".zarray", "zarr.json")
 MOST_NAMED = 5
 LONGEST_NAME_BYTES = 64
@@ -62,7 +63,12 @@ def volume_stem(path: Path) -> str:
     """The name of a file without its folder and endings (``.mrc``, ``.mrc.gz``, ``.ome.zarr``, ``.npz``).
 
     What lies within a file or an image is named after both: ``a_er`` is ``a.h5/er``, or ``a.zarr/labels/er``.
+    In a project of copick, where all tomograms are called alike, they are named after their run: ``run`` and
+    ``run_membrane``, a segmentation.
     """
+    in_copick = _stem_in_copick(path)
+    if in_copick:
+        return in_copick
     holder = next((p for p in path.parents if p.suffix.lower() in (ZARR_ENDING, *HDF5_ENDINGS)), None)
     if holder is not None:
         within = [part for part in path.relative_to(holder).parts if part != "labels"]
@@ -72,6 +78,24 @@ def volume_stem(path: Path) -> str:
         if name.lower().endswith(ending) and len(name) > len(ending):
             name = name[: -len(ending)]
     return unicodedata.normalize("NFC", name)
+
+
+def _stem_in_copick(path: Path) -> str:
+    """The run of a tomogram in a project of copick, with the object of a segmentation; else empty.
+
+    Tomograms are ``ExperimentRuns/RUN/VoxelSpacing10.000/wbp.zarr``, segmentations
+    ``ExperimentRuns/RUN/Segmentations/10.000_USER_SESSION_OBJECT.zarr``.
+    """
+    parts = path.parts
+    if _RUNS_OF_COPICK not in parts[:-3]:
+        return ""
+    run, folder, file = parts[parts.index(_RUNS_OF_COPICK) + 1 :][:3]
+    if folder.startswith(_SPACINGS_OF_COPICK):
+        return unicodedata.normalize("NFC", run)
+    named = file.removesuffix(ZARR_ENDING).removesuffix("-multilabel").split("_", 3)
+    if folder == _MASKS_OF_COPICK and len(named) == 4:
+        return unicodedata.normalize("NFC", f"{run}_{named[3]}")
+    return ""
 
 
 def tomogram_stem(path: Path) -> str:

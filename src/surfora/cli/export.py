@@ -20,7 +20,7 @@ def export(
     *,
     output: Output,
     program: Annotated[
-        Literal["surface-morphometrics", "pycurv", "chimerax", "blender", "imod"] | None,
+        Literal["surface-morphometrics", "pycurv", "chimerax", "blender", "imod", "copick"] | None,
         Parameter(name="--for", help="program that opens them; it decides formats, units, names and signs"),
     ] = None,
     form: Annotated[
@@ -48,13 +48,20 @@ def export(
         float | None,
         Parameter(name="--voxel-size", help="voxel edge of the tomogram in nm, whatever its header says"),
     ] = None,
+    user: Annotated[str, Parameter(help="copick: user that entries are kept under; the project's own")] = "",
+    session: Annotated[str, Parameter(help="copick: session that entries are kept under; 0 for a tool")] = "",
+    object: Annotated[
+        str, Parameter(help="copick: object that entries are of; where not given, the label of the surface")
+    ] = "",
     overwrite: Overwrite = False,
 ) -> int:
     """Surfaces and tables for other programs, with the units, names and signs that these read.
 
     --for chimerax writes a script (.cxc) that opens surfaces and tomogram in place; --format glb a coloured
-    scene for Blender and browsers. The result is a folder.
+    scene for Blender and browsers. The result is a folder; for copick, -o is the project's configuration,
+    and masks and label volumes are taken as well as meshes.
     """
+    from surfora.export.copick import Entry
     from surfora.export.painted import Paint
     from surfora.export.surfaces import ExportRequest, export_files
 
@@ -67,6 +74,7 @@ def export(
         Paint(colour_by, colours, limits),
         voxel_size,
         overwrite,
+        Entry(user, session, object),
     )
     hint = f"open {output}/*.cxc in ChimeraX" if program == "chimerax" else ""
     return ended(export_files(request, Terminal()), hint)

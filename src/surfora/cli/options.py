@@ -40,7 +40,8 @@ MaskFile = Annotated[
     Path, Parameter(help="mask: MRC (also .gz), OME-Zarr or TIFF; voxels other than 0 are membrane")
 ]
 MeshFile = Annotated[
-    Path, Parameter(help="mesh: .vtp, .ply, .stl, .obj, .vtk or .vtu, in nm (OBJ: Å) unless --unit says else")
+    Path,
+    Parameter(help="mesh: .vtp, .ply, .stl, .vtk, .vtu in nm, .obj and .glb in Å, unless --unit says else"),
 ]
 PointsFile = Annotated[
     Path,

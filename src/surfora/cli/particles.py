@@ -46,7 +46,7 @@ def particles(
     /,
     *,
     particles: Annotated[
-        Path, Parameter(help="particles (.star, .tbl, .em, .mod), or the optimisation set of RELION")
+        Path, Parameter(help="particles (.star, .tbl, .em, .mod, .json), or the optimisation set of RELION")
     ],
     options: OfParticles,
     catalogue: Annotated[
@@ -96,7 +96,7 @@ def sample(
     ] = None,
     seed: Annotated[int, Parameter(help="seed of places and angles")] = 0,
 ) -> int:
-    """Particles on a surface, evenly spaced, z along its normal: .star, .tbl, .em or .mod (IMOD)."""
+    """Particles on a surface, evenly spaced, z along its normal: .star, .tbl, .em, .mod or .json (copick)."""
     from surfora.export.sample_files import SampleRequest, sample_surface
 
     request = SampleRequest(

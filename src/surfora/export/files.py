@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surfora.export import fixed, star
+from surfora.export.copick import picks_particles
 from surfora.export.imod import imod_particles
 from surfora.export.join import as_words, surface_features
 from surfora.export.particles import Particles, TomogramSize
@@ -100,9 +101,12 @@ def _read(request: JoinRequest, sizes: Mapping[str, TomogramSize]) -> Particles:
         return star.star_particles(source, sizes, pixel)
     if kind == ".mod":
         return imod_particles(source, pixel)
+    if kind == ".json":
+        return picks_particles(source)
     if kind not in (".tbl", ".em"):
         raise InputError(
-            f"{source}: particles are read from .star, .tbl (Dynamo), .em (motive lists) and .mod (IMOD)"
+            f"{source}: particles are read from .star, .tbl (Dynamo), .em (motive lists), .mod (IMOD) and "
+            ".json (copick)"
         )
     if pixel is None:
         raise InputError(f"{source}: counts in voxels of a size that it does not tell; pass --pixel-size NM")

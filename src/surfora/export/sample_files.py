@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from surfora.export import fixed, star
+from surfora.export.copick import write_picks
 from surfora.export.imod import write_points
 from surfora.export.particles import Particles, TomogramSize
 from surfora.export.poses import to_relion
@@ -67,10 +68,14 @@ def _sampled(path: Path, request: SampleRequest) -> str:
         fixed.write_av3(path, particles, pixel)
     elif kind == ".mod":
         write_points(path, particles, pixel)
+    elif kind == ".json":
+        write_picks(path, particles, pixel)
     elif kind == ".star":
         write_star(path, particles, pixel, sizes, request.style)
     else:
-        raise InputError(f"{path}: particles are written as .star, .tbl, .em (motive lists) or .mod (IMOD)")
+        raise InputError(
+            f"{path}: particles are written as .star, .tbl, .em (motive lists), .mod (IMOD) or .json (copick)"
+        )
     return f"{len(particles)} particles, {request.spacing_nm:g} nm apart"
 
 

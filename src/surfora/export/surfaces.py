@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from surfora.export.chimerax import write_script
+from surfora.export.copick import (
+    Entry,
+    Project,
+    mesh_target,
+    opened_project,
+    segmentation_target,
+    write_mesh,
+    write_segmentation,
+)
 from surfora.export.imod import ImodObject, write_model
 from surfora.export.painted import CHIMERAX, Paint, PaintedMesh, painted, write_glb, write_obj, write_ply
 from surfora.export.tables import TABLE_ENDINGS, read_any_table, vertex_table, write_table
@@ -21,18 +30,26 @@ from surfora.export.triangles import (
     triangle_polydata,
     triangle_values,
 )
-from surfora.export.whereabouts import PlacedMesh, existing, facts_of, placed_mesh
+from surfora.export.whereabouts import (
+    PlacedMesh,
+    Whereabouts,
+    existing,
+    facts_of,
+    first_voxel_nm,
+    placed_mesh,
+    tomogram_sizes,
+)
 from surfora.geometry.colours import SURFACES, floats_of
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import write_polydata, write_surface
+from surfora.geometry.files import VTK_ENDINGS, write_polydata, write_surface
 from surfora.geometry.surface import SurfaceMesh, to_polydata, vertex_normals
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder
 from tomocore.files_of_tomograms import owner_of, safe_name, tomogram_stem
-from tomocore.volumes.formats import inspect_volume, place_of_first_voxel_nm
+from tomocore.volumes.formats import inspect_volume, place_of_first_voxel_nm, read_volume
 
 Format = Literal["obj", "ply", "stl", "glb", "mod", "csv", "parquet"]
-Program = Literal["surface-morphometrics", "pycurv", "chimerax", "blender", "imod"]
+Program = Literal["surface-morphometrics", "pycurv", "chimerax", "blender", "imod", "copick"]
 RADIUS_HIT = 9
 """``radius_hit`` of surface_morphometrics' own configuration, which stands in the names of its files."""
 LARGEST_SIZE = 32_000  # voxels along a side
@@ -43,6 +60,7 @@ class ExportRequest:
     """What `surfora export` is asked for: files to formats, or to what a program opens; one of both is given.
 
     ``tomograms`` are volumes to open beside; ``voxel_size_nm`` is instead of what they and the surfaces say.
+    For copick, ``folder`` is the project's configuration file, and ``entry`` under what results are kept.
     """
 
     sources: tuple[Path, ...]
@@ -53,6 +71,7 @@ class ExportRequest:
     paint: Paint = field(default_factory=Paint)
     voxel_size_nm: float | None = None
     overwrite: bool = False
+    entry: Entry = field(default_factory=Entry)
 
 
 def export_files(request: ExportRequest, watcher: Watcher = NOBODY) -> Batch:
@@ -62,11 +81,15 @@ def export_files(request: ExportRequest, watcher: Watcher = NOBODY) -> Batch:
     """
     if bool(request.formats) == bool(request.program):
         raise InputError("say what for: either --for PROGRAM or --format FORMAT")
+    batch = Batch(watcher)
+    if request.program == "copick":
+        project = opened_project(existing(request.folder), request.entry)
+        batch.each(request.sources, lambda source: _into_copick(source, project, request, batch))
+        return batch
     for source in request.sources:
         existing(source)
     _require_own_targets(request)
     require_writable_folder(request.folder)
-    batch = Batch(watcher)
     if request.program in ("chimerax", "imod", "blender"):
         _export_scenes(request, batch)
     else:
@@ -165,6 +188,29 @@ def _write_format(target: Path, placed: PlacedMesh, request: ExportRequest) -> N
             write_glb(target, [coloured])
         else:
             {"obj": write_obj, "ply": write_ply}[form](target, coloured)
+
+
+def _into_copick(source: Path, project: Project, request: ExportRequest, batch: Batch) -> str | None:
+    """Write a mesh, or a mask or labels, as an entry of the project; where, or None where it exists."""
+    is_mesh = source.suffix.lower() in VTK_ENDINGS
+    if is_mesh:
+        placed = placed_mesh(existing(source))
+        run = placed.tomogram or placed.facts.stem
+        target = mesh_target(project, run, placed.facts.label, source)
+    else:
+        volume = read_volume(source, request.voxel_size_nm)
+        target = segmentation_target(project, tomogram_stem(source), "", volume, source)
+    if target.exists() and not request.overwrite:
+        batch.skip(str(source), f"{target} exists; pass --overwrite to replace it")
+        return None
+    if is_mesh:
+        sizes = tomogram_sizes(Whereabouts(request.tomograms))
+        first_nm = np.asarray(first_voxel_nm(run, [placed], sizes))
+        mesh = replace(placed.named.mesh, vertices=placed.named.mesh.vertices - first_nm)
+        write_mesh(target, painted(target.stem, mesh, request.paint))
+    else:
+        write_segmentation(target, volume)
+    return str(target)
 
 
 def _export_scenes(request: ExportRequest, batch: Batch) -> None:

@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 
 Surface: TypeAlias = PointCloud | SurfaceMesh
 
-VTK_ENDINGS = (".vtp", ".ply", ".obj", ".stl", ".vtk", ".vtu")
+VTK_ENDINGS = (".vtp", ".ply", ".obj", ".stl", ".vtk", ".vtu", ".glb")
+IN_ANGSTROM = (".obj", ".glb")
+"""Endings of files whose lengths are Å unless one says else: those of ChimeraX, Blender and copick."""
 _DAMAGES = (
     ValueError,
     TypeError,
@@ -139,8 +141,8 @@ def read_surface(
     """Read a mesh or points of any program, in nm and fit to be measured; a warning says what was changed.
 
     unit: of a file's lengths, where it is no file of `surfora`; else that of its columns' names or optics
-    table, or nm (OBJ: Å). voxel_size_nm: the edge of a voxel, for unit "voxel". Raises InputError where
-    the file cannot be used, with the reason (see `repair`).
+    table, or nm (OBJ and GLB: Å). voxel_size_nm: the edge of a voxel, for unit "voxel". Raises InputError
+    where the file cannot be used, with the reason (see `repair`).
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path")
@@ -151,7 +153,7 @@ def read_surface(
     elif suffix in VTK_ENDINGS:
         poly = _polydata(path, told)
         ours = "sign_convention" in poly.field_data
-        own_unit: LengthUnit = "angstrom" if suffix == ".obj" else "nm"
+        own_unit: LengthUnit = "angstrom" if suffix in IN_ANGSTROM else "nm"
         with _refused(path):
             found = from_polydata(poly, told)
         surface = _in_nm(found, own_unit if ours else unit or own_unit, path, voxel_size_nm)

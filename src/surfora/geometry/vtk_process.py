@@ -84,7 +84,8 @@ def _end_with(parent: int) -> None:
 def _read(path: str, seconds: int) -> Any:
     """The data set in a file, with limits on memory and time."""
     from vtkmodules.vtkCommonCore import vtkObject
-    from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
+    from vtkmodules.vtkFiltersGeometry import vtkCompositeDataGeometryFilter
+    from vtkmodules.vtkIOGeometry import vtkGLTFReader, vtkOBJReader, vtkSTLReader
     from vtkmodules.vtkIOLegacy import vtkDataSetReader
     from vtkmodules.vtkIOPLY import vtkPLYReader
     from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLUnstructuredGridReader
@@ -96,6 +97,7 @@ def _read(path: str, seconds: int) -> Any:
         ".vtk": vtkDataSetReader,
         ".vtp": vtkXMLPolyDataReader,
         ".vtu": vtkXMLUnstructuredGridReader,
+        ".glb": vtkGLTFReader,
     }
     vtkObject.GlobalWarningDisplayOff()
     reader = readers[os.path.splitext(path)[1].lower()]()
@@ -105,7 +107,12 @@ def _read(path: str, seconds: int) -> Any:
     _limit(os.path.getsize(path), seconds)
     reader.SetFileName(path)
     reader.Update()
-    return reader.GetOutput()
+    if not isinstance(reader, vtkGLTFReader):
+        return reader.GetOutput()
+    scene = vtkCompositeDataGeometryFilter()  # its meshes where its nodes put them, as one
+    scene.SetInputConnection(reader.GetOutputPort())
+    scene.Update()
+    return scene.GetOutput()
 
 
 def _limit(file_bytes: int, seconds: int) -> None:

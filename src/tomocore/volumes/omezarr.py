@@ -257,7 +257,8 @@ def new_zarr(path: Path, like: Volume, dtype: Any, chunks: tuple[int, int, int])
     """An OME-Zarr image at exactly this path, on the grid of another volume, to be filled slab by slab."""
     group = zarr.open_group(path, mode="w", zarr_format=2)  # OME-Zarr 0.4, which every viewer reads
     fitting = tuple(min(wanted, n) for wanted, n in zip(chunks, like.shape, strict=True))
-    array = group.create_array("0", shape=like.shape, dtype=dtype, chunks=fitting)
+    nested: Any = {"name": "v2", "separator": "/"}  # as OME-Zarr wants it; copick reads zeros otherwise
+    array = group.create_array("0", shape=like.shape, dtype=dtype, chunks=fitting, chunk_key_encoding=nested)
     edge = like.voxel_size_nm
     group.attrs["multiscales"] = [
         {

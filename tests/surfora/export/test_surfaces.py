@@ -1,6 +1,5 @@
 """Surfaces for other programs: what they read is where and what it was with us."""
 
-import json
 import struct
 
 import contact_scenes
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 import pyvista as pv
 from command_line import refusal_of, run_command
+from glb_files import parsed_glb
 from imodmodel.models import ImodModel
 
 from surfora.export.imod import FIRST_CENTRE, model_points
@@ -115,34 +115,6 @@ def test_a_mesh_without_curvature_is_refused_for_them(ball, tmp_path):
     assert result.returncode == 1
     assert "surfora curvature" in result.stderr
     assert not list(tmp_path.glob("*.vtp"))
-
-
-def parsed_glb(path):
-    """Document, and the arrays of the first mesh: places, colours, triangles."""
-    raw = path.read_bytes()
-    magic, version, length, head, kind = struct.unpack_from("<4sIII4s", raw)
-    assert (magic, version, length, kind) == (b"glTF", 2, len(raw), b"JSON")
-    document = json.loads(raw[20 : 20 + head])
-    size, kind = struct.unpack_from("<I4s", raw, 20 + head)
-    body = raw[28 + head :]
-    assert kind == b"BIN\0"
-    assert len(body) == size == document["buffers"][0]["byteLength"]
-
-    def array(number):
-        told = document["accessors"][number]
-        view = document["bufferViews"][told["bufferView"]]
-        assert view["byteOffset"] % 4 == 0
-        part = body[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
-        values = np.frombuffer(part, {5126: "<f4", 5125: "<u4"}[told["componentType"]])
-        return values.reshape(told["count"], -1)
-
-    found = document["meshes"][0]["primitives"][0]
-    return (
-        document,
-        array(found["attributes"]["POSITION"]),
-        array(found["attributes"]["COLOR_0"]),
-        array(found["indices"]).reshape(-1, 3),
-    )
 
 
 def test_gltf_stands_upright_with_colours_of_light(ball, tmp_path):

@@ -86,6 +86,8 @@ HOSTILE = {
     "text.obj": b"\0" * 50,
     "text.vtk": b"# vtk",
     "text.vtu": b"<",
+    "text.glb": b"glTF",
+    "cut.glb": b"glTF" + (2).to_bytes(4, "little") + (2**31).to_bytes(4, "little") + b"\xff" * 64,
     "text.stl": b"solid",
 }
 
