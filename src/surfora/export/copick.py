@@ -128,11 +128,11 @@ def mesh_target(project: Project, run: str, label: str, source: Path) -> Path:
     return project.root / RUNS / run / "Meshes" / name
 
 
-def segmentation_target(project: Project, run: str, label: str, volume: Volume, source: Path) -> Path:
+def segmentation_target(project: Project, run: str, volume: Volume, source: Path) -> Path:
     """Where a mask, or a volume of several labels, is kept."""
     entry = project.entry
     several = int(volume.data.max()) > 1
-    name = _fit(entry.name or label or "membranes") if several else _object(project, label, source)
+    name = _fit(entry.name or "membranes") if several else _object(project, "", source)
     edge = f"{volume.voxel_size_nm / ANGSTROM_NM:.3f}"
     kind = "-multilabel" if several else ""
     return (

@@ -199,7 +199,7 @@ def _into_copick(source: Path, project: Project, request: ExportRequest, batch: 
         target = mesh_target(project, run, placed.facts.label, source)
     else:
         volume = read_volume(source, request.voxel_size_nm)
-        target = segmentation_target(project, tomogram_stem(source), "", volume, source)
+        target = segmentation_target(project, tomogram_stem(source), volume, source)
     if target.exists() and not request.overwrite:
         batch.skip(str(source), f"{target} exists; pass --overwrite to replace it")
         return None

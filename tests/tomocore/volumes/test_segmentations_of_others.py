@@ -1,4 +1,4 @@
-"""Segmentations as other programs leave them, written by other libraries: read as they are, matched by name."""
+"""Segmentations as other programs leave them, written by other libraries: read as they are, found by name."""
 
 import mrcfile
 import numpy as np
