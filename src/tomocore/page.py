@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
 from tomocore.columns import Column, column_of
 from tomocore.files import written_beside
@@ -41,11 +45,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read in a table, the number that it is sorted by (else its text), and what tells more."""
+    """What is read in a table, the number that it is sorted by (else its text), and what tells more.
+
+    ``link`` is an address, made with `address_of` where names are in it.
+    """
 
     text: str
     order: float | None = None
     hover: str = ""
+    link: str = ""
 
     @property
     def is_long(self) -> bool:
@@ -86,9 +94,46 @@ class Table:
         return any(column.detail for column in self.columns)
 
 
+@dataclass(frozen=True)
+class Tile:
+    """A small picture with a title and lines of text, all of it a link; ``picture`` is a data address.
+
+    ``state`` is "failed" or "left" (out) where it is to look so.
+    """
+
+    title: str
+    lines: tuple[str, ...] = ()
+    picture: str = ""
+    alt: str = ""
+    link: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What scripts draw: its markup, which holds no word of a user, the scripts, and the data they read.
+
+    The data stand in the page as JSON under ``id``.
+    """
+
+    id: str
+    markup: str
+    scripts: str
+    data: Any
+
+    @property
+    def json(self) -> str:
+        """The data as JSON that ends no script, whatever names are in it."""
+        text = json.dumps(self.data, separators=(",", ":"), allow_nan=False)
+        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
 @dataclass
 class Section:
-    """A headed part of the page: texts, then pictures, then tables, then folded details."""
+    """A headed part of the page.
+
+    Its texts, pictures, what is live, tiles, tables, folded details, and a text to paste.
+    """
 
     title: str
     texts: list[str] = field(default_factory=list)
@@ -96,11 +141,17 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     details: list[tuple[str, str]] = field(default_factory=list)
     folded: bool = False
+    live: Live | None = None
+    tiles: list[Tile] = field(default_factory=list)
+    pasted: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Page:
-    """All that a report says; ``cards`` are headline numbers, each a label and a value with its unit."""
+    """All that a report says; ``cards`` are headline numbers, each a label and a value with its unit.
+
+    ``links`` lead to other pages, each a word and an address. ``note`` stands at the end of the file, unseen.
+    """
 
     title: str
     subtitle: str
@@ -108,6 +159,8 @@ class Page:
     warnings: list[str] = field(default_factory=list)
     cards: list[tuple[str, str]] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    note: str = ""
 
     @property
     def explained_columns(self) -> list[Column]:
@@ -127,9 +180,17 @@ def write_page(path: Path, page: Page) -> None:
     environment = Environment(
         loader=PackageLoader("tomocore", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    html = environment.get_template("page.html").render(page=page)
+    live = {section.live.scripts: None for section in page.sections if section.live}  # once, in their order
+    scripts = "\n".join([files("tomocore").joinpath("page.js").read_text(encoding="utf-8"), *live])
+    html = environment.get_template("page.html").render(page=page, scripts=Markup(scripts))
     with written_beside(path) as beside:
         beside.write_text(html, encoding="utf-8")
+
+
+def address_of(path: str, **asked: object) -> str:
+    """A path relative to the page as an address, whatever signs its names have; ``asked`` is its fragment."""
+    fragment = "&".join(f"{name}={quote(str(value))}" for name, value in asked.items())
+    return quote(path) + (f"#{fragment}" if fragment else "")
 
 
 def picture_of(

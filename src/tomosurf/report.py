@@ -1,14 +1,12 @@
-"""The report of a project: ROIs found and their scores, surfaces and distances pooled over tomograms."""
+"""The report of a project: failures, tomograms, what differs, contacts, surfaces, methods, provenance."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from surfora.geometry.surface import SIGN_CONVENTION
 from surfora.measures.pairs import read_measured
@@ -20,16 +18,23 @@ from surfora.reporting.naming import across_places, full_name, with_words
 from surfora.reporting.report import contact_sections, curvature_picture, in_words, of_kind
 from surfora.reporting.shown_tables import surface_table
 from surfora.reporting.tables import read_table, write_table
+from surfora.reporting.turning import contact_address
 from tomocore.columns import ROI_COLUMNS, Column, column_of
-from tomocore.contract import InputError
+from tomocore.contract import NOBODY, Watcher
 from tomocore.locks import one_run
-from tomocore.page import Cell, Page, Section, Table, picture_of, shown, table_of, write_page
-from tomocore.provenance import read_record
-from tomocore.roiset import read_rois, union_mask
-from tomocore.volumes.formats import read_volume
+from tomocore.page import Cell, Page, Section, shown, table_of, write_page
+from tomocore.roiset import read_rois
 from tomorois.evaluation.evaluate import Evaluation, write_evaluation
 from tomorois.evaluation.files import EvaluateRequest, evaluate_files
 from tomorois.evaluation.report import cautions, score_cards, score_section
+from tomosurf.pages.methods import methods_section
+from tomosurf.pages.numbers import FILE as NUMBERS
+from tomosurf.pages.numbers import write_numbers
+from tomosurf.pages.overview import PAGE as OVERVIEW
+from tomosurf.pages.overview import names_of, tiles_of, write_overview_page
+from tomosurf.pages.pictures import LEGEND
+from tomosurf.pages.runs import ProjectRuns, cautions_of_runs, runs_of, trace_section
+from tomosurf.pages.tomogram_page import FOLDER, page_path, roi_table, write_tomogram_page
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.statistics import summary_over_tomograms
 from tomosurf.statistics.report_section import compared_project
@@ -67,40 +72,87 @@ class PooledTables:
     contact_curve: pd.DataFrame
 
 
-def write_project_report(project: Project) -> Path:
-    """Write report.html, the pooled tables and, where truth is given, metrics.json; the report's path."""
+def write_project_report(project: Project, watcher: Watcher = NOBODY) -> Path:
+    """Write report.html and all that it leads to; its path.
+
+    These are a page a tomogram, overview.html, report.json, the pooled tables and, where truth is given,
+    metrics.json. A tomogram's page that is there and made of the same is kept.
+    """
     with one_run(project.output):
-        return _report_written(project)
+        return _report_written(project, watcher)
 
 
-def _report_written(project: Project) -> Path:
+def _report_written(project: Project, watcher: Watcher) -> Path:
     tables = pooled_tables(project)
     for name, columns in POOLED.items():
         write_table(project.output / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
     evaluation = evaluate_project(project)
     if evaluation is not None:
         write_evaluation(project.output / "metrics.json", evaluation)
-    failures, warnings = _failures_and_warnings(project)
+    runs = runs_of(project)
+    failures = [*runs.damaged, *runs.project.get("failures", {}).values()]
     compared = compared_project(project.output, project.table)
+    warnings = [
+        *_warnings(project, runs),
+        *cautions_of_runs(runs, project),
+        *compared.warnings,
+        *([] if evaluation is None else cautions(evaluation)),
+    ]
+    warnings += _tomogram_pages(project, runs, watcher)
+    tiles, without = tiles_of(project, watcher)
+    warnings += [f"{name} has no picture: {line}" for name, line in without.items()]
+    path = project.output / "report.html"
+    summary = _summary(tables)
     page = Page(
         f"Project {project.folder.resolve().name}",
         f"{_counted(project)}; ROIs found by {Path(project.settings.model).name}",
         failures,
-        [*warnings, *compared.warnings, *([] if evaluation is None else cautions(evaluation))],
+        warnings,
         _cards(tables, evaluation),
         [
-            _rois_section(project, tables.rois),
-            *([] if evaluation is None else [score_section(evaluation)]),
-            *_contact_sections(tables.contacts),
+            Section("Tomograms", [f"Each leads to its page. {LEGEND}"], tiles=tiles),
+            *compared.sections,
+            *_contact_sections(project, tables.contacts),
             *contact_sections(tables.distances),
             *_surface_sections(project, tables.surfaces),
-            *compared.sections,
-            *_summary_sections(tables),
+            *_summary_sections(summary),
+            *([] if evaluation is None else [score_section(evaluation)]),
+            *_rois_sections(tables.rois),
+            methods_section(project, runs, _kinds(tables.surfaces), compared.methods),
+            trace_section(runs, project),
         ],
+        [("all tomograms in one picture each", OVERVIEW), ("all numbers as JSON", NUMBERS)],
     )
-    path = project.output / "report.html"
+    write_numbers(
+        project,
+        runs,
+        {name: getattr(tables, name) for name in POOLED},
+        (failures, warnings),
+        {
+            "over_tomograms": summary.to_dict("records"),
+            "scores": {} if evaluation is None else evaluation.scores,
+            "comparisons": compared.rows,
+        },
+    )
     write_page(path, page)
+    write_overview_page(project, tiles, without)
     return path
+
+
+def _kinds(surfaces: pd.DataFrame) -> list[str]:
+    return list(surfaces["kind"].unique()) if len(surfaces) else []
+
+
+def _tomogram_pages(project: Project, runs: ProjectRuns, watcher: Watcher) -> list[str]:
+    """Write the page of each tomogram that counts; what pages lack."""
+    lacking = []
+    failed = runs.project.get("failures", {})
+    with watcher.progress("pages of tomograms") as progress:
+        for k, plan in enumerate(project.included):
+            progress(k, len(project.included))
+            found = write_tomogram_page(project, plan, runs, failed.get(plan.stem, ""))
+            lacking += [f"{plan.stem}: {line}" for line in found]
+    return lacking
 
 
 def _counted(project: Project) -> str:
@@ -152,28 +204,17 @@ def _pooled(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _failures_and_warnings(project: Project) -> tuple[list[str], list[str]]:
-    """Failures of the last run; each warning of it and of the tomograms' own runs, once."""
-    failures: list[str] = []
-    record = _record(project.output / "run.json", failures)
-    failures += record.get("failures", {}).values()
-    warnings = list(dict.fromkeys(record.get("warnings", [])))
-    for plan in project.included:
-        surfaces = read_table(plan.surfaces / "surfaces.csv")
-        for text in _record(plan.surfaces / "run.json", failures).get("warnings", []):
-            words = f"{plan.stem}: {in_words(text, surfaces)}"
+def _warnings(project: Project, runs: ProjectRuns) -> list[str]:
+    """Each warning of the last run and of the tomograms' own runs, once."""
+    warnings = list(dict.fromkeys(runs.project.get("warnings", [])))
+    for stem, record in runs.surfaces.items():
+        folder = next(plan.surfaces for plan in project.included if plan.stem == stem)
+        surfaces = read_table(folder / "surfaces.csv")
+        for text in record["warnings"]:
+            words = f"{stem}: {in_words(text, surfaces)}"
             if text not in warnings and words not in warnings:
                 warnings.append(words)
-    return failures, warnings
-
-
-def _record(path: Path, failures: list[str]) -> dict[str, Any]:
-    """The record of a run, empty where there is none; one that is damaged is told among the failures."""
-    try:
-        return read_record(path) or {}
-    except InputError as error:
-        failures.append(str(error))
-        return {}
+    return warnings
 
 
 def _cards(tables: PooledTables, evaluation: Evaluation | None) -> list[tuple[str, str]]:
@@ -184,55 +225,26 @@ def _cards(tables: PooledTables, evaluation: Evaluation | None) -> list[tuple[st
     return cards + ([] if evaluation is None else score_cards(evaluation))
 
 
-def _rois_section(project: Project, rois: pd.DataFrame) -> Section:
-    plans = [plan for plan in project.included if plan.rois.exists()][:MOST_PICTURED]
-    figures = [picture_of(slice_figure(plan, project), plan.stem) for plan in plans]
-    text = "Each tomogram's slice with most ROI voxels. Orange: ROIs found; dashed blue: true ROIs, if known."
-    tables = [roi_table(rois)] if len(rois) else []
-    return Section("Regions of interest", [text], figures, tables)
+def _rois_sections(rois: pd.DataFrame) -> list[Section]:
+    """A row a region of interest of all tomograms."""
+    return [Section("Regions of interest", tables=[roi_table(rois, "tomogram")])] if len(rois) else []
 
 
-def roi_table(rois: pd.DataFrame) -> Table:
-    """A row a region of interest under its tomogram; "1:2" of its membranes reads "1 and 2"."""
-    worded = rois.assign(membranes=[str(m).replace(":", " and ") for m in rois["membranes"].fillna("")])
-    return table_of(worded, ROI_COLUMNS, group="tomogram")
-
-
-def slice_figure(plan: TomogramPlan, project: Project) -> Figure:
-    """The tomogram's slice with most ROI voxels, with the outlines of ROIs and truth."""
-    edge_nm, resample = plan.voxel_size_nm, project.settings.resample
-    tomogram = read_volume(plan.tomogram, edge_nm, lazy=True, resample=resample)
-    found = union_mask(read_rois(plan.rois)).data
-    known = None
-    if plan.truth and plan.truth.exists():
-        known = union_mask(read_rois(plan.truth, edge_nm, resample=resample)).data
-    counted = found if found.any() or known is None else known
-    at = int(np.argmax(counted.sum(axis=(1, 2))))
-    grey = np.asarray(tomogram.data[at], dtype=np.float32)
-    x_nm, y_nm, _ = tomogram.size_nm
-    extent = (0.0, x_nm, 0.0, y_nm)
-    figure = Figure(figsize=(4.6, 4.6 * y_nm / x_nm), layout="constrained")
-    axes = figure.subplots()
-    low, high = np.quantile(grey, (0.01, 0.99))
-    axes.imshow(grey, cmap="gray", vmin=low, vmax=high, extent=extent, origin="lower")
-    for mask, colour, style in ((known, "#3aa0ff", "dashed"), (found, "#ff8c1a", "solid")):
-        if mask is not None and mask[at].any():
-            axes.contour(mask[at], [0.5], colors=colour, linestyles=style, linewidths=1.3, extent=extent)
-    axes.set_xlabel("x (nm)")
-    axes.set_ylabel("y (nm)")
-    axes.set_title(f"slice {at}", fontsize=9)
-    return figure
-
-
-def _contact_sections(contacts: pd.DataFrame) -> list[Section]:
-    """A row a contact of all tomograms, to be searched, sorted and filtered."""
+def _contact_sections(project: Project, contacts: pd.DataFrame) -> list[Section]:
+    """A row a contact of all tomograms, to be searched, sorted and filtered, each a link to the place."""
     if contacts.empty:
         return []
     text = (
         "A contact is a connected area of one membrane nearer to the other one than the threshold, together "
-        "with the area that faces it. Find rows by words and by numbers: t1 gap<20 area>1000."
+        "with the area that faces it. Click one to see it in its tomogram. Find by words and numbers: "
+        "wt gap<20 area>1000."
     )
-    return [Section("Contacts of all tomograms", [text], tables=[contact_object_table(contacts)])]
+    pages = {plan.stem: f"{FOLDER}/{page_path(project, plan).name}" for plan in project.included}
+    table = contact_object_table(contacts, lambda row: contact_address(row, pages[row["tomogram"]]))
+    titles = {plan.stem: ", ".join((plan.stem, *names_of(plan))) for plan in project.included}
+    groups = [replace(group, title=titles[group.title]) for group in table.groups]
+    table = replace(table, groups=groups)
+    return [Section("Contacts of all tomograms", [text], tables=[table])]
 
 
 def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]:
@@ -247,26 +259,30 @@ def _surface_sections(project: Project, surfaces: pd.DataFrame) -> list[Section]
             title = across_places(row["place"], row["surface"])
             figures.append(curvature_picture(surface.mesh, title, surface.path.name))
     text = (
-        f"Mean curvature of the largest, {len(figures)} of {len(surfaces)}; the reports in surfaces/ show "
-        f"the others. {SIGN_CONVENTION}."
+        f"Mean curvature of the largest, {len(figures)} of {len(surfaces)}; the pages of "
+        f"tomograms show all of them. {SIGN_CONVENTION}."
     )
     return [Section("Surfaces of all tomograms", [text], figures, [surface_table(surfaces)])]
 
 
-def _summary_sections(tables: PooledTables) -> list[Section]:
+def _summary(tables: PooledTables) -> pd.DataFrame:
+    """A row a measure: its mean over tomograms with an interval; empty where nothing was measured."""
     parts: list[Any] = []
     for table, measures in ((tables.distances, SUMMARISED), (tables.surfaces, SUMMARISED_SURFACES)):
         known = [measure for measure in measures if measure in table]
         if known:
             parts.append(summary_over_tomograms(table, known))
-    if not parts:
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _summary_sections(summary: pd.DataFrame) -> list[Section]:
+    if summary.empty:
         return []
     text = (
         "Mean of the tomograms' means, with a 95 % interval from resampling tomograms and the places within "
         "them; places of one tomogram are not independent."
     )
-    summary = pd.concat(parts, ignore_index=True)
     told = [column_of(key, COLUMNS) for key in summary["measure"]]
-    summary["measure"] = [Cell(c.heading, hover=c.explanation) for c in told]
-    summary.insert(1, "unit", [column.unit for column in told])
-    return [Section("Over tomograms", [text], tables=[table_of(summary, SUMMARY_COLUMNS)])]
+    worded = summary.assign(measure=[Cell(c.heading, hover=c.explanation) for c in told])
+    worded.insert(1, "unit", [column.unit for column in told])
+    return [Section("Over tomograms", [text], tables=[table_of(worded, SUMMARY_COLUMNS)])]

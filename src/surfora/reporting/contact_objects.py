@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -66,9 +66,9 @@ def contact_object_sections(
 
 def contact_sentences(contacts: pd.DataFrame, curve: pd.DataFrame) -> list[str]:
     """A sentence for each pair of membranes that contacts were looked for between."""
-    found = _worded(contacts)
+    found = worded_contacts(contacts)
     lines = []
-    for pair, rows in _worded(curve).groupby("pair", sort=False):
+    for pair, rows in worded_contacts(curve).groupby("pair", sort=False):
         own = found[found["pair"] == pair] if len(found) else found
         lines.append(_sentence(str(pair), own, _threshold_nm(rows)))
     return lines
@@ -93,13 +93,18 @@ def _sentence(pair: str, own: pd.DataFrame, threshold_nm: float) -> str:
     return f"{pair}: {len(own)} contacts below {limit}, {where}; the largest: {told}."
 
 
-def contact_object_table(contacts: pd.DataFrame) -> Table:
-    """A row a contact as a page shows it, under the tomogram or mask where there are several."""
-    worded = _worded(contacts)
+def contact_object_table(
+    contacts: pd.DataFrame, address: Callable[[Mapping[str, Any]], str] = lambda row: ""
+) -> Table:
+    """A row a contact as a page shows it, under the tomogram or mask where there are several.
+
+    ``address`` tells where a row's contact can be seen, "" for nowhere. It gets the row with its words, the
+    contact's number as ``number``.
+    """
+    worded = worded_contacts(contacts)
     rows = worded.to_dict("records")
     named = [
-        Cell(f"contact {row['number']}: {row['pair_here']}", order=row["number"], hover=_files(row))
-        for row in rows
+        Cell(contact_in_words(row), order=row["number"], hover=_files(row), link=address(row)) for row in rows
     ]
     gaps = [mean_and_spread(row["gap_mean_nm"], row["gap_sd_nm"]) for row in rows]
     left_out = {*IN_THE_NAME, "gap_mean_nm", "gap_sd_nm", "kind", "target_kind"}
@@ -112,7 +117,7 @@ def contact_object_table(contacts: pd.DataFrame) -> Table:
 
 def curve_figure(curve: pd.DataFrame) -> Figure:
     """Area in contact of both membranes against the threshold, a colour a pair; the largest are named."""
-    worded = _worded(curve)
+    worded = worded_contacts(curve)
     largest = worded.groupby("pair", sort=False)["contact_area_nm2"].max().sort_values(ascending=False)
     matplotlib.rcParams["font.size"] = 9
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
@@ -148,7 +153,7 @@ def contact_figure(mesh: SurfaceMesh) -> Figure:
     return two_views(mesh, number, matplotlib.colors.ListedColormap(colours), (0.5, most + 0.5))
 
 
-def _worded(table: pd.DataFrame) -> pd.DataFrame:
+def worded_contacts(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with ``place``, ``pair`` ("t1, OMM and ER, ROI 3") and ``pair_here`` (without the place)."""
     if table.empty:
         return table
@@ -157,6 +162,11 @@ def _worded(table: pd.DataFrame) -> pd.DataFrame:
     pairs = [across_places(place, words) for place, words in zip(worded["place"], here, strict=True)]
     numbers = table.get("contact", 0)  # `with_words` gives that name to both membranes
     return worded.assign(pair_here=here, pair=pairs, number=numbers)
+
+
+def contact_in_words(row: Mapping[str, Any]) -> str:
+    """``contact 3: membranes 2 and 5, ROI 3`` of a row of `worded_contacts`."""
+    return f"contact {row['number']}: {row['pair_here']}"
 
 
 def _pair_in_words(row: dict[str, object]) -> str:

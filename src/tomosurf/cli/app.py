@@ -77,7 +77,7 @@ def run(
 
     say_first_use("surfora")
     batch = run_project(read_project(project, only), cores(jobs), overwrite, Terminal())
-    out.print(f"report: {write_project_report(read_project(project))}", markup=False)
+    out.print(f"report: {write_project_report(read_project(project), Terminal())}", markup=False)
     return status_of(batch)
 
 
@@ -96,14 +96,32 @@ def status(project: ProjectPath, /, *, only: Only = None) -> None:
 
 @app.command(sort_key=5)
 def report(project: ProjectPath, /) -> None:
-    """Write the project's report and its pooled tables again, from the results that are there."""
+    """Write the project's report again, from the results that are there.
+
+    With it come a page for each tomogram, the pooled tables, and all numbers as report.json.
+    """
     from tomosurf.project import read_project
     from tomosurf.report import write_project_report
 
-    out.print(f"report: {write_project_report(read_project(project))}", markup=False)
+    out.print(f"report: {write_project_report(read_project(project), Terminal())}", markup=False)
 
 
-app.command(compare, sort_key=6)
+@app.command(sort_key=6)
+def overview(project: ProjectPath, /) -> None:
+    """Write a page with one picture of each tomogram: a slice with its ROIs and membranes, searchable.
+
+    It takes what is there, before a run as after it.
+    """
+    from tomosurf.pages.overview import write_overview
+    from tomosurf.project import read_project
+
+    found = write_overview(read_project(project), Terminal())
+    for name, line in found.without_picture.items():
+        Terminal().failed(f"{name} has no picture: {line}")
+    out.print(f"overview: {found.path}", markup=False)
+
+
+app.command(compare, sort_key=7)
 
 
 def main() -> None:

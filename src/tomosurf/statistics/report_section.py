@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tomocore.contract import NOBODY, InputError, Watcher, one_line
 from tomocore.page import Section
-from tomosurf.statistics.comparison_page import cautions_of, differences_section
+from tomosurf.statistics.comparison_page import cautions_of, differences_section, methods_text
 from tomosurf.statistics.files import PAGE, CompareRequest, compare_files
 from tomosurf.statistics.tables import has_conditions
 
@@ -16,10 +17,12 @@ FOLDER = "comparison"
 
 @dataclass
 class ComparedProject:
-    """The sections that a project's report takes on, and what they warn of."""
+    """The sections that a project's report takes on, what they warn of, the methods, a row a comparison."""
 
     sections: list[Section] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 def compared_project(
@@ -43,4 +46,9 @@ def compared_project(
         return ComparedProject()
     section = differences_section(outcome.study, outcome.drawn)
     section.texts.append(f"All figures, tests within tomograms and the methods are in {FOLDER}/{PAGE}.")
-    return ComparedProject([section], outcome.study.tables.cautions + cautions_of(outcome.study))
+    return ComparedProject(
+        [section],
+        outcome.study.tables.cautions + cautions_of(outcome.study),
+        methods_text(outcome.study),
+        outcome.study.table.to_dict("records"),
+    )

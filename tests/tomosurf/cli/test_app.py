@@ -47,7 +47,7 @@ def test_from_project_file_to_report(project):
     assert "Scores against the truth" in html
     assert "Contacts of all tomograms" in html
     assert "contact 1: membranes 1 and 2" in html
-    assert html.count(">t1<") == html.count('scope="rowgroup">t1<') + 2  # slice's title, row of its scores
+    assert html.count(">t1<") == html.count('scope="rowgroup">t1<') + 3  # its picture, scores and inputs
     assert {column.key for column in ROI_COLUMNS} >= set(rois)
 
     status = run_command("tomosurf", "status", project, own_process=True)
