@@ -112,9 +112,10 @@ def outcomes(tasks: list[tuple[str, int]], jobs: int, kept: Path) -> list[dict[s
                     name, seed = queue.get_nowait()
                 except Empty:
                     break
-                found.append(reader.answer(name, seed))
-                if found[-1]["outcome"] == "fault":
-                    print("fault: {format} {seed}: {why}".format(**found[-1]), flush=True)
+                told = reader.answer(name, seed)
+                found.append(told)
+                if told["outcome"] == "fault":
+                    print("fault: {format} {seed}: {why}".format(**told), flush=True)
                 elif len(found) % 500 == 0:
                     print(f"{len(found)} of {len(tasks)}", flush=True)
             reader.close()

@@ -50,6 +50,17 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Within it the message of an InputError that does not name a file begins with this one."""
+    try:
+        yield
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+
+
 def is_filled(path: Path) -> bool:
     """Whether something lies there that is no empty file."""
     return path.is_dir() or (path.is_file() and path.stat().st_size > 0)

@@ -235,8 +235,11 @@ def require_writable_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = _beside(folder / "probe")
-        probe.touch()
-        probe.unlink(missing_ok=True)
+        try:
+            probe.touch()
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise unwritable(folder / "results", error) from error

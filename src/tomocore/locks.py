@@ -9,6 +9,7 @@ shows each other's new files late, or does not keep "new" in one act (some SMB s
 from __future__ import annotations
 
 import _thread
+import itertools
 import json
 import os
 import platform
@@ -37,6 +38,7 @@ GUARD_S = 60.0
 """Seconds after which a process that was taking a lock away counts as gone; it takes milliseconds."""
 
 TRIES = 100
+_holds = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Holder:
     machine: str
     command: str
     since: str
+    hold: int = 0  # which of its process, that none takes another's for its own
 
     def __str__(self) -> str:
         return f"`{self.command}`, process {self.mark.number} on {self.machine}, since {self.since}"
@@ -105,24 +108,27 @@ def held(lock: Path, what: str, wait_s: float = 0.0) -> Iterator[None]:
     """
     me = _me()
     until = time.monotonic() + wait_s
-    while True:
-        try:
-            _take(lock, me, what)
-            break
-        except LockedError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)
-    beating = _Beat(lock, me)
-    try:
+    beating: _Beat | None = None
+    try:  # from here on, as a signal may come as soon as the lock is there
+        while True:
+            try:
+                _take(lock, me, what)
+                break
+            except LockedError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+        beating = _Beat(lock, me)
+        beating.start()
         yield
     except KeyboardInterrupt:
-        if beating.is_lost:
+        if beating is not None and beating.is_lost:
             raise _taken_over(lock, what) from None
         raise
     finally:
-        beating.stop()
-        if not beating.is_lost and _holder(lock) == me:
+        if beating is not None:
+            beating.stop()
+        if _holder(lock) == me:
             with suppress(OSError):
                 lock.unlink()
     if beating.is_lost:
@@ -131,7 +137,8 @@ def held(lock: Path, what: str, wait_s: float = 0.0) -> Iterator[None]:
 
 def _me() -> Holder:
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
-    return Holder(this_process(), platform.node(), command, f"{datetime.now():%Y-%m-%d %H:%M:%S}")
+    since = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+    return Holder(this_process(), platform.node(), command, since, next(_holds))
 
 
 def _take(lock: Path, me: Holder, what: str) -> None:
@@ -147,9 +154,11 @@ def _take(lock: Path, me: Holder, what: str) -> None:
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(asdict(me), file)
-        except OSError as error:
+        except BaseException as error:
             lock.unlink(missing_ok=True)
-            raise unwritable(lock, error) from error
+            if isinstance(error, OSError):
+                raise unwritable(lock, error) from error
+            raise
         return
     raise _refusal(lock, what, _holder(lock), None)
 
@@ -246,7 +255,6 @@ class _Beat(threading.Thread):
         self.is_lost = False
         self._stopped = threading.Event()
         self._by_main = threading.current_thread() is threading.main_thread()
-        self.start()
 
     def run(self) -> None:
         """Beat until stopped or lost; a lost lock interrupts the work that it was held for."""
@@ -264,4 +272,5 @@ class _Beat(threading.Thread):
     def stop(self) -> None:
         """Beat no more."""
         self._stopped.set()
-        self.join(timeout=5.0)  # a network file system may hang
+        if self.is_alive():
+            self.join(timeout=5.0)  # a network file system may hang

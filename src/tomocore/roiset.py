@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
 from tomocore.archive import Archive, opened_archive
-from tomocore.contract import InputError
+from tomocore.contract import InputError, naming
 from tomocore.files import written_beside, written_together
 from tomocore.machine import available_memory_bytes
 from tomocore.volumes import formats
@@ -211,7 +211,7 @@ def write_rois(folder: Path, stem: str, rois: RoiSet, overwrite: bool = False) -
         if path.exists() and not overwrite:
             raise InputError(f"{path}: exists already; pass --overwrite to replace it")
     labels, table, archive = paths
-    with written_together(labels, table, archive) as besides:
+    with naming(archive), written_together(labels, table, archive) as besides:
         formats.write_volume(besides[0], labels_from_rois(rois))
         rois.table.to_csv(besides[1], index=False, float_format="%.6g")
         write_rois_archive(besides[2], rois)

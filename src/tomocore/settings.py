@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticUndefined
 
 from tomocore.contract import InputError
-from tomocore.side_files import read_toml, shortened
+from tomocore.side_files import place_in, read_toml, said_of, shortened, some_of
+
+MOST_PROBLEMS = 20  # told at once of one file
 
 
 class Settings(BaseModel):
@@ -26,7 +28,7 @@ def load_settings(kind: type[S], path: Path | None = None, overrides: dict[str, 
     """Settings of one kind: the defaults, then a TOML file, then overrides (dotted names).
 
     Overrides whose value is None are left out, so that an option not given changes nothing.
-    Raises InputError listing *all* errors at once.
+    Raises InputError listing all errors at once, or the first of very many.
     """
     values = _toml_values(path) if path else {}
     return _validated(kind, values, overrides or {}, f"{path}: " if path else "settings: ")
@@ -42,7 +44,7 @@ def load_section(
     values = _toml_values(path) if path else {}
     unknown = sorted(set(values) - set(sections))
     if unknown:
-        raise InputError(f"{path}: unknown section {', '.join(unknown)}; known: {', '.join(sections)}")
+        raise InputError(f"{path}: unknown section {some_of(unknown)}; known: {', '.join(sections)}")
     own = values.get(section, {})
     if not isinstance(own, dict):
         raise InputError(f"{path}: '{section}' is not a section; write [{section}] and its settings below")
@@ -82,7 +84,10 @@ def _validated(kind: type[S], values: dict[str, Any], overrides: Mapping[str, An
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputError(where + "; ".join(_problem(kind, item) for item in error.errors())) from error
+        items = error.errors(include_url=False)
+        told = [_problem(kind, item) for item in items[:MOST_PROBLEMS]]
+        told += [f"and {len(items) - MOST_PROBLEMS} more"] * (len(items) > MOST_PROBLEMS)
+        raise InputError(where + "; ".join(told)) from error
 
 
 def _toml_values(path: Path) -> dict[str, Any]:
@@ -103,10 +108,11 @@ def _put(values: dict[str, Any], names: list[str], value: Any) -> None:
 
 
 def _problem(kind: type[Settings], item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"])
+    name = place_in(item["loc"])
     if item["type"] == "extra_forbidden":
         return f"unknown setting '{name}'; known here: {', '.join(_siblings(kind, item['loc']))}"
-    return f"setting '{name}' = {shortened(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    said = said_of(item)
+    return f"setting '{name}' = {shortened(item['input'])}: {said[0].lower()}{said[1:]}"
 
 
 def _siblings(kind: type[Settings], place: tuple[Any, ...]) -> list[str]:

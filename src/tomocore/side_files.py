@@ -12,8 +12,9 @@ import csv
 import io
 import json
 import re
+import stat
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ MOST_CSV_BYTES = 2**30
 DEEPEST = 64  # brackets in brackets, or parts of a dotted name; ours have fewer than eight
 MOST_PROBLEMS = 4  # told of one file
 LONGEST_VALUE = 60  # letters of a value that a message repeats
+LONGEST_SENTENCE = 200  # letters of what pydantic says of one
 # Strings and comments of TOML, which may hold any brackets and dots, and parts of dotted names.
 _TOML_TEXT = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*(?:"""|$)'
@@ -55,11 +57,7 @@ def read_text(path: Path, most_bytes: int, what: str = "a text") -> str:
     Raises InputError where the file has more than ``most_bytes`` or is in another encoding, and OSError where
     it cannot be opened.
     """
-    size = path.stat().st_size
-    if size > most_bytes:
-        raise InputError(
-            f"{path}: has {size:,} bytes, a file of its kind at most {most_bytes:,}; give the right file"
-        )
+    require_size(path, most_bytes)
     raw = path.read_bytes()
     utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -67,6 +65,28 @@ def read_text(path: Path, most_bytes: int, what: str = "a text") -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not {what} ({error}); write it again as UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def require_size(path: Path, most_bytes: int) -> None:
+    """InputError where a path leads to no file or to one of more than ``most_bytes``.
+
+    FileNotFoundError where nothing is there.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # a link that leads back to itself
+        raise InputError(
+            f"{path}: leads to no file ({(error.strerror or '').lower()}); check the path"
+        ) from error
+    if not stat.S_ISREG(status.st_mode):  # a folder, or a pipe that would be waited on for ever
+        raise InputError(f"{path}: is no file; give the right path")
+    size = status.st_size
+    if size > most_bytes:
+        raise InputError(
+            f"{path}: has {size:,} bytes, a file of its kind at most {most_bytes:,}; give the right file"
+        )
 
 
 def read_json(path: Path, kind: Any, remedy: str = "write it again") -> Any:
@@ -102,21 +122,42 @@ def problems_of(error: ValidationError) -> str:
     items = error.errors(include_url=False, include_context=False)
     told = []
     for item in items[:MOST_PROBLEMS]:
-        name = ".".join(str(part) for part in item["loc"][-4:])
+        name = place_in(item["loc"])
         missing = item["type"] == "missing"
         value = "" if missing or isinstance(item["input"], dict | list) else f" = {shortened(item['input'])}"
-        told.append(f"{name}{value}: {item['msg'][0].lower()}{item['msg'][1:]}" if name else item["msg"])
+        said = said_of(item)
+        told.append(f"{name}{value}: {said[0].lower()}{said[1:]}" if name else said)
     more = f"; and {len(items) - MOST_PROBLEMS} more" if len(items) > MOST_PROBLEMS else ""
     return " ".join("; ".join(told).split()) + more
+
+
+def said_of(item: Mapping[str, Any]) -> str:
+    """What pydantic says of one problem, cut where it repeats a value that is too long for a message."""
+    return _cut(str(item["msg"]), LONGEST_SENTENCE)
+
+
+def place_in(parts: Sequence[Any]) -> str:
+    """The names and numbers that lead to a value, as one with dots, each cut where it is too long."""
+    return ".".join(_cut(str(part)) for part in parts[-4:])
 
 
 def shortened(value: Any) -> str:
     """How a value looks in Python, cut where it is too long for a message."""
     try:
-        text = repr(value)
+        return _cut(repr(value))
     except ValueError:  # an integer of thousands of digits
-        text = "a very large number"
-    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+        return "a very large number"
+
+
+def some_of(names: Iterable[Any], most: int = 8) -> str:
+    """Names with commas between them: the first ones, each cut where it is too long for a message."""
+    known = list(names)
+    told = [_cut(str(name)) for name in known[:most]]
+    return ", ".join([*told, f"and {len(known) - most} more"] if len(known) > most else told)
+
+
+def _cut(text: str, most: int = LONGEST_VALUE) -> str:
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _said(error: BaseException) -> str:

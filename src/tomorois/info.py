@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomocore.contract import InputError
+from tomocore.contract import InputError, naming
 from tomocore.files_of_tomograms import volume_stem
 from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels
@@ -35,7 +35,8 @@ class FileReport:
 def inspect_file(path: Path) -> FileReport:
     """The report on a volume, an ROI file or a model file. Raises InputError where it is none of them."""
     if path.suffix.lower() == ".npz":
-        return _report_rois(path)
+        with naming(path):
+            return _report_rois(path)
     if path.suffix.lower() == ".safetensors":
         return _report_model(path)
     header = inspect_volume(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tomocore.contract import InputError
 from tomocore.files import write_text
 from tomocore.files_of_tomograms import owner_of
+from tomocore.side_files import some_of
 from tomosurf.statistics.tables import NAMES_OF_NAME, NOT_EXCLUDED, read_text_table
 
 COLUMNS = ("name", "condition", "grid", "voxel_size_nm", "exclude")
@@ -46,7 +47,7 @@ def read_tomogram_table(path: Path, tomograms: Sequence[str]) -> TomogramTable:
     table = read_text_table(path)
     heading = next((column for column in NAMES_OF_NAME if column in table), None)
     if heading is None:
-        raise InputError(f"{path}: no column name, only {', '.join(table)}; add it, with a tomogram a row")
+        raise InputError(f"{path}: no column name, only {some_of(table)}; add it, with a tomogram a row")
     rows: dict[str, TomogramRow] = {}
     unknown = []
     for cells in table.to_dict("records"):
@@ -100,7 +101,7 @@ def names_listed(path: Path, tomograms: Sequence[str]) -> list[str]:
     found = {name: name if name in tomograms else owner_of(name, tomograms) for name in asked}
     unknown = [name for name, tomogram in found.items() if tomogram is None]
     if unknown:
-        raise InputError(f"{path}: {', '.join(unknown)}: no such tomogram in the project; check the names")
+        raise InputError(f"{path}: {some_of(unknown)}: no such tomogram in the project; check the names")
     if not asked:
         raise InputError(f"{path}: lists no tomogram; write their names, one a line")
     return [name for name in tomograms if name in found.values()]

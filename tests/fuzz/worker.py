@@ -18,7 +18,8 @@ import traceback
 import warnings
 from pathlib import Path
 
-from fuzz.formats import FORMATS, damaged
+from fuzz.format import damaged
+from fuzz.formats import FORMATS
 
 from tomocore.contract import InputError
 
@@ -43,18 +44,35 @@ def outcome_of(name: str, seed: int, sounds: Path, kept: Path) -> dict[str, str]
         _keep(target, place)  # until it is known to be harmless: the process may die
         told = _read(form.read, target)
         if told["outcome"] != "fault":
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
+            _take_away(place)
     return {"format": name, "seed": str(seed), **told}
 
 
 def _keep(target: Path, place: Path) -> None:
     kept_folder = place.parent
     kept_folder.mkdir(parents=True, exist_ok=True)
+    _take_away(place)
     if target.is_dir():
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(target, place)
-    else:
+        _copy_tree(target, place)
+    elif target.is_file():
         shutil.copy(target, place)
+    else:
+        place.write_text("no file, but a pipe or a link that leads nowhere")
+
+
+def _copy_tree(folder: Path, place: Path) -> None:
+    """The files of a folder; of pipes and links that lead nowhere only that they were there."""
+    for path in sorted(folder.rglob("*")):
+        target = place / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            shutil.copy(path, target)
+        elif not path.is_dir():
+            target.write_text("no file, but a pipe or a link that leads nowhere")
+
+
+def _take_away(place: Path) -> None:
+    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
 
 
 def _read(read, target: Path) -> dict[str, str]:

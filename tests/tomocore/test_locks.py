@@ -52,6 +52,27 @@ def test_a_second_run_is_refused_with_the_holder_and_a_dead_one_is_replaced(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("where", ["start", "__init__"])
+def test_interrupted_as_soon_as_it_has_the_lock_a_run_gives_it_back(tmp_path, monkeypatch, where):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(locks._Beat, where, interrupt)
+    with pytest.raises(KeyboardInterrupt), one_run(tmp_path / "out"):
+        pytest.fail("it was interrupted before")
+    assert not (tmp_path / "out").exists()
+
+
+def test_interrupted_while_it_writes_the_lock_a_run_leaves_none(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(locks.json, "dump", interrupt)
+    with pytest.raises(KeyboardInterrupt), one_run(tmp_path / "out"):
+        pytest.fail("it was interrupted before")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_made_for_a_run_that_wrote_nothing_is_taken_away(tmp_path):
     with pytest.raises(ZeroDivisionError), one_run(tmp_path / "out"):
         raise ZeroDivisionError

@@ -35,7 +35,7 @@ from surfora.editor.session import Session
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.files import write_surface
 from surfora.geometry.surface import SurfaceMesh
-from tomocore.contract import NOBODY, Batch, InputError, Watcher
+from tomocore.contract import NOBODY, Batch, InputError, Watcher, naming
 from tomocore.files import writable_folder
 
 log = logging.getLogger(__name__)
@@ -72,12 +72,8 @@ def open_session(paths: Sequence[Path], edits: Path | None = None, anew: bool = 
     if aside:
         session.notes.append(f"earlier edits were put aside as {aside.name}")
     if entries:
-        try:
+        with naming(place):
             _restore(session, entries, place)
-        except InputError as error:
-            if str(place) in str(error):
-                raise
-            raise InputError(f"{place}: {error}") from error
     session.journal = Journal(place)
     session.journal.sources = [entry for entry in entries if isinstance(entry, SourceEntry)]
     return session
@@ -206,7 +202,8 @@ def apply_edits(
     Raises InputError where a surface of the edits is missing; one of which no point is found again fails.
     """
     entries = read_journal(edits)
-    done, _ = standing_edits(entries)
+    with naming(edits):
+        done, _ = standing_edits(entries)
     if not done:
         raise InputError(f"{edits}: holds no edits that stand; nothing to apply")
     used = {part.source for edit in done for part in edit.on}

@@ -22,6 +22,7 @@ from surfora.editor.edits import (
 )
 from surfora.geometry.facts import KINDS
 from tomocore.contract import InputError
+from tomocore.side_files import problems_of
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,8 @@ def _parsed(line: str, path: Path, number: int) -> AnyEntry:
     try:
         return ENTRIES.validate_python(json.loads(line))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise InputError(
-            f"{path}: line {number} is no edit ({place}: {first['msg']}); mend the line or take it out"
+            f"{path}: line {number} is no edit ({problems_of(error)}); mend the line or take it out"
         ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: line {number} is no JSON; mend the line or take it out") from error

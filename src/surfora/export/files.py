@@ -15,7 +15,7 @@ from surfora.export import fixed, star
 from surfora.export.copick import picks_particles
 from surfora.export.imod import imod_particles
 from surfora.export.join import as_words, surface_features
-from surfora.export.particles import Particles, TomogramSize
+from surfora.export.particles import Particles, TomogramSize, believable
 from surfora.export.whereabouts import (
     PlacedMesh,
     Whereabouts,
@@ -24,9 +24,11 @@ from surfora.export.whereabouts import (
     placed_mesh,
     tomogram_sizes,
 )
-from tomocore.contract import NOBODY, Batch, InputError, Watcher
+from surfora.geometry.star_tables import star_blocks
+from tomocore.contract import NOBODY, Batch, InputError, Watcher, naming
 from tomocore.files import require_writable_folder, written_beside
 from tomocore.files_of_tomograms import owner_of
+from tomocore.side_files import MOST_CSV_BYTES, read_text, some_of
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _joined(path: Path, request: JoinRequest, watcher: Watcher) -> str:
         pd.DataFrame(columns).to_csv(beside, index=False, float_format="%.6g")
     source = _source(request)
     if path.suffix.lower() == ".star":
-        block = star.particle_block(star.star_blocks(source), source)
+        block = star.particle_block(star_blocks(source), source)
         star.write_with_columns(path, source, block, as_words(columns))
         _write_optimisation_set(path, request)
     else:
@@ -112,8 +114,10 @@ def _read(request: JoinRequest, sizes: Mapping[str, TomogramSize]) -> Particles:
         raise InputError(f"{source}: counts in voxels of a size that it does not tell; pass --pixel-size NM")
     names = fixed.catalogue(existing(request.catalogue)) if request.catalogue else None
     if kind == ".tbl":
-        return fixed.dynamo_particles(fixed.dynamo_table(source), pixel, names)
-    return fixed.av3_particles(fixed.av3_list(source), pixel, names)
+        with naming(source):
+            return believable(fixed.dynamo_particles(fixed.dynamo_table(source), pixel, names))
+    with naming(source):
+        return believable(fixed.av3_particles(fixed.av3_list(source), pixel, names))
 
 
 def _features(
@@ -139,8 +143,8 @@ def _features(
         frames.append(pd.DataFrame(found, index=np.flatnonzero(chosen)))
     if not frames:
         raise InputError(
-            f"{request.particles}: its tomograms ({', '.join(sorted(set(particles.tomograms))[:5])}) are "
-            f"none of the meshes' ({', '.join(sorted({s.tomogram for s in surfaces})[:5])}); name them alike"
+            f"{request.particles}: its tomograms ({some_of(sorted(set(particles.tomograms)), 5)}) are "
+            f"none of the meshes' ({some_of(sorted({s.tomogram for s in surfaces}), 5)}); name them alike"
         )
     whole = pd.concat(frames).reindex(range(len(particles)))
     whole["surforaMembrane"] = whole["surforaMembrane"].fillna("none")
@@ -164,7 +168,7 @@ def _write_optimisation_set(path: Path, request: JoinRequest) -> None:
     """Beside the particles, the optimisation set that they came with, naming the new ones."""
     if star.optimisation_set(request.particles) is None:
         return
-    text = request.particles.read_text(encoding="utf-8")
+    text = read_text(request.particles, MOST_CSV_BYTES, "a STAR file")
     old = str(_named_particles(request.particles))
     with written_beside(path.with_name(f"{path.stem}_optimisation_set.star")) as beside:
         beside.write_text(text.replace(old, str(path)), encoding="utf-8")
@@ -172,7 +176,7 @@ def _write_optimisation_set(path: Path, request: JoinRequest) -> None:
 
 def _named_particles(path: Path) -> str:
     """The particles' file as an optimisation set writes it."""
-    for block in star.star_blocks(path).values():
+    for block in star_blocks(path).values():
         row = block if isinstance(block, dict) else block.iloc[0].to_dict()
         if "rlnTomoParticlesFile" in row:
             return str(row["rlnTomoParticlesFile"])

@@ -5,6 +5,8 @@ Both come from MATLAB, whose first voxel is number 1.
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +16,24 @@ from surfora.export.poses import from_av3, from_dynamo, to_av3, to_dynamo
 from surfora.geometry.arrays import Floats
 from tomocore.contract import InputError
 from tomocore.files import written_beside
+from tomocore.side_files import MOST_CSV_BYTES, read_text, require_size
 
 DYNAMO_COLUMNS, AV3_ROWS = 35, 20
 FIRST_VOXEL = 1.0
 EM_HEADER, EM_FLOAT = 512, 5
+MOST_DIGITS = 18
 
 
 def dynamo_table(path: Path) -> Floats:
     """The numbers (n, 35 or more) of a Dynamo table. Raises InputError where it is none."""
+    text = read_text(path, MOST_CSV_BYTES, "a Dynamo table")
     try:
-        table = np.loadtxt(path, ndmin=2, dtype=np.float64)
-    except ValueError as error:
-        raise InputError(f"{path}: is no Dynamo table ({error}); give a .tbl of numbers") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a file without numbers, which is told below
+            table = np.loadtxt(io.StringIO(text), ndmin=2, dtype=np.float64)
+    except (ValueError, MemoryError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: is no Dynamo table ({said}); give a .tbl of numbers") from error
     if table.shape[1] < 26:
         raise InputError(f"{path}: has {table.shape[1]} columns; places of a Dynamo table are in 24 to 26")
     return table
@@ -34,9 +42,9 @@ def dynamo_table(path: Path) -> Floats:
 def catalogue(path: Path) -> dict[int, str]:
     """Names of tomograms by their number, of a Dynamo catalogue's table map (a number and a path a line)."""
     found = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path, MOST_CSV_BYTES, "a catalogue of tomograms").splitlines():
         words = line.split(maxsplit=1)
-        if len(words) == 2 and words[0].isdigit():
+        if len(words) == 2 and words[0].isascii() and words[0].isdecimal() and len(words[0]) < MOST_DIGITS:
             found[int(words[0])] = Path(words[1].strip()).stem
     if not found:
         raise InputError(f"{path}: names no tomograms; a line of a table map is a number and a path")
@@ -51,12 +59,13 @@ def dynamo_particles(table: Floats, voxel_size_nm: float, names: dict[int, str] 
 
 def av3_list(path: Path) -> Floats:
     """The numbers (20, n) of an EM motive list. Raises InputError where it is none."""
+    require_size(path, MOST_CSV_BYTES)
     raw = path.read_bytes()
     if len(raw) < EM_HEADER or raw[3] != EM_FLOAT:
         raise InputError(f"{path}: is no EM file of single-precision numbers; write the motive list again")
     order = ">" if raw[0] in (0, 3, 5) else "<"
     x, y, z = np.frombuffer(raw, f"{order}i4", 3, 4)
-    if x != AV3_ROWS or len(raw) < EM_HEADER + 4 * int(x) * int(y) * int(z):
+    if x != AV3_ROWS or min(y, z) < 1 or len(raw) < EM_HEADER + 4 * int(x) * int(y) * int(z):
         raise InputError(f"{path}: holds {x} × {y} × {z} numbers; a motive list has 20 for each particle")
     values = np.frombuffer(raw, f"{order}f4", int(x) * int(y) * int(z), EM_HEADER)
     return values.astype(np.float64).reshape(-1, AV3_ROWS).T
@@ -71,8 +80,8 @@ def av3_particles(motives: Floats, voxel_size_nm: float, names: dict[int, str] |
 def _named(numbers: Floats, names: dict[int, str] | None) -> tuple[str, ...]:
     if names is None:
         several = len(np.unique(numbers)) > 1
-        return tuple(str(int(number)) if several else "" for number in numbers)
-    return tuple(names.get(int(number), str(int(number))) for number in numbers)
+        return tuple(f"{number:.0f}" if several else "" for number in numbers)
+    return tuple(names.get(int(number), f"{number:.0f}") if np.isfinite(number) else "" for number in numbers)
 
 
 def write_dynamo(path: Path, particles: Particles, voxel_size_nm: float) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from surfora.export.particles import Particles
+from surfora.export.particles import Particles, believable
 from surfora.geometry.arrays import Faces, Floats
-from tomocore.contract import InputError
+from tomocore.contract import InputError, naming
 from tomocore.files import written_beside
+from tomocore.machine import available_memory_bytes
+from tomocore.side_files import require_size
 
 HEADER, OBJECT = 240, 176
 FIRST_CENTRE = np.array([0.5, 0.5, 0.0])
@@ -53,6 +55,7 @@ class ImodPoints:
 
 def model_points(path: Path) -> ImodPoints:
     """The points of all contours of a model. InputError where it is none, is cut short, or has none."""
+    require_size(path, available_memory_bytes() // 4)
     raw = path.read_bytes()
     if raw[:4] != b"IMOD" or len(raw) < HEADER:
         raise InputError(f"{path}: is no model of IMOD; give a binary .mod file")
@@ -64,13 +67,11 @@ def model_points(path: Path) -> ImodPoints:
             if kind == b"OBJT":
                 at += OBJECT
             elif kind == b"CONT":
-                (count,) = struct.unpack_from(">i", raw, at)
+                (count,) = _counts(raw, at, 1)
                 found.append(np.frombuffer(raw, ">f4", 3 * count, at + 16).astype(np.float64).reshape(-1, 3))
                 at += 16 + 12 * count
             elif kind == b"MESH":
-                vertices, indices = struct.unpack_from(">ii", raw, at)
-                if vertices < 0 or indices < 0:
-                    raise ValueError
+                vertices, indices = _counts(raw, at, 2)
                 at += 16 + 12 * vertices + 4 * indices
             else:
                 if kind == b"MINX":
@@ -89,6 +90,14 @@ def model_points(path: Path) -> ImodPoints:
     return ImodPoints(places + shift - FIRST_CENTRE, edge_nm)
 
 
+def _counts(raw: bytes, at: int, how_many: int) -> tuple[int, ...]:
+    """Counts at a place of a model; ValueError where one is none, which would lead backwards."""
+    found = struct.unpack_from(f">{how_many}i", raw, at)
+    if min(found) < 0:
+        raise ValueError
+    return found
+
+
 def _told_edge_nm(raw: bytes) -> float | None:
     """The voxel's edge in a model's header, in nm; None where it counts in pixels."""
     pixel, unit = struct.unpack_from(">fi", raw, 8 + 208)
@@ -104,7 +113,8 @@ def imod_particles(path: Path, voxel_size_nm: float | None) -> Particles:
     edge = found.voxel_size_nm if voxel_size_nm is None else voxel_size_nm
     if edge is None:
         raise InputError(f"{path}: counts in voxels of a size that it does not tell; pass --pixel-size NM")
-    return Particles(found.places * edge, None, (path.stem,) * len(found.places))
+    with naming(path):
+        return believable(Particles(found.places * edge, None, (path.stem,) * len(found.places)))
 
 
 def write_model(

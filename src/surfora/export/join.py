@@ -14,6 +14,7 @@ from surfora.export.poses import z_axes
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.nearest import nearest_places
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2, vertex_normals
+from tomocore.files_of_tomograms import safe_name
 
 ARRAYS = {
     "surforaMeanCurvaturePerNm": "mean_curvature_per_nm",
@@ -140,5 +141,5 @@ def as_words(columns: Mapping[str, NDArray[Any]]) -> dict[str, list[str]]:
 
 def _word(value: Any) -> str:
     if isinstance(value, str):
-        return value.replace(" ", "_") or "none"
+        return "_".join(safe_name(value).split()).replace("#", "_") if value.strip() else "none"
     return f"{float(value):.6g}"

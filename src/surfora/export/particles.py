@@ -8,6 +8,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from surfora.geometry.arrays import Floats, Mask
+from tomocore.contract import InputError
+
+FARTHEST_NM = 1e7
+"""Beyond a centimetre no tomogram has a place."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,17 @@ class Particles:
         keep = np.flatnonzero(chosen)
         poses = None if self.poses is None else self.poses[keep]
         return Particles(self.places_nm[keep], poses, tuple(self.tomograms[k] for k in keep))
+
+
+def believable(particles: Particles) -> Particles:
+    """The particles, once there are some, at places that a tomogram can have; else InputError."""
+    if len(particles) == 0:
+        raise InputError("holds no particles; give a file with some")
+    if not (np.abs(particles.places_nm) <= FARTHEST_NM).all():
+        raise InputError(
+            "some coordinates are no numbers, or lie beyond any tomogram; remove those particles"
+        )
+    return particles
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from surfora.geometry.arrays import Floats
+from tomocore.contract import InputError
 
 
 def from_relion(rot_tilt_psi_deg: Floats) -> Rotation:
     """Particle to tomogram, of angles (n, 3) rot, tilt, psi in degrees."""
-    return Rotation.from_euler("ZYZ", rot_tilt_psi_deg, degrees=True).inv()
+    return _rotation("ZYZ", rot_tilt_psi_deg).inv()
 
 
 def to_relion(poses: Rotation) -> Floats:
@@ -30,7 +31,7 @@ def to_relion(poses: Rotation) -> Floats:
 
 def from_dynamo(tdrot_tilt_narot_deg: Floats) -> Rotation:
     """Particle to tomogram, of angles (n, 3) tdrot, tilt, narot in degrees."""
-    return Rotation.from_euler("zxz", tdrot_tilt_narot_deg, degrees=True).inv()
+    return _rotation("zxz", tdrot_tilt_narot_deg).inv()
 
 
 def to_dynamo(poses: Rotation) -> Floats:
@@ -40,7 +41,7 @@ def to_dynamo(poses: Rotation) -> Floats:
 
 def from_av3(phi_theta_psi_deg: Floats) -> Rotation:
     """Particle to tomogram, of angles (n, 3) phi, theta, psi in degrees."""
-    return Rotation.from_euler("zxz", phi_theta_psi_deg, degrees=True)
+    return _rotation("zxz", phi_theta_psi_deg)
 
 
 def to_av3(poses: Rotation) -> Floats:
@@ -59,6 +60,12 @@ def along_normals(normals: Floats, in_plane_deg: Floats) -> Rotation:
 def z_axes(poses: Rotation) -> Floats:
     """The particles' z axes (n, 3) in the tomogram."""
     return np.asarray(poses.apply([0.0, 0.0, 1.0]), dtype=np.float64).reshape(-1, 3)
+
+
+def _rotation(axes: str, angles_deg: Floats) -> Rotation:
+    if not np.isfinite(angles_deg).all():
+        raise InputError("some angles are no numbers; remove those particles")
+    return Rotation.from_euler(axes, angles_deg, degrees=True)
 
 
 def _angles(rotation: Rotation, axes: str) -> Floats:

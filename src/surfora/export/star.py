@@ -9,19 +9,28 @@ centre; so the size must be known.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from surfora.export.particles import Particles, TomogramSize
+from surfora.export.particles import Particles, TomogramSize, believable
 from surfora.export.poses import from_relion
 from surfora.geometry.arrays import Floats
-from surfora.geometry.clouds import PIXEL_SIZES, TOMOGRAM_NAMES, WARP_ENDING, pixel_size_columns
-from tomocore.contract import InputError
+from surfora.geometry.star_tables import (
+    PIXEL_SIZES,
+    TOMOGRAM_NAMES,
+    WARP_ENDING,
+    pixel_sizes_nm,
+    star_blocks,
+    star_numbers,
+)
+from tomocore.contract import InputError, naming
 from tomocore.files import written_beside
 from tomocore.files_of_tomograms import owner_of
+from tomocore.side_files import MOST_CSV_BYTES, read_text, shortened, some_of
 
 COORDINATES = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
 CENTRED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
@@ -29,18 +38,9 @@ SHIFTS_ANGSTROM = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
 SHIFTS_PIXELS = tuple(f"rlnOrigin{axis}" for axis in "XYZ")
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 SUBTOMOGRAM_ANGLES = tuple(f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi"))
+WARP = ("rlnDetectorPixelSize", "rlnMagnification")
+"""µm on the detector, and how many times these are magnified."""
 SIZES = tuple(f"rlnTomoSize{axis}" for axis in "XYZ")
-
-
-def star_blocks(path: Path) -> dict[str, Any]:
-    """All blocks of a STAR file by name: tables, or dictionaries of single values."""
-    import starfile  # takes a second
-
-    try:
-        return dict(starfile.read(path, always_dict=True))
-    except Exception as error:  # the library raises whatever its parsing stumbles on
-        said = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as STAR ({said}); write it again") from error
 
 
 def optimisation_set(path: Path) -> tuple[Path, Path | None] | None:
@@ -57,9 +57,10 @@ def optimisation_set(path: Path) -> tuple[Path, Path | None] | None:
 
 def _found(name: str, beside: Path) -> Path:
     for folder in (Path(), beside.parent, *beside.resolve().parents):
-        if (folder / name).is_file():
-            return folder / name
-    raise InputError(f"{beside}: names {name}, which is not there; run where the project lies")
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if (folder / name).is_file():
+                return folder / name
+    raise InputError(f"{beside}: names {shortened(name)}, which is not there; run where the project lies")
 
 
 def sizes_of(path: Path) -> dict[str, TomogramSize]:
@@ -69,7 +70,9 @@ def sizes_of(path: Path) -> dict[str, TomogramSize]:
             pixel = next((c for c in ("rlnTomoTiltSeriesPixelSize", *PIXEL_SIZES) if c in table), None)
             if pixel is None:
                 break
-            size = table[list(SIZES)].to_numpy(float) * table[[pixel]].to_numpy(float) * 0.1
+            size = star_numbers(table, *SIZES) * star_numbers(table, pixel) * 0.1
+            if not (np.isfinite(size) & (size > 0)).all():
+                raise InputError(f"{path}: a size of a tomogram is no positive number; mend its row")
             names = table["rlnTomoName"].astype(str).map(bare_name)
             return {
                 name: TomogramSize((float(x), float(y), float(z)))
@@ -91,16 +94,15 @@ def star_particles(
     blocks = star_blocks(path)
     table = blocks[particle_block(blocks, path)]
     names = _names(table)
-    subtomogram = _rotation(table, SUBTOMOGRAM_ANGLES)
     places = _places_nm(table, names, blocks, sizes or {}, pixel_size_nm, path)
     shift = _shifts_nm(table, blocks, pixel_size_nm, path)
-    places = places - (shift if subtomogram is None else subtomogram.apply(shift))
-    poses = _rotation(table, ANGLES)
-    if subtomogram is not None:
-        poses = subtomogram if poses is None else subtomogram * poses
-    if not np.isfinite(places).all():
-        raise InputError(f"{path}: some coordinates are no numbers; remove those particles")
-    return Particles(places, poses, names)
+    with naming(path):
+        subtomogram = _rotation(table, SUBTOMOGRAM_ANGLES)
+        places = places - (shift if subtomogram is None else subtomogram.apply(shift))
+        poses = _rotation(table, ANGLES)
+        if subtomogram is not None:
+            poses = subtomogram if poses is None else subtomogram * poses
+        return believable(Particles(places, poses, names))
 
 
 def particle_block(blocks: Mapping[str, Any], path: Path) -> str:
@@ -139,56 +141,47 @@ def _places_nm(
 ) -> Floats:
     """Places (n, 3) in nm from the first voxel's centre on, without the refined shift."""
     if not set(CENTRED) <= set(table):
-        return _numbers(table, COORDINATES) * _pixels_nm(table, blocks, pixel_size_nm, path)[:, None]
+        return star_numbers(table, *COORDINATES) * _pixels_nm(table, blocks, pixel_size_nm, path)
     lacking = sorted({name for name in names if owner_of(name, list(sizes)) is None})
     if lacking:
         raise InputError(
             f"{path}: its coordinates count from the centre of tomograms whose size is not known "
-            f"({', '.join(lacking[:5]) or 'without names'}); pass --tomograms tomograms.star, the "
+            f"({some_of(lacking, 5) or 'without names'}); pass --tomograms tomograms.star, the "
             "optimisation set, or --tomogram with the volumes"
         )
     half = np.array([np.asarray(sizes[str(owner_of(name, list(sizes)))].size_nm) / 2 for name in names])
-    return _numbers(table, CENTRED) * 0.1 + half.reshape(-1, 3)
+    return star_numbers(table, *CENTRED) * 0.1 + half.reshape(-1, 3)
 
 
 def _shifts_nm(
     table: pd.DataFrame, blocks: Mapping[str, Any], pixel_size_nm: float | None, path: Path
 ) -> Floats:
     if set(SHIFTS_ANGSTROM) <= set(table):
-        return _numbers(table, SHIFTS_ANGSTROM) * 0.1
+        return star_numbers(table, *SHIFTS_ANGSTROM) * 0.1
     if set(SHIFTS_PIXELS) <= set(table):  # RELION 3.0, in pixels of the particles
-        return _numbers(table, SHIFTS_PIXELS) * _pixels_nm(table, blocks, pixel_size_nm, path)[:, None]
+        return star_numbers(table, *SHIFTS_PIXELS) * _pixels_nm(table, blocks, pixel_size_nm, path)
     return np.zeros((len(table), 3))
 
 
 def _pixels_nm(
     table: pd.DataFrame, blocks: Mapping[str, Any], pixel_size_nm: float | None, path: Path
 ) -> Floats:
-    """The size (n,) in nm of the pixels that coordinates count in."""
+    """The size (n, 1) in nm of the pixels that coordinates count in."""
     if pixel_size_nm is not None:
-        return np.full(len(table), pixel_size_nm)
-    optics = blocks.get("optics")
-    for column in pixel_size_columns(table):
-        if column in table:
-            return table[column].to_numpy(np.float64) * 0.1
-        if isinstance(optics, pd.DataFrame) and column in optics:
-            if len(optics) == 1 or "rlnOpticsGroup" not in table:
-                return np.full(len(table), float(optics[column].iloc[0]) * 0.1)
-            by_group = optics.set_index("rlnOpticsGroup")[column]
-            return table["rlnOpticsGroup"].map(by_group).to_numpy(np.float64) * 0.1
-    if {"rlnDetectorPixelSize", "rlnMagnification"} <= set(table):  # Warp: µm on the detector
-        return (
-            _numbers(table, ("rlnDetectorPixelSize",))[:, 0] * 1e3 / table["rlnMagnification"].to_numpy(float)
-        )
-    raise InputError(f"{path}: tells no pixel size of its coordinates; pass --pixel-size NM")
+        return np.full((len(table), 1), pixel_size_nm)
+    sizes = pixel_sizes_nm(table, blocks)
+    if sizes is None and set(WARP) <= set(table):
+        detector, magnified = star_numbers(table, *WARP).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sizes = detector * 1e3 / magnified
+    if sizes is None or not (np.isfinite(sizes) & (sizes > 0)).all():
+        why = "tells no pixel size" if sizes is None else "tells pixel sizes that are no positive numbers"
+        raise InputError(f"{path}: {why} of its coordinates; pass --pixel-size NM")
+    return sizes[:, None]
 
 
 def _rotation(table: pd.DataFrame, columns: Sequence[str]) -> Any:
-    return from_relion(_numbers(table, columns)) if set(columns) <= set(table) else None
-
-
-def _numbers(table: pd.DataFrame, columns: Sequence[str]) -> Floats:
-    return table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    return from_relion(star_numbers(table, *columns)) if set(columns) <= set(table) else None
 
 
 def write_with_columns(path: Path, source: Path, block: str, columns: Mapping[str, Sequence[str]]) -> None:
@@ -197,7 +190,7 @@ def write_with_columns(path: Path, source: Path, block: str, columns: Mapping[st
     source: the file; block: the name of its particles; columns: the words of each new column by its label,
     one a row. Raises InputError where the block is no loop of so many rows.
     """
-    lines = source.read_text(encoding="utf-8").splitlines()
+    lines = read_text(source, MOST_CSV_BYTES, "a STAR file").rstrip("\n").split("\n")
     labels, rows = _loop(lines, block, source)
     old = {line.split()[0].lstrip("_") for line in (lines[at].strip() for at in labels)}
     fresh = {label: values for label, values in columns.items() if label not in old}

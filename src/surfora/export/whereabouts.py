@@ -28,8 +28,9 @@ class Whereabouts:
 
 @dataclass(frozen=True)
 class PlacedMesh:
-    """A surface of a tomogram, where that one's mask has its first voxel, and its voxels x, y, z if told."""
+    """A surface of a tomogram, its file, where that one's mask has its first voxel, its voxels if told."""
 
+    path: Path
     named: NamedMesh
     tomogram: str
     origin_nm: tuple[float, float, float]
@@ -82,9 +83,9 @@ def placed_mesh(path: Path) -> PlacedMesh:
     tomogram = tomogram_stem(Path(facts.source)) if facts.source else ""
     named = NamedMesh(facts.label or facts.name, mesh)
     if grid is None:
-        return PlacedMesh(named, tomogram, (0.0, 0.0, 0.0), facts.voxel_size_nm, facts)
+        return PlacedMesh(path, named, tomogram, (0.0, 0.0, 0.0), facts.voxel_size_nm, facts)
     z, y, x = grid.shape
-    return PlacedMesh(named, tomogram, grid.origin_nm, facts.voxel_size_nm, facts, (x, y, z))
+    return PlacedMesh(path, named, tomogram, grid.origin_nm, facts.voxel_size_nm, facts, (x, y, z))
 
 
 def first_voxel_nm(
@@ -99,6 +100,6 @@ def first_voxel_nm(
         return (0.0, 0.0, 0.0)
     place = ", ".join(f"{value:g}" for value in placed.origin_nm)
     raise InputError(
-        f"{placed.named.name}: its mask begins at ({place}) nm, and nothing tells where the tomogram "
+        f"{placed.path}: its mask begins at ({place}) nm, and nothing tells where the tomogram "
         "does that particles count from; pass it with --tomogram"
     )

@@ -6,6 +6,7 @@ there are six, the normal. A unit in a name (``X [A]``, ``x_nm``) counts unless 
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -17,29 +18,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surfora.geometry.arrays import Floats
+from surfora.geometry.star_tables import TOMOGRAM_NAMES, pixel_sizes_nm, star_numbers, star_tables
 from surfora.geometry.surface import PointCloud
 from tomocore.contract import InputError
-from tomocore.side_files import numbers_of
+from tomocore.side_files import MOST_CSV_BYTES, numbers_of, require_size, some_of
 from tomocore.volumes.units import nm_per_unit
 
 AXES = ("x", "y", "z")
-MOST_NAMED = 12
 PLACE = re.compile(r"(?:coord(?:inate)?s?|pos(?:ition)?|point|center|centre)?([xyz])")
 NORMAL = re.compile(r"n(?:ormal)?s?([xyz])")
 LengthUnit = Literal["nm", "angstrom", "um", "voxel"]
 NM_PER: dict[str, float] = {"nm": 1.0, "angstrom": 0.1, "um": 1000.0}
 VOXEL_UNITS = ("voxel", "voxels", "vx", "px", "pixel", "pixels")
-PIXEL_SIZES = (
-    "rlnTomoTiltSeriesPixelSize",
-    "rlnMicrographOriginalPixelSize",
-    "rlnMicrographPixelSize",
-    "rlnPixelSize",
-)
-"""Columns of an optics table that tell the pixels in which coordinates count (Å), the surest first."""
-TOMOGRAM_NAMES = ("rlnTomoName", "rlnMicrographName")
-WARP_ENDING = ".tomostar"
-WARP_PIXEL_SIZES = ("rlnPixelSize", "rlnImagePixelSize", *PIXEL_SIZES)
-"""The same for files of Warp, which counts in the pixels of the images it exports, whatever else it tells."""
 
 
 def text_points(path: Path) -> tuple[PointCloud, str]:
@@ -53,10 +43,7 @@ def text_points(path: Path) -> tuple[PointCloud, str]:
     roles = {name: _role(name) for name in names}
     place = _columns(roles, "place")
     if place is None:
-        listed = ", ".join(name[:40] for name in names[:MOST_NAMED]) + (
-            ", …" if len(names) > MOST_NAMED else ""
-        )
-        raise InputError(f"{path}: has columns {listed} and none named x, y, z; name them so")
+        raise InputError(f"{path}: has columns {some_of(names)} and none named x, y, z; name them so")
     values = table[place].apply(numbers_of).to_numpy(np.float64)
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values).any(axis=1))[0]) + 1
@@ -83,6 +70,7 @@ def named_unit(said: str) -> LengthUnit:
 
 def _table(path: Path) -> pd.DataFrame:
     """The columns of a text file, with names x, y, z (nx, ny, nz) where it has none."""
+    require_size(path, MOST_CSV_BYTES)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -93,7 +81,7 @@ def _table(path: Path) -> pd.DataFrame:
     lines = [line for line in lines if not line.startswith(("#", "%"))]
     if commented and {_role(name)[0] for name in re.split(r"[,;\s]+", commented[0])} >= {"place"}:
         lines = [*commented, *lines]
-    if lines and lines[0].isdigit() and len(lines) - 2 == int(lines[0]):
+    if lines and lines[0] == str(len(lines) - 2):
         lines = lines[2:]  # the XYZ of molecules: a count, a comment, then an element and x, y, z
     if not lines:
         raise InputError(f"{path}: holds no points; the file is empty")
@@ -107,7 +95,7 @@ def _table(path: Path) -> pd.DataFrame:
             header=0 if has_names else None,
             skipinitialspace=True,
         )
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, pd.errors.ParserError, csv.Error, OverflowError, TypeError, IndexError) as error:
         said = " ".join(str(error).split())[:200]
         raise InputError(
             f"{path}: its lines are no table ({said}); write as many columns in every line"
@@ -185,7 +173,7 @@ def star_points(path: Path) -> tuple[PointCloud, Floats | None]:
     Raises InputError where it has no coordinates, those of several tomograms, or coordinates that count
     from the tomogram's centre, whose place only the tomogram tells.
     """
-    tables = _star_tables(path)
+    tables = star_tables(path)
     particles = next((table for table in tables.values() if "rlnCoordinateX" in table), None)
     if particles is None:
         centred = any("rlnCenteredCoordinateXAngst" in table for table in tables.values())
@@ -197,48 +185,11 @@ def star_points(path: Path) -> tuple[PointCloud, Floats | None]:
         )
     for column in TOMOGRAM_NAMES:
         if column in particles and particles[column].nunique() > 1:
-            first = ", ".join(map(str, particles[column].unique()[:3]))
-            raise InputError(f"{path}: holds points of several tomograms ({first} …); keep those of one")
+            held = some_of(particles[column].unique(), 3)
+            raise InputError(f"{path}: holds points of several tomograms ({held}); keep those of one")
     names = [f"rlnCoordinate{axis}" for axis in "XYZ"]
     missing = [name for name in names if name not in particles]
     if missing:
         raise InputError(f"{path}: has no column {', '.join(missing)}; a point needs all three")
-    points = particles[names].apply(numbers_of).to_numpy(np.float64)
-    cloud = PointCloud(points, None, _data(particles.drop(columns=names)))
-    return cloud, _pixel_nm(particles, tables.get("optics"))
-
-
-def _star_tables(path: Path) -> dict[str, pd.DataFrame]:
-    import starfile  # takes a second
-
-    try:
-        found = starfile.read(path, always_dict=True)
-    except Exception as error:  # the library raises whatever its parsing stumbles on
-        said = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as STAR ({said}); write it again") from error
-    return {str(name): pd.DataFrame(table) for name, table in found.items() if not isinstance(table, dict)}
-
-
-def pixel_size_columns(particles: pd.DataFrame) -> tuple[str, ...]:
-    """The columns that may tell in which pixels (Å) particles count, the surest first.
-
-    Warp is known by its tilt series (``.tomostar``) in the names of tomograms.
-    """
-    named = next((column for column in TOMOGRAM_NAMES if column in particles), None)
-    by_warp = named is not None and particles[named].astype(str).str.endswith(WARP_ENDING).any()
-    return WARP_PIXEL_SIZES if by_warp else PIXEL_SIZES
-
-
-def _pixel_nm(particles: pd.DataFrame, optics: pd.DataFrame | None) -> Floats | None:
-    """Pixel size in nm of each point (n,), by its optics group or a column of its own."""
-    for column in pixel_size_columns(particles):
-        if column in particles:
-            return numbers_of(particles[column]).to_numpy(np.float64) * 0.1
-        if optics is None or column not in optics or len(optics) == 0:
-            continue
-        sizes = numbers_of(optics[column]).to_numpy(np.float64) * 0.1
-        if len(optics) == 1 or "rlnOpticsGroup" not in particles or "rlnOpticsGroup" not in optics:
-            return np.full(len(particles), sizes[0])
-        by_group = dict(zip(optics["rlnOpticsGroup"], sizes, strict=True))
-        return np.array([by_group.get(group, np.nan) for group in particles["rlnOpticsGroup"]], np.float64)
-    return None
+    cloud = PointCloud(star_numbers(particles, *names), None, _data(particles.drop(columns=names)))
+    return cloud, pixel_sizes_nm(particles, tables)

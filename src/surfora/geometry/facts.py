@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import safe_name
-from tomocore.side_files import parsed_json
+from tomocore.side_files import parsed_json, shortened
 
 KINDS = ("medial.points", "medial", "isosurface", "proxy", "inner", "outer")
 """What may stand between NAME and the ending of a file of `surfora run`; the longest that fits counts."""
+_GRID = re.compile(r"([1-9]\d{0,8} ){3}(\d[\d.]*(e[-+]?\d+)?)( -?\d[\d.]*(e[-+]?\d+)?){3}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,14 @@ def parsed_facts(text: str, path: Path) -> SurfaceFacts:
     for field in fields(SurfaceFacts):
         if found.get(field.name) is not None:
             known[field.name] = _checked(found[field.name], str(field.type), f"{path}: fact '{field.name}'")
+    _require_grid(known.get("grid", ""), f"{path}: fact 'grid'")
     return SurfaceFacts(**known)
+
+
+def _require_grid(text: str, where: str) -> None:
+    """InputError where a text is neither empty nor a grid: three counts of voxels, their edge, a place."""
+    if text and not _GRID.fullmatch(text):
+        raise InputError(f"{where} is {shortened(text)}, no grid of voxels; run `surfora run` again")
 
 
 def _checked(value: Any, kind: str, where: str) -> Any:
@@ -104,4 +113,4 @@ def _checked(value: Any, kind: str, where: str) -> Any:
             return float(value)
         if math.isfinite(value) and value == int(value) and abs(value) < 2**53:
             return int(value)
-    raise InputError(f"{where} is {value!r}, not of type {kind}; run `surfora run` again")
+    raise InputError(f"{where} is {shortened(value)}, not of type {kind}; run `surfora run` again")

@@ -27,7 +27,7 @@ from surfora.geometry.stored import CELL_KINDS, Cells, StoredSurface, polydata_o
 from surfora.geometry.surface import SIGN_CONVENTION, PointCloud, SurfaceMesh, to_polydata
 from surfora.geometry.vtk_process import read_in_process
 from surfora.geometry.vtp import NotPlain, read_vtp
-from tomocore.contract import InputError
+from tomocore.contract import InputError, naming
 from tomocore.files import written_beside
 
 log = logging.getLogger(__name__)
@@ -163,10 +163,8 @@ def read_surface(
             f"{path}: not a surface file; {', '.join(VTK_ENDINGS)} can be read, and points of "
             ".xyz, .csv, .tsv, .txt and .star"
         )
-    try:
+    with naming(path):
         surface = surface if sound else repaired(surface, told)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
     if told.sentences:
         log.warning("%s: %s", path, "; ".join(told.sentences))
     _warn_of_size(path, surface)
@@ -182,6 +180,7 @@ def from_polydata(poly: pv.PolyData, told: Told) -> PointCloud | SurfaceMesh:
     if poly.n_strips == 0 and poly.faces.size == 0:
         return PointCloud(points, _as_normals(normals, points), _numeric(data))
     told(poly.n_verts, "lone points left out")
+    poly = _polygons_of(poly)
     triangles = poly if poly.is_all_triangles else poly.triangulate()
     faces = np.asarray(triangles.faces, dtype=np.int64).reshape(-1, 4)[:, 1:]
     if len(faces) == 0:
@@ -193,6 +192,20 @@ def from_polydata(poly: pv.PolyData, told: Told) -> PointCloud | SurfaceMesh:
     told(len(averaged), f"arrays of triangles averaged onto their corners ({', '.join(sorted(averaged))})")
     normals = of_triangles if normals is None else normals
     return SurfaceMesh(points, faces, _as_normals(normals, points), _numeric(data) | averaged)
+
+
+def _polygons_of(poly: pv.PolyData) -> pv.PolyData:
+    """The strips and polygons alone, with their own rows of the arrays of cells: lone points, lines first."""
+    first = poly.n_verts + poly.n_lines
+    if first == 0:
+        return poly
+    alone = pv.PolyData()
+    alone.SetPoints(poly.GetPoints())
+    alone.SetPolys(poly.GetPolys())
+    alone.SetStrips(poly.GetStrips())
+    for name in poly.cell_data.keys():  # noqa: SIM118
+        alone.cell_data[name] = np.asarray(poly.cell_data[name])[first:]
+    return alone
 
 
 def _numeric(data: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -207,7 +220,8 @@ def _columns_of(path: Path, unit: LengthUnit | None) -> tuple[PointCloud, Length
     """Points of columns, and their unit: as asked, else as the file says; for STAR the nm of each pixel."""
     if path.suffix.lower() != ".star":
         cloud, said = text_points(path)
-        return cloud, unit or named_unit(said)
+        with _refused(path):
+            return cloud, unit or named_unit(said)
     cloud, pixel_nm = star_points(path)
     if unit is not None:
         return cloud, unit

@@ -123,7 +123,8 @@ def equal_points(points: Floats) -> tuple[Ints, Ints]:
     """Index (k,) of the first of each set of equal points, and the set (n,) that each point belongs to."""
     order = np.lexsort((np.arange(len(points)), *points.T))
     ordered = points[order]
-    starts = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    starts = np.ones(len(points), dtype=bool)
+    starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     group = np.empty(len(points), dtype=np.int64)
     group[order] = np.cumsum(starts) - 1
     return order[starts], group

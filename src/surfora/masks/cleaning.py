@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.masks.sheets import without_bridges
-from surfora.masks.values import listed
+from surfora.masks.values import some_of
 from tomocore.contract import InputError, about
 from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
@@ -168,7 +168,7 @@ def too_small_line(labels: Sequence[int]) -> str:
     one = len(labels) == 1
     return (
         f"{len(labels)} label{'' if one else 's'} {'is' if one else 'are'} too small for a surface (no piece "
-        f"of {FEWEST_VOXELS} voxels and clean.min_volume_nm3): {listed(labels)} left out"
+        f"of {FEWEST_VOXELS} voxels and clean.min_volume_nm3): {some_of(labels)} left out"
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from surfora.geometry.arrays import Floats, Mask
 from surfora.masks.grids import Grid, differences, grid_of
 from surfora.masks.tally import Box, tallied
-from surfora.masks.values import labelled, listed
+from surfora.masks.values import labelled, some_of
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import safe_name, typed_name, volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
@@ -285,12 +285,12 @@ def _chosen_labels(present: list[int], path: Path, names: Mapping[int, str] | No
         return {present[0]: ""} if len(present) == 1 else {value: str(value) for value in present}
     for value in sorted(set(names) - set(present)):
         log.warning(
-            "%s: label %d (%s) has no voxel; present: %s", path, value, names[value], listed(present, 20)
+            "%s: label %d (%s) has no voxel; present: %s", path, value, names[value], some_of(present, 20)
         )
     chosen = {value: name for value, name in names.items() if value in present}
     if not chosen:
         raise InputError(
-            f"{path}: none of the labels {dict(names)} is in it; its values are {listed(present, 20)}, "
+            f"{path}: none of the labels {dict(names)} is in it; its values are {some_of(present, 20)}, "
             "name these with --labels"
         )
     return chosen

@@ -89,7 +89,7 @@ def counted(data: NDArray[Any]) -> dict[int, int]:
     return {value: count for value, (count, _) in tallied(data).items()}
 
 
-def listed(values: Collection[object], most: int = 5) -> str:
+def some_of(values: Collection[object], most: int = 5) -> str:
     """The first few of many things, in words: "3, 4, 5, …"."""
     first = ", ".join(str(value) for value in list(values)[:most])
     return f"{first}, …" if len(values) > most else first

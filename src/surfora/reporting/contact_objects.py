@@ -17,6 +17,7 @@ from surfora.reporting.contact_columns import OBJECT_COLUMNS
 from surfora.reporting.naming import across_places, is_number, membrane_in_words, with_words
 from surfora.reporting.pictures import ACCENT, plain_text, two_views
 from tomocore.columns import Column
+from tomocore.contract import InputError
 from tomocore.page import Cell, Picture, Section, Table, mean_and_spread, picture_of, shown, table_of
 
 IN_THE_NAME = ("name", "label", "target", "target_label", "roi", "tomogram", "contact", "contact_distance_nm")
@@ -141,7 +142,10 @@ def curve_figure(curve: pd.DataFrame) -> Figure:
 
 def _threshold_nm(curve: pd.DataFrame) -> float:
     """The threshold that contacts.csv has."""
-    return float(curve.loc[curve["is_chosen"].astype(str) == "True", "contact_distance_nm"].iloc[0])
+    chosen = curve.loc[curve["is_chosen"].astype(str) == "True", "contact_distance_nm"]
+    if chosen.empty:
+        raise InputError("contact_curve.csv marks no threshold as chosen; run again with --overwrite")
+    return float(chosen.iloc[0])
 
 
 def contact_figure(mesh: SurfaceMesh) -> Figure:

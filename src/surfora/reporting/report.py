@@ -42,7 +42,7 @@ from surfora.reporting.pictures import (
 from surfora.reporting.shown_tables import contact_table, direction_table, surface_table
 from surfora.reporting.tables import read_table
 from tomocore.columns import Column
-from tomocore.contract import InputError
+from tomocore.contract import InputError, naming
 from tomocore.page import Page, Picture, Section, mean_and_spread, picture_of, shown, table_of, write_page
 from tomocore.provenance import read_record
 
@@ -122,7 +122,8 @@ def write_run_report(folder: Path) -> Path:
     if record is None:
         raise InputError(f"{folder}: holds no run.json of `surfora run`; name the folder given with -o")
     path = folder / "report.html"
-    write_page(path, run_page(folder, record))
+    with naming(folder):
+        write_page(path, run_page(folder, record))
     return path
 
 

@@ -25,6 +25,8 @@ from surfora.measures.statistics import weighted_mean, weighted_quantiles, weigh
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
 from surfora.reporting.columns import COLUMNS
+from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
+from surfora.reporting.interval_columns import INTERVAL_COLUMNS
 from tomocore.columns import NAMES, Column
 from tomocore.contract import InputError
 from tomocore.files import written_beside
@@ -32,7 +34,11 @@ from tomocore.side_files import numbers_of, read_frame, require_columns
 
 FILE_PARTS = ("name", "kind", "target", "target_kind")
 """Columns that names of files are made of."""
-TEXTS = ("kind", "target_kind", "orientation_rule", "provenance")
+TEXTS = ("kind", "target_kind", "orientation_rule", "provenance", "table", "measure")
+NUMBERS = frozenset(
+    column.key for column in (*COLUMNS, *OBJECT_COLUMNS, *CURVE_COLUMNS, *INTERVAL_COLUMNS)
+) - {*NAMES, *TEXTS}
+"""Columns of all tables that hold numbers, or true and false."""
 REQUIRED = {
     "surfaces.csv": ("name", "kind", "label", "roi", "source", "area_nm2"),
     "distances.csv": (
@@ -40,8 +46,23 @@ REQUIRED = {
         *("min_nm", "area_measured_nm2", "contact_distance_nm", "contact_area_nm2"),
         *("contact_mean_nm", "contact_sd_nm"),
     ),
+    "contacts.csv": (
+        *("contact", "name", "kind", "label", "roi", "target", "target_kind", "target_label", "cut_by"),
+        *("contact_area_nm2", "target_contact_area_nm2", "gap_mean_nm", "gap_sd_nm", "gap_min_nm"),
+        *("length_nm", "width_nm"),
+    ),
+    "contact_curve.csv": (
+        *("name", "kind", "label", "roi", "target", "target_kind", "target_label"),
+        *("contact_distance_nm", "contact_area_nm2", "target_contact_area_nm2", "is_chosen"),
+    ),
+    "intervals.csv": (
+        *("table", "measure", "name", "kind", "label", "roi", "target", "target_kind", "target_label"),
+        *("contact", "value", "low", "high", "spread", "repeats"),
+    ),
 }
 """Columns without which no report can be made, by the table's file."""
+ONCE = {"surfaces.csv": ("name", "kind"), "distances.csv": ("name", "kind", "target", "target_kind")}
+"""What names a row, by the table's file, so that no two rows have all of it (and the tomogram) in common."""
 REMEDY = "run again with --overwrite"
 
 
@@ -147,7 +168,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table written by `write_table`, or an empty one where there is none; an absent name is "".
 
     Raises InputError where it is no such table: another encoding, lines of other lengths, a column that
-    reports need is missing, or text where `surfora.reporting.columns` tells of numbers.
+    reports need is missing, or text in a column of numbers.
     """
     if not path.is_file() or path.stat().st_size < 2:
         return pd.DataFrame()
@@ -158,14 +179,24 @@ def read_table(path: Path) -> pd.DataFrame:
     )
     needed = REQUIRED.get(path.name, ()) if len(table) else ()
     require_columns(path, list(table.columns), needed, REMEDY)
-    for column in COLUMNS:
-        if column.key in table and column.key not in names:
-            table[column.key] = _numbers(path, table[column.key])
+    for key in NUMBERS:
+        if key in table:
+            table[key] = _numbers(path, table[key])
     table = table.fillna({name: "" for name in (*NAMES, *TEXTS) if name in table})
+    if len(table):
+        _require_once(path, table)
     for part in FILE_PARTS:
         if part in table and table[part].str.contains(r"[/\\\x00]").any():
             raise InputError(f"{path}: a {part} in it leads to another folder; {REMEDY}")
     return table
+
+
+def _require_once(path: Path, table: pd.DataFrame) -> None:
+    """InputError where two rows are of one surface or way, which would count it twice."""
+    key = [name for name in ("tomogram", *ONCE.get(path.name, ())) if name in table]
+    if path.name in ONCE and table.duplicated(key).any():
+        row = int(np.flatnonzero(table.duplicated(key))[0]) + 1
+        raise InputError(f"{path}: row {row} is of the same surface as one before; {REMEDY}")
 
 
 def _numbers(path: Path, column: pd.Series[Any]) -> pd.Series[Any]:

@@ -266,7 +266,8 @@ class Curation:
         if not files:
             raise InputError(f"{self.folder}: holds no <name>__rois.npz; make ROIs first: tomorois instances")
         records = self.journal.read()
-        marks = {r["stem"]: r["sha256"] for r in records if r.get("do") == "begin"}
+        with replayed(self.journal.path):
+            marks = {r["stem"]: r["sha256"] for r in records if r.get("do") == "begin"}
         found = {stem: read_rois(path) for stem, path in files.items()}
         for stem, rois in found.items():
             self._grids[stem] = _Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm)

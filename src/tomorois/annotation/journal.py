@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
+from tomocore.side_files import MOST_JSON_BYTES, require_size
 
 
 @contextmanager
@@ -39,6 +40,7 @@ class Journal:
         """All whole records. A line cut short by a crash is taken away; InputError for any other damage."""
         if not self.path.exists():
             return []
+        require_size(self.path, MOST_JSON_BYTES)
         raw = self.path.read_bytes()
         whole = raw[: raw.rfind(b"\n") + 1]
         if len(whole) < len(raw):

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from pydantic import Field
 
-from tomocore.contract import InputError
+from tomocore.contract import InputError, one_line
 from tomocore.files import write_json
 from tomocore.files_of_tomograms import product_of, tomogram_files, tomogram_stem, volume_stem
+from tomocore.side_files import StoredRow, read_json
+from tomocore.tensor_files import tensor_metadata
 
 SESSION_NAME = "tomorois_session.json"
 MODEL_ENDING = ".safetensors"
 STATE_ENDING = ".training.safetensors"
+
+
+class _Session(StoredRow):
+    tomograms: list[str]
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,11 @@ class LoopFolder:
     def remembered(self) -> list[Path]:
         """The tomograms that `remember` wrote and that are still there."""
         try:
-            told = json.loads((self.root / SESSION_NAME).read_text(encoding="utf-8"))
-            paths = [self.root / place for place in told["tomograms"]]
-        except (OSError, ValueError, KeyError, TypeError):
+            told: _Session = read_json(self.root / SESSION_NAME, _Session)
+            paths = [self.root / place for place in told.tomograms]
+            return [Path(os.path.normpath(path)) for path in paths if path.exists()]
+        except (OSError, ValueError):  # also names that no file can have
             return []
-        return [Path(os.path.normpath(path)) for path in paths if path.exists()]
 
 
 def loop_of(folder: Path, tomograms: Sequence[Path] = ()) -> tuple[LoopFolder, list[Path]]:
@@ -151,25 +155,54 @@ class ModelFacts:
         return f"{self.path.stem}: {rois} ROIs of {len(self.learned)} tomograms, {score} {where}{before}"
 
 
+class _Learned(StoredRow):
+    """A tomogram in the training record of a model."""
+
+    name: str
+    rois: int
+    held_out: bool
+
+
+class _Training(StoredRow):
+    tomograms: list[_Learned] = Field(default_factory=list)
+    dice: float | None = None
+    validated: bool = False
+    refined_from: str | None = None
+
+
+class _Record(StoredRow):
+    threshold: float = 0.5
+    training: _Training = _Training()
+
+
+class _Config(StoredRow):
+    input_channels: int = 1
+
+
+class _ModelHead(StoredRow):
+    """What the head of a model file says, as far as a list of models shows it."""
+
+    record: _Record
+    config: _Config
+
+
 def model_facts(path: Path) -> ModelFacts:
     """What the header of a model file says, without PyTorch. Raises InputError where it is no model."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            header: dict[str, Any] = json.loads((file.metadata() or {})["tomorois"])
-        record, config = header["record"], header["config"]
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: no model file of TomoROIS ({error}); copy it again") from error
-    training = record.get("training", {})
-    told = training.get("tomograms", [])
+        head: _ModelHead = tensor_metadata(path, "tomorois", _ModelHead, "copy it again")
+    except (InputError, OSError) as error:
+        said = one_line(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: no model file of TomoROIS ({said})") from error
+    training = head.record.training
     return ModelFacts(
         path=path,
-        threshold=float(record.get("threshold", 0.5)),
-        dice=training.get("dice"),
-        validated=bool(training.get("validated")),
-        learned=tuple((item["name"], int(item["rois"])) for item in told if not item["held_out"]),
-        held_out=tuple(item["name"] for item in told if item["held_out"]),
-        refined_from=str(training.get("refined_from") or ""),
-        sees_membranes=int(config.get("input_channels", 1)) > 1,
+        threshold=head.record.threshold,
+        dice=training.dice,
+        validated=training.validated,
+        learned=tuple((item.name, item.rois) for item in training.tomograms if not item.held_out),
+        held_out=tuple(item.name for item in training.tomograms if item.held_out),
+        refined_from=training.refined_from or "",
+        sees_membranes=head.config.input_channels > 1,
     )
 
 

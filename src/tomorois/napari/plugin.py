@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tomocore.contract import InputError
+from tomocore.contract import InputError, naming
 from tomocore.files_of_tomograms import product_of, volume_stem
 from tomocore.roiset import labels_from_rois, read_rois
 from tomocore.volumes.formats import inspect_volume, read_volume, write_volume
@@ -77,7 +77,8 @@ def buds_sample() -> list[LayerData]:
 def _layer_of(path: Path) -> LayerData:
     stem = volume_stem(path)
     if path.suffix.lower() == ".npz":
-        labels = labels_from_rois(read_rois(path))
+        with naming(path):
+            labels = labels_from_rois(read_rois(path))
         return np.asarray(labels.data), {"name": stem, **place_of(labels)}, "labels"
     volume = _believed(path)
     if product_of(path) in LABEL_PRODUCTS and np.issubdtype(volume.data.dtype, np.integer):

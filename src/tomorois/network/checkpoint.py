@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 from pydantic import ConfigDict, Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.settings import Settings
-from tomocore.side_files import StoredRow, checked, parsed_json
+from tomocore.side_files import StoredRow, checked
+from tomocore.tensor_files import tensor_bytes, tensor_metadata
 from tomorois.network.intensity import IntensitySettings
 from tomorois.network.membrane_input import MembraneSettings
 from tomorois.network.msdnet.config import MSDNetConfig
@@ -25,6 +26,7 @@ MODEL_FORMAT = "tomorois-msdnet"
 STATE_FORMAT = "tomorois-training-state"
 FORMAT_VERSION = 1
 HEADER_KEY = "tomorois"
+REMEDY = "copy or write it again"
 
 
 class ModelRecord(Settings):
@@ -141,26 +143,23 @@ def _load(path: Path, kind: str, wanted: str) -> tuple[dict[str, Tensor], dict[s
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the path of a {wanted}")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = _header(path, file.metadata() or {}, kind, wanted)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = _header(path, kind, wanted)
+        tensors = load(tensor_bytes(path))
     except InputError:
         raise
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, MemoryError, KeyError) as error:
         problem = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path}: damaged or no .safetensors file ({problem}); copy or write it again"
-        ) from error
+        raise InputError(f"{path}: damaged or no .safetensors file ({problem}); {REMEDY}") from error
     return tensors, header
 
 
-def _header(path: Path, metadata: dict[str, str], kind: str, wanted: str) -> dict[str, Any]:
+def _header(path: Path, kind: str, wanted: str) -> dict[str, Any]:
     """The values in the head of a file of some kind. Raises InputError for a file of another kind."""
-    where = f"{path}: its header {HEADER_KEY}"
-    header: dict[str, Any] = parsed_json(metadata.get(HEADER_KEY, "{}"), dict[str, Any], where)
+    header: dict[str, Any] = tensor_metadata(path, HEADER_KEY, dict[str, Any], REMEDY)
     if header.get("format") != kind:
         raise InputError(f"{path}: a .safetensors file, but not a {wanted}")
-    version = checked(header.get("format_version", 0), int, f"{where}: format_version")
+    where = f"{path}: its header {HEADER_KEY}: format_version"
+    version = checked(header.get("format_version", 0), int, where)
     if version > FORMAT_VERSION:
         raise InputError(f"{path}: written in format {version}, newer than this program; update it")
     return header

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import owner_of
-from tomocore.side_files import read_frame
+from tomocore.side_files import MOST_CSV_BYTES, read_frame, read_text, some_of
 from tomosurf.statistics.hierarchy import GRID, TOMOGRAM
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ NOT_EXCLUDED = ("", "no", "false", "0")
 NAMES = ("name", "kind", "label", "source", "target", "target_kind", "target_label", TOMOGRAM)
 """Columns that hold names, even where these look like numbers."""
 REMEDY = "give a table of comma-separated values with a heading"
-MOST_TOLD = 5
 
 
 @dataclass
@@ -100,7 +99,7 @@ def read_tomograms(path: Path, by: str) -> pd.DataFrame:
     if name is None or by not in table:
         missing = "name" if name is None else by
         raise InputError(
-            f"{path}: no column {missing}, only {', '.join(table)}; add it, or name another with --by"
+            f"{path}: no column {missing}, only {some_of(table)}; add it, or name another with --by"
         )
     listed = pd.DataFrame(
         {
@@ -113,7 +112,7 @@ def read_tomograms(path: Path, by: str) -> pd.DataFrame:
     listed = listed[listed[TOMOGRAM] != ""]
     twice = listed[TOMOGRAM][listed[TOMOGRAM].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{path}: {_some(twice)} stands there twice; keep one row a tomogram")
+        raise InputError(f"{path}: {some_of(twice)} stands there twice; keep one row a tomogram")
     return listed.reset_index(drop=True)
 
 
@@ -181,10 +180,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
     """All cells as text without blanks around them; whichever separator the first line has most of."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a table with columns name, condition and grid")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file; save the table as CSV (UTF-8)") from error
+    lines = read_text(path, MOST_CSV_BYTES, "a table of comma-separated values").splitlines()
     separator = max(",;\t", key=lines[0].count) if lines else ","
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator) if any(row)]
     uneven = next((k + 1 for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
@@ -231,7 +227,9 @@ def _listed_in(rows: dict[str, pd.DataFrame], by: str) -> pd.DataFrame:
     listed = pd.concat(told).drop_duplicates()
     twice = listed[TOMOGRAM][listed[TOMOGRAM].duplicated()].unique()
     if len(twice):
-        raise InputError(f"{_some(twice)}: rows of one tomogram name several conditions or grids; mend them")
+        raise InputError(
+            f"{some_of(twice)}: rows of one tomogram name several conditions or grids; mend them"
+        )
     return listed.reset_index(drop=True)
 
 
@@ -245,7 +243,7 @@ def _joined(
     if len(unknown):
         names = unknown[TOMOGRAM].unique()
         cautions.append(
-            f"{kind}: {len(unknown)} rows of {_some(names)} belong to no tomogram of the list; left out"
+            f"{kind}: {len(unknown)} rows of {some_of(names)} belong to no tomogram of the list; left out"
         )
     kept = joined[by].notna() & (joined[by] != "") & (joined["exclude"] != True)  # noqa: E712
     return joined[kept].drop(columns="exclude").reset_index(drop=True)
@@ -256,16 +254,16 @@ def _left_out(listed: pd.DataFrame, measured: set[str], by: str, tomograms: Path
     lines = []
     bare = listed[(listed[by] == "") & ~listed["exclude"]][TOMOGRAM]
     if len(bare):
-        lines.append(f"{place}no {by} for {_some(bare)}; left out")
+        lines.append(f"{place}no {by} for {some_of(bare)}; left out")
     absent = listed[~listed[TOMOGRAM].isin(measured) & ~listed["exclude"] & (listed[by] != "")][TOMOGRAM]
     if len(absent):
         lines.append(
-            f"{place}no table has a row of {_some(absent)}; left out, also from counts: give surfaces.csv "
+            f"{place}no table has a row of {some_of(absent)}; left out, also from counts: give surfaces.csv "
             "too if they were measured and hold nothing"
         )
     excluded = listed[listed["exclude"]][TOMOGRAM]
     if len(excluded):
-        lines.append(f"{place}{_some(excluded)} left out, as the table says")
+        lines.append(f"{place}{some_of(excluded)} left out, as the table says")
     return lines
 
 
@@ -278,9 +276,3 @@ def _require_two(conditions: Sequence[str], by: str, tomograms: Path | None) -> 
             f"{place}: one {by} alone, {conditions[0]}, so there is nothing to compare; name another column "
             "with --by"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    told = [str(name) for name in list(names)[:MOST_TOLD]]
-    more = len(names) - len(told)
-    return ", ".join(told) + (f" and {more} more" if more else "")
