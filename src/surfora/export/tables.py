@@ -42,6 +42,6 @@ def write_table(path: Path, table: pd.DataFrame, separator: str = ",", index: bo
         if path.suffix == ".parquet":
             table.to_parquet(beside, index=False)
         elif path.suffix == ".csv":
-            table.to_csv(beside, sep=separator, index=index)
+            table.to_csv(beside, sep=separator, index=index, float_format="%.8g")
         else:
             raise InputError(f"{path}: tables are written as .csv and .parquet")
