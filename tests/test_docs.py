@@ -20,6 +20,7 @@ from surfora.masks.cleaning import CleanSettings
 from surfora.masks.separate_membranes import ComponentSettings
 from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.curvature import CurvatureSettings
+from surfora.measures.density.settings import DensitySettings
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.intervals import IntervalSettings
 from surfora.measures.roughness import RoughnessSettings
@@ -100,6 +101,7 @@ PARAMETERS = {
     "roughness": RoughnessSettings,
     "intervals": IntervalSettings,
     "wedge": WedgeSettings,
+    "density": DensitySettings,
     "training": TrainSettings,
     "prediction": PredictSettings,
     "instances": InstanceSettings,

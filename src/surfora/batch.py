@@ -14,9 +14,17 @@ from surfora.earlier import RECORD, REPORT, Row, earlier_run
 from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
 from surfora.masks.perturbed import perturbed
+from surfora.measures.beside_masks import BesideMasks
 from surfora.partners import measured_tables
 from surfora.pipeline import SurforaSettings, measure_membrane
-from surfora.planning import MaskReader, PlannedMembrane, RunRequest, planned_membranes, warn_of_kept
+from surfora.planning import (
+    MaskReader,
+    PlannedMembrane,
+    RunRequest,
+    beside_masks,
+    planned_membranes,
+    warn_of_kept,
+)
 from surfora.reporting.interval_columns import FILE as INTERVALS
 from surfora.reporting.report import write_run_report
 from tomocore.contract import FAILURES, NOBODY, Batch, InputError, NoRoomError, Watcher, about, one_line
@@ -64,22 +72,23 @@ def run_masks(request: RunRequest, settings: SurforaSettings, watcher: Watcher =
     the masks, two membranes would have one name, or a name is asked for that no membrane has; NoRoomError,
     with no more tried, where the disk is full.
     """
-    masks = MaskReader(request, settings.roi)
+    masks, beside = MaskReader(request, settings.roi), beside_masks(request)
     with one_run(request.folder):
-        return _run_in_folder(request, masks, settings, watcher)
+        return _run_in_folder(request, masks, beside, settings, watcher)
 
 
 def _run_in_folder(
-    request: RunRequest, masks: MaskReader, settings: SurforaSettings, watcher: Watcher
+    request: RunRequest, masks: MaskReader, beside: BesideMasks, settings: SurforaSettings, watcher: Watcher
 ) -> RunOutcome:
     outcome = RunOutcome(watcher)
     with recorded_run("surfora run", settings) as record:
         planned = planned_membranes(request, masks, settings, record, outcome)
+        beside.note(record)
         earlier = earlier_run(request.folder, record)
         files = _measure_all(planned, masks, request, settings, record, outcome)
         if not files and outcome.failed:
             return outcome
-        tables = measured_tables(files, request.pairs, settings, record, outcome, earlier)
+        tables = measured_tables(files, request.pairs, settings, record, outcome, earlier, beside)
     record.failures = dict(outcome.failed)
     outcome.surfaces, outcome.distances = tables.surfaces, tables.distances
     outcome.contacts = tables.contacts

@@ -28,6 +28,10 @@ COLUMNS_OF: dict[str, Sequence[Column]] = {
 """The tables of a run by the names of their files without ``.csv``, each with its columns."""
 
 
+MEASURED_BY = ("distance", "contacts", "density", "wedge")
+"""Sections of the settings that say how finished surfaces are measured."""
+
+
 @dataclass
 class RunTables:
     """The rows of a run's tables; whether all of them are those of an earlier run."""
@@ -97,13 +101,16 @@ class EarlierRun:
 def earlier_run(folder: Path, record: RunRecord) -> EarlierRun | None:
     """The run that a folder holds, if its tables are as it left them and it measured as ``record`` tells.
 
-    That is with the same versions, and the same settings of distances and contacts.
+    That is with the same versions, the same settings of all that is measured on finished surfaces, and the
+    same files beside the masks.
     """
     try:
         known = read_record(folder / RECORD)
         if known is None or known["versions"] != record.versions:
             return None
-        if any(known["settings"].get(key) != record.settings[key] for key in ("distance", "contacts")):
+        if any(known["settings"].get(key) != record.settings[key] for key in MEASURED_BY):
+            return None
+        if _beside(known["inputs"]) != _beside(record.inputs):
             return None
         tables = RunTables()
         for table in COLUMNS_OF:
@@ -114,6 +121,11 @@ def earlier_run(folder: Path, record: RunRecord) -> EarlierRun | None:
     except InputError:  # a damaged one is as none
         return None
     return EarlierRun(folder, known, tables)
+
+
+def _beside(inputs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Roles and hashes of the inputs that are no masks and no ROIs."""
+    return sorted((one["role"], one["sha256"]) for one in inputs if one.get("role"))
 
 
 def _key(surface: SurfaceFile) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 
 from surfora.earlier import COLUMNS_OF, EarlierRun, Row, RunTables
 from surfora.geometry.files import write_surface
+from surfora.geometry.surface import SurfaceMesh
+from surfora.measures.beside_masks import BesideMasks, Neighbours
 from surfora.measures.contacts.pairs import (
     ID,
     contact_partners,
@@ -17,6 +20,9 @@ from surfora.measures.contacts.pairs import (
     folded_surfaces,
     without_contacts,
 )
+from surfora.measures.density import mesh_density
+from surfora.measures.density.density import without_density
+from surfora.measures.density.files import NO_LEAFLETS
 from surfora.measures.pairs import (
     MeasuredSurface,
     Pair,
@@ -28,10 +34,14 @@ from surfora.measures.pairs import (
     surface_file,
     unmatched_pairs,
 )
+from surfora.measures.valid_region import ValidRegion, with_depths
 from surfora.pipeline import SurforaSettings
 from surfora.reporting.tables import surface_row
-from tomocore.contract import FAILURES, Batch, InputError
+from tomocore.contract import FAILURES, Batch, InputError, about
 from tomocore.provenance import RunRecord
+from tomocore.volumes.volume import Volume
+
+log = logging.getLogger(__name__)
 
 
 def measured_tables(
@@ -41,22 +51,26 @@ def measured_tables(
     record: RunRecord,
     outcome: Batch,
     earlier: EarlierRun | None = None,
+    beside: BesideMasks | None = None,
 ) -> RunTables:
     """The rows of all tables, in the order of the surfaces' files; distances and contacts go into the files.
 
     ``paths`` are the files of all measured surfaces, ``pairs`` those asked for (see `paired_surfaces`). What
-    ``earlier`` has measured of the same files is not measured again. ``settings`` are those of distance and
-    contacts; stages are noted in ``record``, failures in ``outcome``.
+    ``earlier`` has measured of the same files is not measured again. ``beside`` tells the tomograms whose
+    density is measured, and the valid regions. ``settings`` are those of distance, density and contacts;
+    stages are noted in ``record``, failures in ``outcome``.
     """
     surfaces = [surface_file(path) for path in paths]
     _tell_unmatched(surfaces, pairs or (), outcome)
     groups = partner_groups(surfaces, pairs)
+    neighbours = Neighbours(surfaces)
     found: list[RunTables] = []
     for group in groups:
         number = sum(len(one.contacts) for one in found)
         kept = earlier.of_group(group, pairs) if earlier else None
         if kept is None:
-            kept = _Group(group, pairs, settings, record, outcome).measured(number)
+            around = beside or BesideMasks()
+            kept = _Group(group, pairs, settings, record, outcome, around, neighbours).measured(number)
         found.append(_numbered(kept, group, number))
     return _in_order(found, surfaces, pairs)
 
@@ -85,6 +99,8 @@ class _Group:
     settings: SurforaSettings
     record: RunRecord
     outcome: Batch
+    beside: BesideMasks
+    neighbours: Neighbours
     latest: dict[Path, MeasuredSurface] = field(default_factory=dict)
     changed: set[Path] = field(default_factory=set)
 
@@ -92,6 +108,8 @@ class _Group:
         """The rows of the group, whose files take the arrays on; its first contact has the next number."""
         self.latest = {one.path: read_measured(one.path) for one in self.surfaces}
         tables = RunTables(distances=self._distances())
+        for one in self.surfaces:
+            self._look_at_tomogram(one)
         tables.contacts, tables.contact_curve = self._contacts(tables.distances, number)
         for path in self.changed:
             write_surface(path, self.latest[path].mesh, self.latest[path].facts)
@@ -115,6 +133,43 @@ class _Group:
             self.changed.add(source.path)
             rows.append(row)
         return rows
+
+    def _look_at_tomogram(self, one: SurfaceFile) -> None:
+        """Give a surface its depths in the valid region, and a middle what the density tells of it."""
+        before = self.latest[one.path].mesh
+        mesh = without_density(before)
+        try:
+            with about(one.name):
+                mesh = self._in_tomogram(one, mesh)
+        except FAILURES as error:
+            self.outcome.fail(f"density of {one.name}", error)
+        if mesh is not before:
+            self.latest[one.path] = replace(self.latest[one.path], mesh=mesh)
+            self.changed.add(one.path)
+
+    def _in_tomogram(self, one: SurfaceFile, mesh: SurfaceMesh) -> SurfaceMesh:
+        mask = Path(one.facts.source)
+        region = self.beside.region(mask, one.grid)
+        if region is not None:
+            mesh = with_depths(mesh, region)
+        tomogram = self.beside.tomogram(mask) if one.facts.kind == "medial" else None
+        return mesh if tomogram is None else self._with_density(one, mesh, tomogram, region)
+
+    def _with_density(
+        self, one: SurfaceFile, mesh: SurfaceMesh, tomogram: Volume, region: ValidRegion | None
+    ) -> SurfaceMesh:
+        """A middle with the arrays of its density; what was found is noted, and told where it lacks."""
+        density = self.settings.density
+        reach_nm = density.half_length_nm + density.clearance_nm
+        with self.record.stage("density", one.name) as counts:
+            others = self.neighbours.near(one, mesh, reach_nm)
+            found = mesh_density(
+                mesh, tomogram, density, wedge=self.settings.wedge, beside=others, valid=region
+            )
+            counts["contrast"] = found.contrast
+        if not found.has_leaflets:
+            log.warning("%s", NO_LEAFLETS)
+        return found.mesh
 
     def _contacts(self, distances: Sequence[Row], number: int) -> tuple[list[Row], list[Row]]:
         """The rows of contacts.csv and of contact_curve.csv.

@@ -25,6 +25,7 @@ from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
 from surfora.masks.separate_membranes import ComponentSettings
 from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.curvature import CurvatureSettings, mesh_curvature
+from surfora.measures.density.settings import DensitySettings
 from surfora.measures.distance import DistanceSettings
 from surfora.measures.intervals import IntervalSettings
 from surfora.measures.roughness import RoughnessSettings, mesh_roughness
@@ -73,6 +74,7 @@ class SurforaSettings(Settings):
     distance: DistanceSettings = DistanceSettings()
     contacts: ContactSettings = ContactSettings()
     wedge: WedgeSettings = WedgeSettings()
+    density: DensitySettings = DensitySettings()
     intervals: IntervalSettings = IntervalSettings()
 
 

@@ -26,6 +26,7 @@ from surfora.masks.membranes import (
     sampled_points,
 )
 from surfora.masks.perturbed import Perturbation
+from surfora.measures.beside_masks import REGION, TOMOGRAM, BesideMasks
 from surfora.measures.pairs import Pair
 from surfora.pipeline import (
     SurfaceKind,
@@ -50,6 +51,10 @@ class RunRequest:
     folder: Path
     labels: dict[int, str] | None = None
     rois: tuple[Path, ...] = ()
+    tomograms: tuple[Path, ...] = ()
+    """What the density along normals is read from, one a mask; none where it is not to be measured."""
+    valid: tuple[Path, ...] = ()
+    """Valid regions, one a mask."""
     pairs: tuple[Pair, ...] | None = None
     inside: tuple[Pair, ...] = ()
     lumens: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
@@ -60,6 +65,27 @@ class RunRequest:
     overwrite: bool = False
     perturbation: Perturbation | None = None
     """How borders are moved, where the run is one of those that intervals are made of."""
+
+
+def beside_masks(request: RunRequest) -> BesideMasks:
+    """The tomogram and the valid region of each mask of a request, matched by name.
+
+    Raises InputError where a file is left over, or a mask has none and others have.
+    """
+    return BesideMasks(
+        _one_each(request.masks, request.tomograms, TOMOGRAM),
+        _one_each(request.masks, request.valid, REGION),
+        request.voxel_size_nm,
+        request.resample,
+        request.perturbation.voxel_factor if request.perturbation else 1.0,
+    )
+
+
+def _one_each(masks: Sequence[Path], files: Sequence[Path], what: str) -> dict[Path, Path]:
+    pairs = matched(masks, files, what)
+    if files:
+        require_match(masks, pairs, what)
+    return pairs
 
 
 @dataclass(frozen=True)
@@ -108,9 +134,7 @@ class MaskReader:
 
     def __init__(self, request: RunRequest, settings: RoiSettings) -> None:
         """Match the ROI files to the masks. Raises InputError where a mask or an ROI file is left over."""
-        self.rois = matched(request.masks, request.rois, "ROI")
-        if request.rois:
-            require_match(request.masks, self.rois, "ROI")
+        self.rois = _one_each(request.masks, request.rois, "ROI")
         self._request = request
         self._settings = settings
         self._held: OpenMask | None = None

@@ -35,6 +35,7 @@ READABLE = (
 
 PRODUCTS = (
     "membranes",
+    "valid",
     "labels",
     "truth",
     "confidence",

@@ -121,6 +121,7 @@ class StoredInput(StoredRow):
     bytes: int = 0
     sha256: str = ""
     voxel_size_nm: float | None = None
+    role: str = ""
 
 
 class StoredStage(StoredRow):

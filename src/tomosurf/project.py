@@ -56,6 +56,9 @@ class ProjectSettings(Settings):
     resample: bool = Field(
         False, description="Bring volumes of unequal voxel edges to one edge first, the smallest."
     )
+    density: bool = Field(
+        False, description="Measure membranes in the density of the tomograms too: thickness peak to peak."
+    )
     predict: PredictSettings = PredictSettings()
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

@@ -86,6 +86,8 @@ class StepMaker:
         else:
             own = {"surfora": settings.surfora.model_dump()}
             inputs = {"membranes": plan.membranes, "ROIs": plan.rois}
+            if settings.density:
+                inputs["tomogram"] = plan.tomogram
         return StepBasis(VERSIONS[step], {**own, **common}, inputs, self.project.output)
 
     def reason(self, step: str, plan: TomogramPlan) -> str:
@@ -240,6 +242,7 @@ class StepMaker:
             masks=(plan.membranes,),
             folder=plan.surfaces,
             rois=(plan.rois,),
+            tomograms=(plan.tomogram,) if self.project.settings.density else (),
             voxel_size_nm=plan.voxel_size_nm,
             resample=self.project.settings.resample,
             jobs=self.jobs,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from surfora.cli.contacts import contacts
+from surfora.cli.density import density
 from surfora.cli.editing import apply as edits_applied
 from surfora.cli.editing import edit as edits_made
 from surfora.cli.export import export
@@ -17,7 +18,16 @@ from tomocore.files_of_tomograms import product_files
 from tomocore.machine import cores
 from tomocore.settings import load_settings, settings_template
 from tomocore.terminal.console import Terminal, leave, out, say_first_use, status_of
-from tomocore.terminal.options import Jobs, Output, Overwrite, Resample, SettingsFile, VoxelSize, next_hint
+from tomocore.terminal.options import (
+    Jobs,
+    Output,
+    Overwrite,
+    Resample,
+    SettingsFile,
+    Several,
+    VoxelSize,
+    next_hint,
+)
 
 if TYPE_CHECKING:
     from surfora.batch import RunOutcome
@@ -32,6 +42,7 @@ app = App(
 for order, stage in enumerate(STAGES, start=2):
     app.command(stage, sort_key=order)
 app.command(contacts, sort_key=12.5)
+app.command(density, sort_key=14.5)
 app.command(particles, sort_key=16)
 app.command(sample, sort_key=17)
 app.command(export, sort_key=18)
@@ -73,6 +84,16 @@ def run(
             "boundary of masks that are filled"
         ),
     ] = None,
+    tomogram: Annotated[
+        list[Path] | None,
+        Several,
+        Parameter(help="tomograms, one a mask, by name: adds what the density tells of middles"),
+    ] = None,
+    valid: Annotated[
+        list[Path] | None,
+        Several,
+        Parameter(help="valid regions, one a mask, by name: masks, or IMOD models of two faces (.mod)"),
+    ] = None,
     voxel_size: VoxelSize = None,
     resample: Resample = False,
     settings: SettingsFile = None,
@@ -98,6 +119,8 @@ def run(
         folder=output,
         labels=parsed_labels(labels) if labels else None,
         rois=tuple(rois or ()),
+        tomograms=tuple(tomogram or ()),
+        valid=tuple(valid or ()),
         pairs=tuple(parsed_pair(pair) for pair in distances) if distances else None,
         inside=tuple(parsed_pair(pair, "--inside") for pair in inside or ()),
         lumens=dict(parsed_lumen(place) for place in lumen or ()),

@@ -30,6 +30,7 @@ SECTIONS = (
     "distance",
     "contacts",
     "wedge",
+    "density",
     "intervals",
 )
 """Sections of the settings file; `SurforaSettings` has the same, but importing it loads every stage."""

@@ -22,6 +22,8 @@ ARRAYS = {
     "surforaK1PerNm": "k1_per_nm",
     "surforaK2PerNm": "k2_per_nm",
     "surforaThicknessNm": "bilayer_thickness_nm",
+    "surforaThicknessPeakToPeakNm": "thickness_peak_to_peak_nm",
+    "surforaValidRegionDepthNm": "valid_region_depth_nm",
     "surforaRoughnessNm": "roughness_nm",
     "surforaRimDistanceNm": "boundary_distance_nm",
     "surforaContactGapNm": "contact_gap_nm",

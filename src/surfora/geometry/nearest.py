@@ -75,16 +75,24 @@ def distance_along_normals(mesh: SurfaceMesh, target: SurfaceMesh) -> Floats:
     """
     if len(target.faces) == 0:
         raise InputError("the surface measured to has no triangles; make a mesh first with `surfora mesh`")
-    centre = target.vertices.mean(axis=0)
-    scene = _scene(target.vertices - centre, target.faces)
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
-    hits = []
-    for way in (normals, -normals):
-        rays = np.concatenate([mesh.vertices - centre, way], axis=1).astype(np.float32)
-        hits.append(scene.cast_rays(rays)["t_hit"].numpy().astype(np.float64))
-    ahead, behind = hits
+    ahead, behind = hits_along(mesh.vertices, normals, target)
     found = np.where(ahead <= behind, ahead, -behind)
     return np.where(np.isfinite(found), found, np.nan)
+
+
+def hits_along(points: Floats, ways: Floats, target: SurfaceMesh, begin_nm: float = 0.0) -> Floats:
+    """Distances (2, n) in nm from points to the first hit of a mesh, along their ways and against them.
+
+    Infinite where there is none. points, ways: (n, 3), ways of length 1; nearer than ``begin_nm`` is passed.
+    """
+    centre = target.vertices.mean(axis=0)
+    scene = _scene(target.vertices - centre, target.faces)
+    hits = []
+    for way in (ways, -ways):
+        rays = np.concatenate([points - centre + begin_nm * way, way], axis=1).astype(np.float32)
+        hits.append(scene.cast_rays(rays)["t_hit"].numpy().astype(np.float64) + begin_nm)
+    return np.array(hits)
 
 
 def closest_points_on_triangles(points: Floats, corners: Floats) -> Floats:

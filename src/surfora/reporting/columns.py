@@ -39,9 +39,59 @@ COLUMNS = (
     ),
     Column(
         "bilayer_thickness_median_nm",
-        "thickness, median",
+        "thickness between the mask's leaflets, median",
         "nm",
-        "median over area of the distance straight through to the other leaflet",
+        "median over area of the distance straight through to the other leaflet of the mask's boundary",
+    ),
+    Column(
+        "thickness_peak_to_peak_median_nm",
+        "thickness peak to peak, median",
+        "nm",
+        "median over area of the distance between the leaflets' peaks in the tomogram's density",
+    ),
+    Column(
+        "thickness_peak_to_peak_q25_nm",
+        "thickness peak to peak, 25 % quantile",
+        "nm",
+        "lower quartile over area of that distance",
+        detail=True,
+    ),
+    Column(
+        "thickness_peak_to_peak_q75_nm",
+        "thickness peak to peak, 75 % quantile",
+        "nm",
+        "upper quartile over area of that distance",
+        detail=True,
+    ),
+    Column(
+        "density_area_share",
+        "area told by the density",
+        "%",
+        "share of the area where the tomogram's density tells of the membrane: not in the wedge, at rims, "
+        "beside other membranes or at the tomogram's border, and like two leaflets",
+        detail=True,
+    ),
+    Column(
+        "leaflet_asymmetry_median",
+        "asymmetry of the leaflets, median",
+        "",
+        "median over area of (outer − inner) / (outer + inner) of the leaflets' heights over the background",
+        detail=True,
+    ),
+    Column(
+        "density_middle_offset_median_nm",
+        "middle of the density, median",
+        "nm",
+        "median over area of the way along the normal from the surface to the density's middle",
+        detail=True,
+    ),
+    Column(
+        "density_contrast_median",
+        "contrast of the membrane, median",
+        "",
+        "median over area of the leaflets' height over the background in the tomogram's grey values; below 0 "
+        "where membranes are dark",
+        detail=True,
     ),
     Column(
         "curvature_area_share",
@@ -119,6 +169,26 @@ COLUMNS = (
         "area without voxels",
         "%",
         "share of the area with no voxel of the mask near it",
+        detail=True,
+    ),
+    Column(
+        "outside_valid_area_share",
+        "area outside the valid region",
+        "%",
+        "share of the area that lies outside the lamella, ice or slab that was given as valid",
+    ),
+    Column(
+        "valid_region_depth_median_nm",
+        "depth in the valid region, median",
+        "nm",
+        "median over area of the distance to the nearest face of the valid region; below 0 outside of it",
+        detail=True,
+    ),
+    Column(
+        "valid_region_depth_min_nm",
+        "depth in the valid region, least",
+        "nm",
+        "least distance to a face of the valid region; below 0 outside of it",
         detail=True,
     ),
     Column(

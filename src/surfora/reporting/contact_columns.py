@@ -106,6 +106,18 @@ OBJECT_COLUMNS = (
         "%",
         "share of the area that faces into the missing wedge: continued, not seen; {}",
     ),
+    *_sides(
+        "outside_valid_area_share",
+        "area outside the valid region",
+        "%",
+        "share of the area that lies outside the valid region, {}",
+    ),
+    *_sides(
+        "valid_region_depth_median_nm",
+        "depth in the valid region",
+        "nm",
+        "median distance to the nearest face of the valid region, below 0 outside, {}",
+    ),
     *_sides("contact_area_with_evidence_nm2", "area seen", "nm²", "area that was measured, {}"),
     Column(
         "gap_mean_with_evidence_nm", "gap where seen, mean", "nm", "mean gap over the area measured", True
@@ -119,7 +131,15 @@ OBJECT_COLUMNS = (
     ),
     *_in_and_out("mean_curvature_{}_per_nm", "mean curvature", "1/nm", "H"),
     *_in_and_out("gaussian_curvature_{}_per_nm2", "Gaussian curvature", "1/nm²", "K"),
-    *_in_and_out("bilayer_thickness_{}_nm", "thickness", "nm", "the distance between the leaflets"),
+    *_in_and_out(
+        "bilayer_thickness_{}_nm", "thickness", "nm", "the distance between the leaflets of the mask"
+    ),
+    *_in_and_out(
+        "thickness_peak_to_peak_{}_nm",
+        "thickness peak to peak",
+        "nm",
+        "the distance between the leaflets' peaks in the density",
+    ),
     *_in_and_out("roughness_{}_nm", "roughness", "nm", "the roughness (RMS)"),
 )
 """The columns of contacts.csv in the order in which it has them."""

@@ -42,7 +42,15 @@ CERTAIN = (
 )
 """Columns without an interval: who a row is of, what was chosen, what counts parts of a mesh."""
 
-SIGNED = ("mean_curvature", "gaussian_curvature", "gap_difference")
+SIGNED = (
+    "mean_curvature",
+    "gaussian_curvature",
+    "gap_difference",
+    "density_middle",
+    "density_contrast",
+    "asymmetry",
+    "valid_region_depth",
+)
 
 INTERVAL_COLUMNS = (
     Column("table", "table", "", "the table that has the value"),

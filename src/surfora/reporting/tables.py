@@ -21,7 +21,9 @@ from surfora.geometry.surface import (
     vertex_areas_nm2,
 )
 from surfora.isosurface.roi_border import CUT
+from surfora.measures.density.density import density_summary
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
+from surfora.measures.valid_region import depth_summary
 from surfora.measures.wedge import area_shares, areas_with_evidence_nm2
 from surfora.meshing.loops import boundary_loops
 from surfora.reporting.columns import COLUMNS
@@ -83,7 +85,9 @@ def surface_row(mesh: SurfaceMesh, facts: SurfaceFacts) -> dict[str, Any]:
         | _border_columns(mesh)
         | _curvature_columns(mesh.data, areas)
         | _thickness_columns(mesh.data, areas)
+        | density_summary(mesh)
         | _evidence_columns(mesh)
+        | depth_summary(mesh)
     )
 
 

@@ -12,6 +12,7 @@ from surfora.geometry.surface import SurfaceMesh, boundary_edges, vertex_areas_n
 from surfora.isosurface.roi_border import CUT
 from surfora.measures.contacts.find import ALONG, BEYOND, BORDER, FACING, GAP, WAY, Contact, Contacts
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
+from surfora.measures.valid_region import depth_columns
 from surfora.measures.wedge import EXTRAPOLATED, MEASURED
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
@@ -19,6 +20,7 @@ INSIDE_AND_OUTSIDE = {
     "mean_curvature_{}_per_nm": "mean_curvature_per_nm",
     "gaussian_curvature_{}_per_nm2": "gaussian_curvature_per_nm2",
     "bilayer_thickness_{}_nm": "bilayer_thickness_nm",
+    "thickness_peak_to_peak_{}_nm": "thickness_peak_to_peak_nm",
     "roughness_{}_nm": "roughness_nm",
 }
 """Columns of a contact, ``{}`` standing for ``inside`` and ``outside``, and the arrays that they are of."""
@@ -59,7 +61,8 @@ def _row(contact: Contact, threshold_nm: float, outside: Mapping[str, Mapping[st
         weights = halved * areas[prefix]
         row[f"{prefix}way_deg"] = weighted_mean(side.data[WAY], weights)
         row[f"{prefix}beyond_border_share"] = weighted_mean(side.data[BEYOND], weights)
-        row |= {prefix + name: value for name, value in _evidence(side, weights).items()}
+        for name, value in (_evidence(side, weights) | depth_columns(side, weights)).items():
+            row[prefix + name] = value
         for name, array in INSIDE_AND_OUTSIDE.items():
             if array in side.data:
                 row[prefix + name.format("inside")] = _median(side.data[array], weights)
