@@ -52,6 +52,7 @@ Format = Literal["obj", "ply", "stl", "glb", "mod", "csv", "parquet"]
 Program = Literal["surface-morphometrics", "pycurv", "chimerax", "blender", "imod", "copick"]
 RADIUS_HIT = 9
 """``radius_hit`` of surface_morphometrics' own configuration, which stands in the names of its files."""
+THEIR_ENDINGS = (".surface.vtp", f".AVV_rh{RADIUS_HIT}.vtp", f".AVV_rh{RADIUS_HIT}.csv")
 LARGEST_SIZE = 32_000  # voxels along a side
 
 
@@ -99,10 +100,18 @@ def export_files(request: ExportRequest, watcher: Watcher = NOBODY) -> Batch:
 
 def _require_own_targets(request: ExportRequest) -> None:
     """InputError where two files would be written under one name."""
-    stems = Counter(_stem(source).casefold() for source in request.sources)
-    several = [stem for stem, count in stems.items() if count > 1]
-    if several:
-        raise InputError(f"several files are called {several[0]}; export them into folders of their own")
+    of_triangles = request.program in ("surface-morphometrics", "pycurv")
+    names = [
+        _their_name(facts_of(source)) if of_triangles and not _is_table(source) else _stem(source)
+        for source in request.sources
+    ]
+    name, count = Counter(name.casefold() for name in names).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{count} files would be written as {name}; export them into folders of their own")
+
+
+def _is_table(source: Path) -> bool:
+    return source.suffix.lower() in TABLE_ENDINGS
 
 
 def _stem(source: Path) -> str:
@@ -120,7 +129,7 @@ def _exported(source: Path, request: ExportRequest, batch: Batch) -> str | None:
     if not written:
         batch.skip(str(source), "all of it exists; pass --overwrite to replace it")
         return None
-    if source.suffix.lower() in TABLE_ENDINGS:
+    if _is_table(source):
         table = read_any_table(source)
         for target in written:
             write_table(target, table)
@@ -134,7 +143,7 @@ def _exported(source: Path, request: ExportRequest, batch: Batch) -> str | None:
 
 
 def _targets(source: Path, request: ExportRequest) -> list[Path]:
-    if source.suffix.lower() in TABLE_ENDINGS:
+    if _is_table(source):
         wanted = [form for form in request.formats if f".{form}" in TABLE_ENDINGS]
         if not wanted:
             raise InputError(f"{source}: is a table; tables are written with --format parquet")
@@ -142,11 +151,7 @@ def _targets(source: Path, request: ExportRequest) -> list[Path]:
     if not request.program:
         return [request.folder / f"{_stem(source)}.{form}" for form in request.formats]
     base = request.folder / _their_name(facts_of(source))
-    return [base.with_name(base.name + ending) for ending in (".surface.vtp", *_measured_endings())]
-
-
-def _measured_endings() -> tuple[str, str]:
-    return f".AVV_rh{RADIUS_HIT}.vtp", f".AVV_rh{RADIUS_HIT}.csv"
+    return [base.with_name(base.name + ending) for ending in THEIR_ENDINGS]
 
 
 def _their_name(facts: SurfaceFacts) -> str:

@@ -235,6 +235,13 @@ def test_what_cannot_be_done_is_refused_in_a_line(words, said, ball, tmp_path):
     assert said in refusal_of(result)
 
 
+def test_two_surfaces_of_one_name_are_refused(ball, tmp_path):
+    (tmp_path / "ts_1_OMM.isosurface.vtp").write_bytes(ball.read_bytes())
+    words = ("surfora", "export", ball, tmp_path / "ts_1_OMM.isosurface.vtp", "-o", tmp_path / "out")
+    assert "ts_1_omm" in refusal_of(run_command(*words, "--for", "pycurv"))
+    assert run_command(*words, "--format", "stl").returncode == 0
+
+
 def test_what_exists_is_kept(ball, tmp_path):
     exported(tmp_path, ball, "--format", "stl")
     first = (tmp_path / "ts_1_OMM.medial.stl").stat().st_mtime_ns
