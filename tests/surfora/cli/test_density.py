@@ -1,5 +1,7 @@
 """`surfora density`, and `surfora run` with tomograms and valid regions, as a user runs them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from density_scenes import Bilayer, mesh_off, tomogram_of
 
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh, write_surface
+from surfora.measures.beside_masks import Neighbours
+from surfora.measures.pairs import SurfaceFile
 from surfora.reporting.columns import COLUMNS
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
@@ -88,3 +92,38 @@ def test_what_does_not_fit_is_refused_in_a_line(files, tmp_path):
     )
     assert other.returncode == 1
     assert "tomogram" in other.stderr
+
+
+def test_a_second_run_takes_over_what_is_there_unless_other_files_lie_beside(files, tmp_path):
+    words = ("surfora", "run", files / "t1__membranes.mrc", "-o", tmp_path, "--surface", "medial")
+    beside = ("--tomogram", files / "t1.mrc", "--valid", files / "t1__valid.mrc")
+    assert run_command(*words, *beside).returncode == 0
+    path = tmp_path / "t1__membranes.medial.vtp"
+    first = path.read_bytes(), (tmp_path / "surfaces.csv").read_bytes()
+    assert run_command(*words, *beside).returncode == 0
+    assert (path.read_bytes(), (tmp_path / "surfaces.csv").read_bytes()) == first
+    assert run_command(*words, *beside[:2]).returncode == 0
+    row = pd.read_csv(tmp_path / "surfaces.csv").iloc[0]
+    assert "thickness_peak_to_peak_median_nm" in row
+    assert "outside_valid_area_share" not in row
+    assert run_command(*words).returncode == 0
+    assert "thickness_peak_to_peak_median_nm" not in pd.read_csv(tmp_path / "surfaces.csv")
+    assert not [name for name in read_mesh(path).data if "density" in name or "valid" in name]
+
+
+def test_a_run_keeps_out_the_membranes_nearby_alone(tmp_path):
+    meshes = {"near": 0.0, "touching": 12.0, "far": 80.0}
+    surfaces = []
+    for name, away in meshes.items():
+        shape = replace(SPHERE, centre_nm=SPHERE.centre_nm + np.array([2 * 14.0 + away, 0.0, 0.0]))
+        facts = SurfaceFacts(name, "medial", name, source="one.mrc")
+        write_surface(tmp_path / f"{name}.medial.vtp", mesh_off(shape), facts)
+        surfaces.append(SurfaceFile(tmp_path / f"{name}.medial.vtp", facts))
+    mine = SurfaceFile(tmp_path / "mine.vtp", SurfaceFacts("mine", "medial", "mine", source="one.mrc"))
+    same = SurfaceFacts("roi", "medial", "mine", source="one.mrc")
+    elsewhere = SurfaceFacts("other", "medial", "other", source="two.mrc")
+    others = [SurfaceFile(tmp_path / "near.medial.vtp", facts) for facts in (same, elsewhere)]
+    neighbours = Neighbours([*surfaces, *others])
+    for _ in range(2):  # read anew, and by what is remembered
+        found = list(neighbours.near(mine, mesh_off(SPHERE), 13.0))
+        assert [round(one.vertices[:, 0].mean() - SPHERE.centre_nm[0]) for one in found] == [28, 40]

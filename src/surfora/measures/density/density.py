@@ -233,15 +233,15 @@ def found_contrast(scene: _Scene, means: Profiles) -> Contrast:
     told, distance = scene.evidence == TOLD, np.abs(scene.offsets_nm)
     above = _known_means(means[told][:, distance <= MEMBRANE_NM])
     above -= _known_means(means[told][:, distance >= SOLVENT_NM])
-    areas = vertex_areas_nm2(scene.mesh.vertices, scene.mesh.faces)[told] * np.isfinite(above)
-    bright = float(areas[above > 0].sum() / max(areas.sum(), 1e-300))
-    if max(bright, 1 - bright) < SURE_SHARE:
+    areas = vertex_areas_nm2(scene.mesh.vertices, scene.mesh.faces)[told]
+    bright, dark = areas[above > 0].sum(), areas[above < 0].sum()
+    if not max(bright, dark) > SURE_SHARE * (bright + dark):
         raise InputError(
-            f"density: the membrane is brighter than its surroundings over {100 * bright:.0f} % of the area, "
-            "else darker, so its contrast is not clear; check that this is the tomogram of the mesh, or "
-            "state the contrast with --contrast dark or bright"
+            f"density: the membrane is brighter than its surroundings over {bright:.0f} nm² and darker over "
+            f"{dark:.0f} nm², so its contrast is not clear; check that this is the tomogram of the mesh, or "
+            "state the contrast with --contrast dark or bright (density.contrast)"
         )
-    return "bright" if bright > 0.5 else "dark"
+    return "bright" if bright > dark else "dark"
 
 
 def _known_means(profiles: NDArray[Any]) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tomocore.settings import Settings
 
@@ -37,7 +37,7 @@ class DensitySettings(Settings):
         7.0, gt=0, description="Leaflets farther from each other than this (nm) are none."
     )
     largest_shift_nm: float = Field(
-        3.0, ge=0, le=10, description="The membrane is looked for within this distance (nm) of the surface."
+        3.0, gt=0, le=10, description="The membrane is looked for within this distance (nm) of the surface."
     )
     clearance_nm: float = Field(
         5.0,
@@ -58,3 +58,9 @@ class DensitySettings(Settings):
         description="Length along the surface (nm) over which the middle found is smoothed, before it is "
         "followed.",
     )
+
+    @model_validator(mode="after")
+    def _thinnest_is_below_thickest(self) -> DensitySettings:
+        if self.thickest_nm <= self.thinnest_nm:
+            raise ValueError("thickest_nm must be above thinnest_nm")
+        return self

@@ -70,6 +70,8 @@ def test_contrast_is_found_or_stated_and_refused_where_nothing_tells():
     noise = np.random.default_rng(0).standard_normal(bright.shape, dtype=np.float32)
     with pytest.raises(InputError, match="state the contrast with --contrast"):
         mesh_density(mesh, bright.with_data(noise), wedge=WHOLE)
+    with pytest.raises(InputError, match="over 0 nm² and darker over 0 nm²"):
+        mesh_density(mesh, bright.with_data(np.ones_like(noise)), wedge=WHOLE)
     stated = mesh_density(mesh, bright.with_data(noise), DensitySettings(contrast="dark"), wedge=WHOLE)
     share = (stated.mesh.data["density_evidence"] == NO_MEMBRANE).mean()
     assert share > 0.5
