@@ -59,6 +59,10 @@ OURS = (
 """Our own arrays that have no name there and keep theirs."""
 
 
+DENSITY_THICKNESS = "thickness_peak_to_peak_nm"
+"""Their ``thickness``: between the two leaflets' peaks of density, never that of a mask."""
+
+
 def inside_out(mesh: SurfaceMesh) -> SurfaceMesh:
     """The mesh with its normals and winding turned to the other side; arrays stay."""
     normals = None if mesh.normals is None else -mesh.normals
@@ -99,6 +103,8 @@ def triangle_values(mesh: SurfaceMesh, labels: Mapping[str, str] | None = None) 
     }
     if "k1_direction" in mesh.data:
         found["t_1"], found["t_2"] = _directions(mesh, n_v)
+    if DENSITY_THICKNESS in mesh.data:
+        found["thickness"] = _of_corners(mesh, mesh.data[DENSITY_THICKNESS])
     for name, label in (labels or {}).items():
         if f"distance_to_{name}_nm" in mesh.data:
             found[f"{label}_dist"] = _of_corners(mesh, mesh.data[f"distance_to_{name}_nm"])

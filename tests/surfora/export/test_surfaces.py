@@ -33,6 +33,8 @@ def ball(tmp_path_factory):
         k2_per_nm=k1 / 2,
         mean_curvature_per_nm=0.75 * k1,
         k1_direction=np.tile([1.0, 0.0, 0.0], (count, 1)),
+        thickness_peak_to_peak_nm=np.full(count, 3.6),
+        bilayer_thickness_nm=np.full(count, 5.0),
         distance_to_ts_1_ER_nm=mesh.vertices[:, 0],
         contact_id=(mesh.vertices[:, 0] > CENTRE[0]).astype(np.int32),
         height_nm=mesh.vertices[:, 2] - CENTRE[2],
@@ -72,6 +74,7 @@ def test_surface_morphometrics_finds_its_files_columns_and_signs(ball, tmp_path)
     np.testing.assert_allclose(table["mean_curvature_VV"], 0.75 / RADIUS)  # convex: positive there, too
     np.testing.assert_allclose(table["gauss_curvature_VV"], 0.5 / RADIUS**2)
     np.testing.assert_allclose(table["shape_index_VV"], 2 / np.pi * np.arctan(3))
+    np.testing.assert_allclose(table["thickness"], 3.6)  # theirs is fitted to density, too
     # per region, as patch_statistics does: no region 0, triangles of value 0 are dropped
     assert set(table["component_number"]) == {1}
     # export_obj and ParaView take cell data of the VTP; refine_mesh its vectors
