@@ -55,7 +55,7 @@ def write_model(
     volume that it is opened on.
     """
     parts = [
-        struct.pack(">4s4s128s", b"IMOD", b"V1.2", path.stem.encode()[:127]),
+        struct.pack(">4s4s128s", b"IMOD", b"V1.2", _name(path.stem, 127)),
         struct.pack(">4iI4i", *size, len(objects), Z_FROM_CENTRE | NEW_TO_3DMOD, 1, 1, 0, 255),
         struct.pack(">6f5i", 0, 0, 0, 1, 1, 1, 0, 0, -1, 3, 128),
         struct.pack(">fii3f", voxel_size_nm, UNIT_NM, 0, 0, 0, 0),
@@ -73,10 +73,15 @@ def write_points(path: Path, particles: Particles, voxel_size_nm: float) -> None
     write_model(path, [ImodObject("particles", (1.0, 0.6, 0.0), places)], (x, y, z), voxel_size_nm)
 
 
+def _name(text: str, most: int) -> bytes:
+    """A name as models hold it: other letters than ASCII end the readers of some programs."""
+    return text.encode("ascii", "replace")[:most]
+
+
 def _object(one: ImodObject) -> bytes:
     is_mesh = one.faces is not None
     flags = FILLED | DRAWN_AS_MESH | WITHOUT_LINES | TWO_SIDED if is_mesh else SCATTERED
-    head = struct.pack(">4s64s64x", b"OBJT", one.name.encode()[:63])
+    head = struct.pack(">4s64s64x", b"OBJT", _name(one.name, 63))
     head += struct.pack(">iIii3fi", 0 if is_mesh else 1, flags, 0, 1, *one.colour, 0 if is_mesh else 5)
     head += struct.pack(">8B2i", 1, 3, 1, 1, 0, 0, 0, 0, 1 if is_mesh else 0, 0)
     places = (one.places + FIRST_CENTRE).astype(">f4")
