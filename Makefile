@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt scripts/system_packages.sh
 	@bash scripts/system_packages.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "setup: venv is missing; install it with: sudo apt-get install python3-venv" >&2; exit 1; }
 # Modules are compiled when first imported: pip would compile all 21,000 of them, two minutes of one core.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[rois,napari,editor,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[rois,napari,editor,workflow,docs,dev]'
 	@echo "compiling the kernels, once; a few minutes"
 	@$(BIN)/python scripts/compile_kernels.py || echo "setup: kernels could not be compiled ahead, so first runs take longer" >&2
 	@touch $@

@@ -31,7 +31,13 @@ done
 command -v Xvfb >/dev/null || for_windows+=(xvfb)
 command -v xauth >/dev/null || for_windows+=(xauth)
 [ -d /usr/share/fonts ] && [ -n "$(ls -A /usr/share/fonts)" ] || for_windows+=(fonts-dejavu-core)
-[ $((${#missing[@]} + ${#for_windows[@]})) -eq 0 ] && exit 0
+# A Slurm that tests start for themselves; only in containers, as elsewhere its daemons would be started at once.
+for_cluster=()
+if [ "$(id -u)" -eq 0 ] && [ ! -d /run/systemd/system ] && command -v apt-get >/dev/null &&
+  ! [ -x /usr/sbin/slurmctld ]; then
+  for_cluster=(slurmctld slurmd slurm-client munge)
+fi
+[ $((${#missing[@]} + ${#for_windows[@]} + ${#for_cluster[@]})) -eq 0 ] && exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -39,11 +45,11 @@ if [ "$(id -u)" -ne 0 ]; then
   sudo -n true 2>/dev/null || as_root=(false)
 fi
 if command -v apt-get >/dev/null && [ "${as_root[*]-}" != false ]; then
-  echo "installing system packages:" "${missing[@]}" "${for_windows[@]}"
+  echo "installing system packages:" "${missing[@]}" "${for_windows[@]}" "${for_cluster[@]}"
   export DEBIAN_FRONTEND=noninteractive
   "${as_root[@]}" apt-get update -qq &&
     "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" "${for_windows[@]}" \
-      >/dev/null && exit 0
+      "${for_cluster[@]}" >/dev/null && exit 0
 fi
 if [ ${#for_windows[@]} -gt 0 ]; then
   echo "setup: windows (annotate, curate, edit) and their tests need: sudo apt-get install ${for_windows[*]}" \

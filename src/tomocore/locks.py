@@ -194,6 +194,21 @@ def _take_away(lock: Path, what: str) -> None:
         guard.unlink(missing_ok=True)
 
 
+def clear_of_dead(folder: Path, commands_gone: str = "") -> None:
+    """Delete the locks in a folder whose holders are no more, and what these left half-written.
+
+    ``commands_gone``: locks of processes on other machines that ran this are deleted, too, where the caller
+    knows that all of them have ended.
+    """
+    for lock in folder.glob(".*.lock"):
+        holder = _holder(lock)
+        alive = None if holder is None else is_alive(holder.mark)
+        if holder is not None and (alive is False or (alive is None and holder.command == commands_gone)):
+            lock.unlink(missing_ok=True)
+            remove_leftovers(folder, gone=holder.mark)
+    remove_leftovers(folder)
+
+
 def _holder(lock: Path) -> Holder | None:
     """Who a lock names, or None where it cannot be read, as when its holder has only just made it."""
     try:

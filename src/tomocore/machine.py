@@ -224,15 +224,23 @@ PR_SET_PDEATHSIG = 1
 def _begin_worker(parent: int, threads: int) -> None:
     """Tie a worker's life to its parent's, by the kernel and by a thread where there is no such kernel."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_when_parent_has, daemon=True).start()
+    end_with_parent(parent)
+    use_threads(threads)
+
+
+def end_with_parent(parent: int) -> None:
+    """From here on the kernel ends this process with the one that started it (on Linux; else nothing)
+
+    ``parent`` is its number as it was then: where it is no more, this process ends at once.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the kernel was told
             os._exit(1)
-    use_threads(threads)
 
 
-def _end_with_parent() -> None:
+def _end_when_parent_has() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -24,6 +24,7 @@ from tomosurf.tomogram_table import (
     read_tomogram_table,
     write_tomogram_table,
 )
+from tomosurf.workflow.settings import ClusterSettings
 
 PROJECT_FILE = "project.toml"
 TABLE_FILE = "tomograms.csv"
@@ -63,6 +64,7 @@ class ProjectSettings(Settings):
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     surfora: SurforaSettings = SurforaSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
 
 @dataclass(frozen=True)

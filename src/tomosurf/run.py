@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
-from tomocore.locks import one_run
+from tomocore.locks import clear_of_dead, one_run
 from tomocore.provenance import RunRecord, read_record, recorded_run
+from tomocore.side_files import read_json
 from tomosurf.project import STEPS, Project, TomogramPlan, step_record_path
 from tomosurf.step_records import read_step_record
 from tomosurf.steps import OfTomogram, StepMaker
+from tomosurf.workflow.plan import job_folder
+from tomosurf.workflow.slurm import end_jobs
+
+STEP_FOLDERS = ("drawn", "confidence", "rois", "steps", "workflow")
+"""Folders of results that steps write into."""
 
 
 def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watcher: Watcher = NOBODY) -> Batch:
@@ -29,11 +39,51 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watche
             if not any([maker.make(step, plan, overwrite, told) for step in STEPS]):
                 batch.skip(plan.stem, "nothing it is made from has changed")
 
-    with one_run(project.output):
+    with one_project_run(project, watcher):
         with recorded_run("tomosurf run", project.settings) as record:
             batch.each(project.plans, one, lambda plan: plan.stem)
         write_run_record(project, record, batch)
     return batch
+
+
+@contextmanager
+def one_project_run(project: Project, watcher: Watcher = NOBODY) -> Iterator[None]:
+    """Hold a project's results for this run alone, once nothing of an earlier one works on them any more.
+
+    Jobs that an earlier run left on a cluster are cancelled, and locks and half-written files of processes
+    that are no more taken away, before and after. Raises InputError where another run has the project, or
+    such jobs do not end.
+    """
+    with one_run(project.output):
+        _end_earlier_jobs(project, watcher)
+        try:
+            yield
+        finally:
+            _clear_of_dead(project)
+
+
+def _end_earlier_jobs(project: Project, watcher: Watcher) -> None:
+    folder = job_folder(project)
+    if not folder.path.is_dir():
+        return
+    try:
+        prefix = str(read_json(folder.record, dict[str, Any]).get("slurm", ""))
+    except (OSError, InputError):
+        prefix = ""  # it was killed before it began a job
+    if prefix:
+        ended = end_jobs(prefix)
+        if ended:
+            watcher.say(f"cancelled {ended} jobs of an earlier run that was broken off")
+    _clear_of_dead(project)
+
+
+def _clear_of_dead(project: Project) -> None:
+    """Take away what steps that were killed left: their locks, and what they had half-written."""
+    output = project.output
+    gone = f"step.py {job_folder(project).path.resolve()}"
+    for folder in (*(output / name for name in STEP_FOLDERS), *(output / "surfaces").glob("*")):
+        if folder.is_dir():
+            clear_of_dead(folder, gone)
 
 
 def write_run_record(project: Project, record: RunRecord, batch: Batch) -> None:

@@ -93,8 +93,6 @@ class StepMaker:
     def reason(self, step: str, plan: TomogramPlan) -> str:
         """Why a step must be made, in words; empty where all that it was made from is the same."""
         record = read_step_record(plan.record_of(step))
-        if record is None and self._is_of_before(step, plan):
-            return ""
         return reason_to_make(record, self.basis(step, plan))
 
     def reasons(self, plan: TomogramPlan) -> dict[str, str]:
@@ -108,18 +106,31 @@ class StepMaker:
                 found[step] = reason
         return found
 
+    def adopt(self, step: str, plan: TomogramPlan, watcher: Watcher = NOBODY) -> bool:
+        """Keep results that have no record, where nothing speaks against them; whether there were such."""
+        if read_step_record(plan.record_of(step)) is not None or not self._is_of_before(step, plan):
+            return False
+        watcher.say(f"{step}: kept, made before the project had a record of it")
+        self._finish(step, plan, self.basis(step, plan).begun(replaces=False), None)
+        return True
+
+    def adopt_all(self, plan: TomogramPlan, watcher: Watcher = NOBODY) -> None:
+        """Keep a tomogram's results without records, as far as no step before them must be made."""
+        for step in STEPS:
+            self.adopt(step, plan, watcher)
+            if self.reason(step, plan):
+                return
+
     def make(self, step: str, plan: TomogramPlan, overwrite: bool = False, watcher: Watcher = NOBODY) -> bool:
         """Make a step where it must be, and tell why where it was made before; whether it was made.
 
         Results without a record, of a run before there were records or of the tools' own commands, are kept
         where nothing speaks against them. Raises what the step raises.
         """
+        if not overwrite and self.adopt(step, plan, watcher):
+            return False
         path, basis = plan.record_of(step), self.basis(step, plan)
         record = read_step_record(path)
-        if record is None and not overwrite and self._is_of_before(step, plan):
-            watcher.say(f"{step}: kept, made before the project had a record of it")
-            self._finish(step, plan, basis.begun(replaces=False), None)
-            return False
         reason = "asked for anew" if overwrite else reason_to_make(record, basis)
         if not reason:
             self._refresh(path, record, basis)

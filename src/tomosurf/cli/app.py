@@ -24,6 +24,14 @@ Only = Annotated[
     Path | None,
     Parameter(help="text file of the tomograms meant, a name a line; else all of them"),
 ]
+Workflow = Annotated[
+    bool,
+    Parameter(negative="", help="run steps as jobs, side by side on this machine, by Snakemake (an extra)"),
+]
+Slurm = Annotated[
+    bool,
+    Parameter(negative="", help="run steps as jobs of Slurm, as [cluster] in the project file says"),
+]
 ProjectPath = Annotated[Path, Parameter(help="project file, or the folder it lies in")]
 
 
@@ -68,15 +76,31 @@ def validate(project: ProjectPath, /, *, only: Only = None) -> int:
 
 @app.command(sort_key=3)
 def run(
-    project: ProjectPath, /, *, only: Only = None, jobs: Jobs = None, overwrite: Overwrite = False
+    project: ProjectPath,
+    /,
+    *,
+    only: Only = None,
+    jobs: Jobs = None,
+    workflow: Workflow = False,
+    slurm: Slurm = False,
+    overwrite: Overwrite = False,
 ) -> int:
-    """Do what is not done yet: confidence, ROIs, surfaces of every tomogram, then the report of all."""
+    """Do what is not done yet: confidence, ROIs, surfaces of every tomogram, then the report of all.
+
+    A step is done again where its inputs, its settings or its version have changed, which is told.
+    """
     from tomosurf.project import read_project
     from tomosurf.report import write_project_report
     from tomosurf.run import run_project
 
     say_first_use("surfora")
-    batch = run_project(read_project(project, only), cores(jobs), overwrite, Terminal())
+    planned = read_project(project, only)
+    if workflow or slurm:
+        from tomosurf.workflow.run import WorkflowRequest, run_workflow
+
+        batch = run_workflow(planned, WorkflowRequest(cores(jobs), slurm, overwrite), Terminal())
+    else:
+        batch = run_project(planned, cores(jobs), overwrite, Terminal())
     out.print(f"report: {write_project_report(read_project(project), Terminal())}", markup=False)
     return status_of(batch)
 

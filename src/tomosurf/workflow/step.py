@@ -1,0 +1,73 @@
+"""A process that makes one step of one tomogram and leaves a word on what came of it; a job is of these."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tomocore.contract import Watcher
+from tomocore.machine import end_with_parent, signals_as_interrupts, use_threads
+
+
+def main() -> None:
+    """Make the step that the words name: folder of jobs, name of the job, step, threads, parent process.
+
+    Ends with status 0 where the step is done, 1 where it failed, and 130 where it was interrupted.
+    """
+    folder, name, step, threads, parent = sys.argv[1:]
+    end_with_parent(int(parent))
+    try:
+        with signals_as_interrupts():
+            status = make_step(Path(folder), name, step, int(threads))
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def make_step(path: Path, name: str, step: str, threads: int) -> int:
+    """Make a step of the tomogram that a job names, and write the word on it; the status to end with."""
+    from tomocore.contract import FAILURES, NoRoomError, about, one_line
+    from tomocore.files import write_json
+    from tomocore.provenance import recorded_run
+    from tomosurf.steps import StepMaker
+    from tomosurf.workflow.gpus import own_gpus
+    from tomosurf.workflow.plan import JobFolder, StepWord, read_job
+
+    folder = JobFolder(path)
+    project, working_folder, overwrite = read_job(folder, name)
+    os.chdir(working_folder)
+    plan = project.plans[0]
+    told = _Told()
+    gpus = project.settings.cluster.prediction_gpus if step == "confidence" else 0
+    with own_gpus(gpus, path), recorded_run(f"tomosurf {step}") as record, about(plan.stem):
+        try:
+            use_threads(threads)
+            made = StepMaker(project, threads).make(step, plan, overwrite, told)
+            word = StepWord(made=made, said=told.lines)
+        except FAILURES as error:
+            word = StepWord(
+                failure=one_line(error), has_no_room=isinstance(error, NoRoomError), said=told.lines
+            )
+    write_json(folder.word(name, step), word.model_dump() | {"warnings": record.warnings})
+    return 1 if word.failure else 0
+
+
+class _Told(Watcher):
+    """Keeps what a step tells, for the run to tell."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Keep a line."""
+        self.lines.append(line)
+
+    def done(self, name: str, line: str) -> None:
+        """Keep what came of the step."""
+        if line:
+            self.lines.append(line)
+
+
+if __name__ == "__main__":
+    main()
