@@ -146,6 +146,7 @@ def soak(subject: Subject, project: Path, scratch: Path, kills: int, rng: random
 def kill_once(subject: Subject, place: Path, used: bool, rng: random.Random) -> bool:
     """Start the command and end it after a random time; whether it was still at work."""
     number = rng.choice(SIGNALS)
+    earlier = hidden_files(place)  # of a run before, which SIGKILL ended
     run = start_process(subject, place, used)
     try:
         _, told = run.communicate(timeout=rng.uniform(0.05, 1.0) * subject.undisturbed_s)
@@ -169,7 +170,7 @@ def kill_once(subject: Subject, place: Path, used: bool, rng: random.Random) -> 
             break
         time.sleep(0.05)
     if number != signal.SIGKILL and not loading:
-        subject.problems += leftovers(place, number.name)
+        subject.problems += leftovers(place, number.name, earlier)
     return True
 
 
@@ -181,9 +182,15 @@ def _end(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def leftovers(place: Path, after: str) -> list[str]:
-    """Hidden files below a folder, of which a run should leave none."""
-    return [f"{path}: left after {after}" for path in place.rglob(".*")]
+def hidden_files(place: Path) -> dict[Path, tuple[int, int]]:
+    """The hidden files below a folder, and what tells that one was made or written since."""
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in place.rglob(".*")}
+
+
+def leftovers(place: Path, after: str, earlier: Mapping[Path, tuple[int, int]] = {}) -> list[str]:
+    """Hidden files below a folder, of which a run should leave none, but for those that it found there."""
+    found = hidden_files(place)
+    return [f"{path}: left after {after}" for path, mark in found.items() if earlier.get(path) != mark]
 
 
 def finish(subject: Subject, place: Path, used: bool) -> None:

@@ -167,7 +167,7 @@ def read_surface(
         surface = surface if sound else repaired(surface, told)
     if told.sentences:
         log.warning("%s: %s", path, "; ".join(told.sentences))
-    _warn_of_size(path, surface)
+    _require_points_of_size(path, surface)
     return surface
 
 
@@ -248,8 +248,10 @@ def _in_nm(
     return replace(surface, points=surface.points * nm)
 
 
-def _warn_of_size(path: Path, surface: Surface) -> None:
+def _require_points_of_size(path: Path, surface: Surface) -> None:
     places = surface.vertices if isinstance(surface, SurfaceMesh) else surface.points
+    if len(places) == 0:
+        raise InputError(f"{path}: holds no points; the file is empty or cut short, write it again")
     extent_nm = float(np.ptp(places, axis=0).max())
     if len(places) > 1 and not SMALLEST_NM <= extent_nm <= LARGEST_NM:
         log.warning(

@@ -21,7 +21,7 @@ from surfora.reporting.contact_objects import (
 )
 from surfora.reporting.tables import read_table, write_table
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
-from tomocore.files import remove_leftovers, writable_folder
+from tomocore.files import remove_leftovers, writable_folder, written_together
 from tomocore.page import Page, write_page
 
 TABLE, CURVE, PAGE = "contacts.csv", "contact_curve.csv", "contacts.html"
@@ -54,8 +54,9 @@ def contacts_to_folder(
 ) -> ContactOutcome:
     """Write contacts.csv, contact_curve.csv, contacts.html and all meshes with ``contact_id`` into a folder.
 
-    Where the table exists, everything is skipped unless ``overwrite``. Raises InputError where a mesh cannot
-    be read, two of them have one NAME, or the meshes would be overwritten in place without being asked.
+    All of these come together; where the table exists, everything is skipped unless ``overwrite``. Raises
+    InputError where a mesh cannot be read, two of them have one NAME, or the meshes would be overwritten in
+    place without being asked.
     """
     outcome = ContactOutcome(watcher)
     table = request.folder / TABLE
@@ -68,11 +69,15 @@ def contacts_to_folder(
     with writable_folder(request.folder):
         remove_leftovers(request.folder)
         rows, curve = _all_pairs(request, surfaces, settings, outcome)
-        for surface in surfaces.values():
-            write_surface(_target(surface.path, request), surface.mesh, surface.facts)
-        write_table(request.folder / CURVE, curve, CURVE_COLUMNS)
-        write_table(table, rows, OBJECT_COLUMNS)
-    outcome.page = _write_page(request.folder, list(surfaces.values()), outcome)
+        meshes = [_target(path, request) for path in surfaces]
+        targets = (*meshes, request.folder / CURVE, request.folder / PAGE, table)
+        with written_together(*targets) as besides:
+            for surface, beside in zip(surfaces.values(), besides[: len(meshes)], strict=True):
+                write_surface(beside, surface.mesh, surface.facts)
+            write_table(besides[-3], curve, CURVE_COLUMNS)
+            write_table(besides[-1], rows, OBJECT_COLUMNS)
+            _write_page(besides[-2], (besides[-1], besides[-3]), list(surfaces.values()), outcome)
+    outcome.page = request.folder / PAGE
     return outcome
 
 
@@ -130,15 +135,17 @@ def _require_own_files(paths: Sequence[Path], request: ContactRequest) -> None:
             )
 
 
-def _write_page(folder: Path, surfaces: Sequence[MeasuredSurface], outcome: ContactOutcome) -> Path:
-    contacts, curve = read_table(folder / TABLE), read_table(folder / CURVE)
+def _write_page(
+    path: Path, tables: tuple[Path, Path], surfaces: Sequence[MeasuredSurface], outcome: ContactOutcome
+) -> None:
+    """Write the page on the contacts and the curve in ``tables``; the sentences on them go to the outcome."""
+    contacts, curve = (read_table(table) for table in tables)
     outcome.sentences = contact_sentences(contacts, curve)
     figures = [
         picture
         for surface in surfaces
         for picture in contact_pictures(surface.mesh, _title(surface), f"{surface.path.stem}.vtp")
     ]
-    path = folder / PAGE
     write_page(
         path,
         Page(
@@ -147,7 +154,6 @@ def _write_page(folder: Path, surfaces: Sequence[MeasuredSurface], outcome: Cont
             sections=contact_object_sections(contacts, curve, figures),
         ),
     )
-    return path
 
 
 def _title(surface: MeasuredSurface) -> str:

@@ -43,6 +43,7 @@ def log_to_console(verbose: bool = False) -> None:
         logger.handlers = [handler]
         logger.setLevel(logging.INFO if verbose else logging.WARNING)
         logger.propagate = False
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # Zarr leaves its tasks pending where one fails
     for name in NOTED:
         logging.getLogger(name).setLevel(logging.INFO)
 

@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from pydantic import Field
+from zarr.storage import LocalStore
 
 from tomocore.contract import InputError
 from tomocore.files import final_name
@@ -72,10 +73,25 @@ class _Level:
     notes: tuple[str, ...] = ()
 
 
+class _Files(LocalStore):
+    """Files of a folder, and no pipes or devices, which would be waited on for ever."""
+
+    async def get(self, key: str, *words: Any, **options: Any) -> Any:
+        """The bytes under a key, as of the library. Raises InputError where there is something else."""
+        path = self.root / key
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: is no file; give a folder of an OME-Zarr image")
+        return await super().get(key, *words, **options)
+
+
+def _opened(path: Path) -> _Files:
+    return _Files(path, read_only=True)
+
+
 def open_zarr(path: Path) -> tuple[VolumeHeader, Loader]:
     """Header of an OME-Zarr image and what gives its finest level, still on disk."""
     try:
-        level = _level(path, zarr.open(path, mode="r"))
+        level = _level(path, zarr.open(_opened(path), mode="r"))
         _require_readable(path, level.array)
         names, units = _axes(level)
         places = zyx_places(names, level.array.shape)
@@ -170,7 +186,7 @@ def _multiscales(path: Path, group: Any) -> list[_Image]:
 def _level_of_parent(path: Path, array: Any) -> _Level:
     """A level named outright, with what its image says of it; a plain array where no image holds it."""
     try:
-        parent = zarr.open_group(path.parent, mode="r")
+        parent = zarr.open_group(_opened(path.parent), mode="r")
         for image in _multiscales(path.parent, parent):
             for dataset in image.datasets:
                 if dataset.path == path.name:
