@@ -15,7 +15,7 @@ from surfora.editor.edits import digest_of
 from surfora.editor.links import surface_links
 from surfora.geometry.arrays import Ints, Points
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import read_facts, read_surface
+from surfora.geometry.files import existing, read_facts, read_surface
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from tomocore.contract import InputError
 
@@ -83,7 +83,7 @@ def layers_of(paths: Sequence[Path]) -> tuple[Layer, ...]:
     """The surfaces of files, one after the other in the common row. InputError for a file given twice."""
     layers: list[Layer] = []
     for path in paths:
-        if any(layer.path.resolve() == path.resolve() for layer in layers):
+        if any(layer.path.resolve() == existing(path).resolve() for layer in layers):
             raise InputError(f"{path}: is given twice; name each file once")
         start = layers[-1].start + layers[-1].count if layers else 0
         layers.append(replace(read_layer(path), start=start))

@@ -19,11 +19,11 @@ from surfora.export.particles import Particles, TomogramSize, believable
 from surfora.export.whereabouts import (
     PlacedMesh,
     Whereabouts,
-    existing,
     first_voxel_nm,
     placed_mesh,
     tomogram_sizes,
 )
+from surfora.geometry.files import existing
 from surfora.geometry.star_tables import star_blocks
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, naming
 from tomocore.files import require_writable_folder, written_beside

@@ -33,7 +33,6 @@ from surfora.export.triangles import (
 from surfora.export.whereabouts import (
     PlacedMesh,
     Whereabouts,
-    existing,
     facts_of,
     first_voxel_nm,
     placed_mesh,
@@ -41,7 +40,7 @@ from surfora.export.whereabouts import (
 )
 from surfora.geometry.colours import SURFACES, floats_of
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import VTK_ENDINGS, write_polydata, write_surface
+from surfora.geometry.files import VTK_ENDINGS, existing, write_polydata, write_surface
 from surfora.geometry.surface import SurfaceMesh, to_polydata, vertex_normals
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder

@@ -10,7 +10,7 @@ from surfora.export import star
 from surfora.export.join import NamedMesh
 from surfora.export.particles import TomogramSize
 from surfora.geometry.facts import SurfaceFacts, surface_name
-from surfora.geometry.files import read_facts, read_mesh
+from surfora.geometry.files import existing, read_facts, read_mesh
 from surfora.masks.grids import grid_from
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import owner_of, tomogram_stem
@@ -64,12 +64,6 @@ def _size_of(path: Path) -> TomogramSize:
         )
     (z, y, x), edges = header.shape, header.voxel_size_nm
     return TomogramSize((x * edges[0], y * edges[1], z * edges[2]), header.origin_nm)
-
-
-def existing(path: Path) -> Path:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    return path
 
 
 def facts_of(path: Path) -> SurfaceFacts:

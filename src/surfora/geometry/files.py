@@ -135,6 +135,13 @@ def _with_field_data(poly: pv.PolyData, facts: SurfaceFacts | None) -> None:
         array.SetName(escape(printable, {'"': "&quot;"}))
 
 
+def existing(path: Path) -> Path:
+    """The path, where it leads to a file; else InputError."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path")
+    return path
+
+
 def read_surface(
     path: Path, unit: LengthUnit | None = None, voxel_size_nm: float | None = None
 ) -> PointCloud | SurfaceMesh:
@@ -144,9 +151,7 @@ def read_surface(
     table, or nm (OBJ and GLB: Å). voxel_size_nm: the edge of a voxel, for unit "voxel". Raises InputError
     where the file cannot be used, with the reason (see `repair`).
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    suffix = path.suffix.lower()
+    suffix = existing(path).suffix.lower()
     told, sound = Told(), False
     if suffix in (".xyz", ".csv", ".tsv", ".txt", ".star"):
         surface = _in_nm(*_columns_of(path, unit), path, voxel_size_nm)

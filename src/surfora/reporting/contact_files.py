@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surfora.geometry.facts import SurfaceFacts, surface_name
-from surfora.geometry.files import read_facts, read_mesh, write_surface
+from surfora.geometry.files import existing, read_facts, read_mesh, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.measures.contacts.find import ContactSettings
 from surfora.measures.contacts.pairs import contacts_of_pair, without_contacts
@@ -63,7 +63,7 @@ def contacts_to_folder(
     if table.exists() and not request.of.overwrite:
         outcome.skip(str(table), "it exists; pass --overwrite to replace it")
         return outcome
-    paths = list(dict.fromkeys(path.resolve() for path in (request.of.source, *request.partners)))
+    paths = list(dict.fromkeys(existing(path).resolve() for path in (request.of.source, *request.partners)))
     _require_own_files(paths, request)
     surfaces = {path: _read(path, request) for path in paths}
     with writable_folder(request.folder):

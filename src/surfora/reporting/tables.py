@@ -183,9 +183,7 @@ def read_table(path: Path) -> pd.DataFrame:
     )
     needed = REQUIRED.get(path.name, ()) if len(table) else ()
     require_columns(path, list(table.columns), needed, REMEDY)
-    for key in NUMBERS:
-        if key in table:
-            table[key] = _numbers(path, table[key])
+    table = with_numbers(path, table)
     table = table.fillna({name: "" for name in (*NAMES, *TEXTS) if name in table})
     if len(table):
         _require_once(path, table)
@@ -201,6 +199,11 @@ def _require_once(path: Path, table: pd.DataFrame) -> None:
     if path.name in ONCE and table.duplicated(key).any():
         row = int(np.flatnonzero(table.duplicated(key))[0]) + 1
         raise InputError(f"{path}: row {row} is of the same surface as one before; {REMEDY}")
+
+
+def with_numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose `NUMBERS` are numbers, or true and false; InputError where one of them holds text."""
+    return table.assign(**{key: _numbers(path, table[key]) for key in NUMBERS if key in table})
 
 
 def _numbers(path: Path, column: pd.Series[Any]) -> pd.Series[Any]:

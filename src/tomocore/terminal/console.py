@@ -43,7 +43,8 @@ def log_to_console(verbose: bool = False) -> None:
         logger.handlers = [handler]
         logger.setLevel(logging.INFO if verbose else logging.WARNING)
         logger.propagate = False
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # Zarr leaves its tasks pending where one fails
+    for library in ("asyncio", "tifffile"):  # what they say of damaged files stands in our own line
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     for name in NOTED:
         logging.getLogger(name).setLevel(logging.INFO)
 

@@ -21,6 +21,7 @@ from tomocore.contract import InputError
 from tomocore.files import final_name
 from tomocore.machine import available_memory_bytes
 from tomocore.side_files import StoredRow, checked
+from tomocore.volumes.blosc_chunks import check_blosc_chunks
 from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
 from tomocore.volumes.lazy import OrderedView, zyx_places
 from tomocore.volumes.units import nm_per_unit, why_no_unit
@@ -71,6 +72,9 @@ class _Level:
     image: _Image | None = None
     dataset: _Dataset | None = None
     notes: tuple[str, ...] = ()
+
+
+check_blosc_chunks()
 
 
 class _Files(LocalStore):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from surfora.reporting.tables import with_numbers
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import owner_of
 from tomocore.side_files import MOST_CSV_BYTES, read_frame, read_text, some_of
@@ -173,7 +174,7 @@ def _read(path: Path, by: str) -> pd.DataFrame:
     table = read_frame(
         path, lambda file: pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""]), REMEDY
     )
-    return table.fillna({name: "" for name in names if name in table})
+    return with_numbers(path, table.fillna({name: "" for name in names if name in table}))
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
