@@ -103,7 +103,7 @@ def parsed_json(text: str, kind: Any, where: str, remedy: str = "write it again"
     try:
         found = json.loads(text)
     except _PARSING as error:
-        raise InputError(f"{where}: not JSON ({_said(error)}); {remedy}") from error
+        raise InputError(f"{where}: not JSON ({said_by(error)}); {remedy}") from error
     return checked(found, kind, where, remedy)
 
 
@@ -160,7 +160,8 @@ def _cut(text: str, most: int = LONGEST_VALUE) -> str:
     return text if len(text) <= most else text[:most] + "…"
 
 
-def _said(error: BaseException) -> str:
+def said_by(error: BaseException) -> str:
+    """What an error says, on one line and not too long for a message."""
     text = " ".join(str(error).split())
     return text[:200] or type(error).__name__
 
@@ -172,7 +173,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except _PARSING as error:
-        raise InputError(f"{path}: not a TOML settings file ({_said(error)}); mend that line") from error
+        raise InputError(f"{path}: not a TOML settings file ({said_by(error)}); mend that line") from error
 
 
 def _require_shallow(path: Path, text: str) -> None:
@@ -201,7 +202,7 @@ def read_rows(path: Path, kind: type[T], what: str, remedy: str) -> list[T]:
         lacking = [name for name in names if name not in (reader.fieldnames or ())]
         rows = list(reader)
     except (OSError, csv.Error) as error:
-        raise InputError(f"{path}: not {what} ({_said(error)}); {remedy}") from error
+        raise InputError(f"{path}: not {what} ({said_by(error)}); {remedy}") from error
     if lacking:
         raise InputError(f"{path}: not {what}, it lacks the columns {', '.join(lacking)}; {remedy}")
     where = f"{path}: not {what}, row"
@@ -216,7 +217,7 @@ def read_frame(path: Path, read: Callable[[Any], Any], remedy: str = "write it a
         return read(io.StringIO(text))
     except (*_PARSING, csv.Error, TypeError, KeyError, IndexError) as error:
         raise InputError(
-            f"{path}: not a table of comma-separated values ({_said(error)}); {remedy}"
+            f"{path}: not a table of comma-separated values ({said_by(error)}); {remedy}"
         ) from error
 
 

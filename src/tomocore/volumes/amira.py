@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
+from tomocore.side_files import said_by
 from tomocore.volumes.header import Geometry, Loader, Promised, Triple, VolumeHeader, checked_header
 from tomocore.volumes.lazy import StoredArray
 from tomocore.volumes.units import nm_per_unit, why_no_unit
@@ -137,7 +138,7 @@ def _unpacked(path: Path, stored: _Stored, voxels: int) -> NDArray[Any]:
     except (zlib.error, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: cannot be unpacked ({error}); copy or write it again") from error
+        raise InputError(f"{path}: cannot be unpacked ({said_by(error)}); copy or write it again") from error
     _require_voxels(path, len(whole) // stored.dtype.itemsize, voxels)
     return np.frombuffer(whole, stored.dtype, voxels)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
-from tomocore.side_files import MOST_JSON_BYTES, require_size
+from tomocore.side_files import MOST_JSON_BYTES, require_size, said_by
 
 
 @contextmanager
@@ -51,7 +51,7 @@ class Journal:
                 records.append(dict(json.loads(line)))
             except (ValueError, TypeError, RecursionError) as error:
                 raise InputError(
-                    f"{self.path}: line {number} is damaged ({error}); delete it and all below it"
+                    f"{self.path}: line {number} is damaged ({said_by(error)}); delete it and all below it"
                 ) from error
         return records
 

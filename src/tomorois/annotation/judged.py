@@ -16,6 +16,7 @@ from skimage.segmentation import watershed
 
 from tomocore.contract import InputError
 from tomocore.roiset import RoiSet
+from tomocore.side_files import said_by
 from tomorois.annotation.strokes import Bools, Box, packed, unpacked
 
 Status = Literal["predicted", "kept", "rejected", "unsure"]
@@ -231,7 +232,7 @@ def roi_of_record(stem: str, record: Mapping[str, Any]) -> JudgedRoi:
             bool(record["changed"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
-        raise InputError(f"an ROI that cannot be read ({error})") from error
+        raise InputError(f"an ROI that cannot be read ({said_by(error)})") from error
 
 
 def _number(value: float) -> float | None:

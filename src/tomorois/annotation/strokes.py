@@ -18,6 +18,7 @@ from skimage.draw import polygon2mask
 from tomocore.archive import MOST_DEFLATED
 from tomocore.contract import InputError
 from tomocore.roiset import LONGEST_AXIS
+from tomocore.side_files import said_by
 
 Bools = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
@@ -68,7 +69,7 @@ def stroke_of_record(record: Mapping[str, Any]) -> Stroke:
         mask = unpacked(record["bits"], record["size"])
         return Stroke((z, y, x), mask, int(record["value"]), str(record["tool"]))
     except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
-        raise InputError(f"a stroke that cannot be read ({error})") from error
+        raise InputError(f"a stroke that cannot be read ({said_by(error)})") from error
 
 
 def packed(mask: Bools) -> str:
