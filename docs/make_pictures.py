@@ -60,7 +60,7 @@ def photograph_contact(project: Project) -> None:
     largest = contacts.sort_values("contact_area_nm2").iloc[-1]
     page = project.output / "tomograms" / f"{largest['tomogram']}.html"
     with opened_browser() as browser:
-        found = OpenPage(browser, page, f"#contact={largest['contact']}").when_drawn()
+        found = OpenPage(browser, page, f"#contact={largest['contact']}", 1280, 1000).when_drawn()
         box = found.page.locator("#turning").bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         found.page.mouse.move(x, y)

@@ -37,7 +37,13 @@ if [ "$(id -u)" -eq 0 ] && [ ! -d /run/systemd/system ] && command -v apt-get >/
   ! [ -x /usr/sbin/slurmctld ]; then
   for_cluster=(slurmctld slurmd slurm-client munge)
 fi
-[ $((${#missing[@]} + ${#for_windows[@]} + ${#for_cluster[@]})) -eq 0 ] && exit 0
+# A browser without a screen, for tests of pages that scripts draw; not every system has a package of it.
+browser=(chromium-headless-shell)
+[ "${1-}" = --without-browser ] && browser=()
+for program in chromium chromium-headless-shell chromium-browser google-chrome; do
+  command -v "$program" >/dev/null && browser=()
+done
+[ $((${#missing[@]} + ${#for_windows[@]} + ${#for_cluster[@]} + ${#browser[@]})) -eq 0 ] && exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -45,11 +51,15 @@ if [ "$(id -u)" -ne 0 ]; then
   sudo -n true 2>/dev/null || as_root=(false)
 fi
 if command -v apt-get >/dev/null && [ "${as_root[*]-}" != false ]; then
-  echo "installing system packages:" "${missing[@]}" "${for_windows[@]}" "${for_cluster[@]}"
+  wanted=("${missing[@]}" "${for_windows[@]}" "${for_cluster[@]}")
+  echo "installing system packages:" "${wanted[@]}" "${browser[@]}"
   export DEBIAN_FRONTEND=noninteractive
-  "${as_root[@]}" apt-get update -qq &&
-    "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" "${for_windows[@]}" \
-      "${for_cluster[@]}" >/dev/null && exit 0
+  install=("${as_root[@]}" apt-get install -y -qq --no-install-recommends)
+  "${as_root[@]}" apt-get update -qq
+  [ ${#browser[@]} -eq 0 ] || "${install[@]}" "${browser[@]}" >/dev/null 2>&1 ||
+    echo "setup: no ${browser[*]} to be had; tests of pages in a browser are skipped" >&2
+  [ ${#wanted[@]} -eq 0 ] && exit 0
+  "${install[@]}" "${wanted[@]}" >/dev/null && exit 0
 fi
 if [ ${#for_windows[@]} -gt 0 ]; then
   echo "setup: windows (annotate, curate, edit) and their tests need: sudo apt-get install ${for_windows[*]}" \

@@ -14,9 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-NAMES = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
-# WebGL is drawn by software, so that it is the same on machines with a graphics card and without.
-OPTIONS = ("--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+# WebGL is drawn by software, so that it is the same on machines with a graphics card and without, and each
+# pixel once, since edges need not be smooth to be counted.
+OPTIONS = (
+    *("--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"),
+    *("--webgl-antialiasing-mode=none", "--webgl-msaa-sample-count=0"),
+)
 
 
 def browser_program() -> str | None:
@@ -40,12 +44,17 @@ def opened_browser(*more: str) -> Iterator[Any]:
 class OpenPage:
     """A page that lies in a file, with what it asked the network for and what went wrong in it."""
 
-    def __init__(self, browser: Any, path: Path, fragment: str = "", width: int = 1280, height: int = 1000):
+    def __init__(self, browser: Any, path: Path, fragment: str = "", width: int = 420, height: int = 820):
         self.page = browser.new_page(viewport={"width": width, "height": height})
         self.errors: list[str] = []
         self.asked: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
+        self.open(path, fragment)
+
+    def open(self, path: Path, fragment: str = "") -> None:
+        """Load a page, anew where it is this one."""
+        self.page.goto("about:blank")
         self.page.goto(path.as_uri() + fragment)
 
     def when_drawn(self) -> OpenPage:

@@ -1,5 +1,7 @@
 """The pages of a project: failures first, a page a tomogram, methods, numbers, all of it traceable."""
 
+import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 from browser import OpenPage, opened_browser
 from command_line import run_command
-from measured_project import HOSTILE, THRESHOLD_NM, write_measured_project
+from measured_project import HOSTILE, write_measured_project
+from PIL import Image
 from two_vesicles import GAP_NM, two_vesicles
 
 import tomosurf.report
@@ -183,40 +186,36 @@ def test_the_picture_is_the_slice_of_the_rois(tmp_path):
 
 
 def pixels_of(picture):
-    import base64
-    import io
-
-    from PIL import Image
-
     data = base64.b64decode(picture.address.partition(",")[2])
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.int64)
 
 
-def test_a_contact_of_the_report_is_seen_in_its_tomogram(reported):
-    with opened_browser() as browser:
-        report = OpenPage(browser, reported / "results" / "report.html")
-        report.page.click("a[href='tomograms/t%202%23.html#contact=1']")
-        report.page.wait_for_url("**/t%202%23.html#contact=1")
-        tomogram = report.when_drawn()
-        assert tomogram.page.locator("tr.picked").count() == 1
-        told = tomogram.text("#told")
-        assert f"smallest gap\t{GAP_NM:.0f}" in told
-        assert tomogram.text("#slice-place").startswith("slice at z = ")
-        coloured = np.ptp(tomogram.pixels("#turning"), axis=2) > 25
-        assert 0.02 < coloured.mean() < 0.9
-        assert THRESHOLD_NM == 20
-        assert not tomogram.errors
-        assert all(url.startswith(("file:", "data:")) for url in tomogram.asked)
+@pytest.fixture(scope="module")
+def browser():
+    with opened_browser() as found:
+        yield found
 
 
-def test_pictures_are_searched_by_words(tmp_path):
+def test_a_contact_of_the_report_is_seen_in_its_tomogram(browser, reported):
+    report = OpenPage(browser, reported / "results" / "report.html")
+    report.page.click("a[href='tomograms/t%202%23.html#contact=1']")
+    report.page.wait_for_url("**/t%202%23.html#contact=1")
+    tomogram = report.when_drawn()
+    assert tomogram.page.locator("tr.picked").count() == 1
+    assert f"smallest gap\t{GAP_NM:.0f}" in tomogram.text("#told")
+    assert tomogram.text("#slice-place").startswith("slice at z = ")
+    coloured = np.ptp(tomogram.pixels("#turning"), axis=2) > 25
+    assert 0.02 < coloured.mean() < 0.9
+    assert not tomogram.errors
+    assert all(url.startswith(("file:", "data:", "about:")) for url in tomogram.asked)
+
+
+def test_pictures_are_searched_by_words(browser, tmp_path):
     folder = write_measured_project(tmp_path)
     first = folder / "tomograms" / "t1.mrc"
     for k in range(4, 11):
         (folder / "tomograms" / f"t{k}.mrc").write_bytes(first.read_bytes())
-    found = write_overview(read_project(folder))
-    with opened_browser() as browser:
-        page = OpenPage(browser, found.path)
-        page.page.fill(".tiled > input", "wt left")
-        assert page.page.locator(".tile:visible b").all_inner_texts() == ["t3"]
-        assert page.text(".found") == "1 of 10"
+    page = OpenPage(browser, write_overview(read_project(folder)).path)
+    page.page.fill(".tiled > input", "wt left")
+    assert page.page.locator(".tile:visible b").all_inner_texts() == ["t3"]
+    assert page.text(".found") == "1 of 10"
