@@ -16,7 +16,7 @@ from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels
 from tomocore.volumes.volume import background_in_doubt
 from tomorois.network.gaps import padding_of
-from tomorois.network.intensity import CLEAR_SKEWNESS, intensity_skewness
+from tomorois.network.intensity import CLEAR_SKEWNESS, Polarity, intensity_skewness
 
 SAMPLED_VOXELS = 4_000_000
 MOST_LABELS = 300
@@ -24,12 +24,16 @@ MOST_LABELS = 300
 
 @dataclass(frozen=True)
 class FileReport:
-    """What a file turned out to be: kind in a word or two, facts as (name, text), and what looks wrong."""
+    """What a file turned out to be: kind in a word or two, facts as (name, text), and what looks wrong.
+
+    ``polarity`` is how dense matter looks in a tomogram, where its values tell.
+    """
 
     path: Path
     kind: str
     facts: Sequence[tuple[str, str]]
     problems: Sequence[str]
+    polarity: Polarity | None = None
 
 
 def inspect_file(path: Path) -> FileReport:
@@ -46,11 +50,20 @@ def inspect_file(path: Path) -> FileReport:
         return FileReport(
             path, "volume that cannot be read", _header_facts(header), [_without_name(error, path)]
         )
-    kind, facts, problems = describe_values(data)
+    sample = _sample(data)
+    kind, facts, problems = describe_values(sample)
+    polarity = likely_polarity(intensity_skewness(sample)) if kind == "tomogram" else None
     if volume_stem(path).endswith("__uncertainty"):
         kind, problems = "uncertainty of a confidence map", []
     wrong = [f"{header.size_problem}; {header.remedy}"] if header.size_problem else []
-    return FileReport(path, kind, [*_header_facts(header), *facts], [*wrong, *problems])
+    return FileReport(path, kind, [*_header_facts(header), *facts], [*wrong, *problems], polarity)
+
+
+def likely_polarity(skewness: float) -> Polarity | None:
+    """How dense matter looks by the skewness of a tomogram's values; None where it does not tell."""
+    if abs(skewness) <= CLEAR_SKEWNESS:
+        return None
+    return "dark" if skewness < 0 else "bright"
 
 
 def report_lines(report: FileReport) -> list[str]:
@@ -139,11 +152,12 @@ def _describe_tomogram(
         )
     ]
     skewness = intensity_skewness(sample)
-    if skewness < -CLEAR_SKEWNESS:
+    polarity = likely_polarity(skewness)
+    if polarity == "dark":
         facts.append(
             ("polarity", f"dense matter looks dark (skewness {skewness:.2f}), as networks here expect")
         )
-    elif skewness > CLEAR_SKEWNESS:
+    elif polarity == "bright":
         facts.append(
             (
                 "polarity",

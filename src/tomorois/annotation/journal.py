@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +31,12 @@ def replayed(path: Path) -> Iterator[None]:
 
 
 class Journal:
-    """Appends records to a file and reads back what a process before this one left."""
+    """Appends records to a file, from any thread, and reads back what a process before this one left."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: Any = None
+        self._lock = threading.Lock()
 
     def read(self) -> list[dict[str, Any]]:
         """All whole records. A line cut short by a crash is taken away; InputError for any other damage."""
@@ -57,15 +59,18 @@ class Journal:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write a record and wait until the disk has it."""
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab")
-        self._file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+            self._file.write(line)
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Give the file back; a further record opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None

@@ -20,6 +20,12 @@ from tomocore.side_files import said_by
 from tomorois.annotation.strokes import Bools, Box, packed, unpacked
 
 Status = Literal["predicted", "kept", "rejected", "unsure"]
+STATUS_TOLD: dict[Status, str] = {
+    "predicted": "not seen",
+    "kept": "kept",
+    "rejected": "rejected",
+    "unsure": "not sure",
+}
 JUDGED: tuple[Status, ...] = ("kept", "rejected", "unsure")
 SAME_ROI = 0.8  # intersection over union from which an ROI found again is the one that was judged
 RELATED_ROI = 0.2  # below it, it is another one

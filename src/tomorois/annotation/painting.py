@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,8 @@ class Painting:
     """Painted labels of one tomogram (uint8: 0 nothing, 1… classes, 254 background, 255 ignore).
 
     Every stroke is on the disk before `paint` returns; a painting opened again holds them all, and they can
-    still be undone. ``rest`` and ``near_nm`` say what is taught where nothing is painted.
+    still be undone. ``rest`` and ``near_nm`` say what is taught where nothing is painted. `write` may run in
+    another thread than the hand: what is painted meanwhile is not written yet, and `is_written` says so.
     """
 
     def __init__(self, tomogram: Volume, files: PaintingFiles) -> None:
@@ -81,7 +83,9 @@ class Painting:
         self._done: list[_Done] = []
         self._undone: list[Stroke] = []
         self._painted: list[Box] = []
-        self._count: tuple[int, int] = (-1, 0)
+        self._sizes: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
+        self._boxes = threading.Lock()
+        self._writing = threading.Lock()
         self._open()
 
     @property
@@ -131,23 +135,30 @@ class Painting:
 
     def roi_count(self) -> int:
         """How many ROIs are painted: connected voxels (26) of one class."""
-        if self._count[0] != self.changes:
-            box = self.painted_box()
+        return len(self.roi_diameters_nm())
+
+    def roi_diameters_nm(self) -> NDArray[np.float64]:
+        """Diameter in nm, for each painted ROI, of the ball that has its volume."""
+        if self._sizes[0] != self.changes:
+            changes, box = self.changes, self.painted_box()
             painted = self.labels[box] if box else np.zeros((1, 1, 1), np.uint8)
+            edge_nm = self.tomogram.voxel_size_nm
             if painted.size > COUNTED_VOXELS:
-                painted = painted[::2, ::2, ::2]
+                painted, edge_nm = painted[::2, ::2, ::2], 2 * edge_nm
             rois = np.where(painted < BACKGROUND, painted, 0)
-            self._count = self.changes, int(cc3d.connected_components(rois, return_N=True)[1])
-        return self._count[1]
+            voxels = cc3d.statistics(cc3d.connected_components(rois))["voxel_counts"][1:]
+            self._sizes = changes, np.cbrt(6 / np.pi * voxels.astype(np.float64)) * edge_nm
+        return self._sizes[1]
 
     def painted_box(self) -> Box | None:
         """A box about all that was ever painted, or None."""
-        if not self._painted:
-            return None
-        low = np.min([[part.start for part in box] for box in self._painted], axis=0)
-        high = np.max([[part.stop for part in box] for box in self._painted], axis=0)
-        z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        self._painted = [(z, y, x)]
+        with self._boxes:
+            if not self._painted:
+                return None
+            low = np.min([[part.start for part in box] for box in self._painted], axis=0)
+            high = np.max([[part.stop for part in box] for box in self._painted], axis=0)
+            z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+            self._painted = [(z, y, x)]
         return z, y, x
 
     @property
@@ -171,18 +182,20 @@ class Painting:
 
         A label file of another program that lies there is kept as ``….mrc.before``.
         """
-        if self.is_written:
-            return self.files.labels if self.files.labels.exists() else None
-        there = self.files.labels
-        if there.exists() and _mark_of(there) not in self._written:
-            kept = there.with_name(there.name + ".before")
-            if not kept.exists():
-                os.replace(there, kept)
-        write_volume(there, self.taught())
-        self.journal.append({"do": "wrote", **_mark_of(there)})
-        self._written.append(_mark_of(there))
-        self.written_changes = self.changes
-        return there
+        with self._writing:
+            there = self.files.labels
+            if self.is_written:
+                return there if there.exists() else None
+            if there.exists() and _mark_of(there) not in self._written:
+                kept = there.with_name(there.name + ".before")
+                if not kept.exists():
+                    os.replace(there, kept)
+            changes = self.changes
+            write_volume(there, self.taught())
+            self.journal.append({"do": "wrote", **_mark_of(there), "changes": changes})
+            self._written.append(_mark_of(there))
+            self.written_changes = changes
+            return there
 
     def close(self) -> None:
         """Write what is painted and give the journal back."""
@@ -222,6 +235,7 @@ class Painting:
         self.journal.append(self._head(base=True))
         self.journal.append({"do": "rest", "rest": self.rest, "near_nm": self.near_nm})
         self.journal.append({"do": "wrote", **_mark_of(labels), "foreign": True})
+        self.changes = self.written_changes = 1  # as those records give when they are replayed
 
     def _replay(self, record: dict[str, Any]) -> None:
         what = record.get("do")
@@ -240,7 +254,7 @@ class Painting:
         elif what == "rest":
             self._set_rest(record["rest"], float(record["near_nm"]))
         elif what == "wrote":
-            self.written_changes = self.changes
+            self.written_changes = int(record.get("changes", self.changes))
 
     def _head(self, base: bool) -> dict[str, Any]:
         return {"do": "begin", "format": JOURNAL_FORMAT, "shape": list(self.labels.shape), "base": base}
@@ -264,7 +278,8 @@ class Painting:
 
     def _put(self, stroke: Stroke) -> None:
         view = self.labels[stroke.box]
-        self._painted.append(stroke.box)
+        with self._boxes:
+            self._painted.append(stroke.box)
         self._done.append(_Done(stroke, zlib.compress(view[stroke.mask].tobytes(), 1)))
         view[stroke.mask] = stroke.value
         self.changes += 1

@@ -84,15 +84,13 @@ class AnnotationSession:
     def go_to(self, index: int) -> bool:
         """Bring a tomogram into view by its place in the list; whether another one is in view now.
 
-        What is painted on the one that was in view is written. Where the new one cannot be opened, the old
-        one stays, and InputError says why.
+        Strokes on the one that was in view are on the disk; its label file is for `write_left`. Where the new
+        one cannot be opened, the old one stays, and InputError says why.
         """
         index = min(max(index, 0), len(self.tomograms) - 1)
         if index == self.index:
             return False
         self.painting_of(self.tomograms[index])
-        if self.tomogram in self._paintings:
-            self.painting.write()
         self.index = index
         return True
 
@@ -125,9 +123,19 @@ class AnnotationSession:
             )
         return rows
 
+    def unwritten(self) -> list[Painting]:
+        """The paintings of tomograms out of view whose label files do not hold all that is painted."""
+        here = self._paintings.get(self.tomogram)
+        return [one for one in list(self._paintings.values()) if one is not here and not one.is_written]
+
+    def write_left(self) -> list[Path]:
+        """Write the label files of `unwritten`, in any thread, beside the hand; the files."""
+        written = [painting.write() for painting in self.unwritten()]
+        return [path for path in written if path is not None]
+
     def write_all(self) -> list[Path]:
         """Write every painting that changed; the label files that are there now."""
-        written = [painting.write() for painting in self._paintings.values()]
+        written = [painting.write() for painting in list(self._paintings.values())]
         return [path for path in written if path is not None]
 
     def close(self) -> None:

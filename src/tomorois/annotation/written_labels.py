@@ -14,9 +14,9 @@ Rest = Literal["background", "around", "ignore"]
 """What unpainted voxels teach: all are background, or those near an ROI are, or none teaches anything."""
 
 REST_TOLD: dict[Rest, str] = {
-    "around": "background close by, ignored farther away: I painted some of the places",
-    "background": "background everywhere: I painted every place in this tomogram",
-    "ignore": "nothing at all: I painted background by hand",
+    "around": "background close by: some places are painted",
+    "background": "background everywhere: all are painted",
+    "ignore": "nothing: background is painted by hand",
 }
 
 

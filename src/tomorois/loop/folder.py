@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from tomocore.contract import InputError, one_line
 from tomocore.files import write_json
 from tomocore.files_of_tomograms import product_of, tomogram_files, tomogram_stem, volume_stem
+from tomocore.settings import S, Settings
 from tomocore.side_files import StoredRow, read_json
 from tomocore.tensor_files import tensor_metadata
+
+log = logging.getLogger(__name__)
 
 SESSION_NAME = "tomorois_session.json"
 MODEL_ENDING = ".safetensors"
@@ -22,7 +27,8 @@ STATE_ENDING = ".training.safetensors"
 
 
 class _Session(StoredRow):
-    tomograms: list[str]
+    tomograms: list[str] = Field(default_factory=list)
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,19 +94,37 @@ class LoopFolder:
         """The ROIs of a tomogram."""
         return self.rois / f"{volume_stem(tomogram)}__rois.npz"
 
-    def remember(self, tomograms: Sequence[Path]) -> None:
-        """Write which tomograms belong to this loop, so that any window finds them again."""
+    def remember(self, tomograms: Sequence[Path], settings: Mapping[str, Settings]) -> None:
+        """Write which tomograms belong to this loop and its settings by section, for windows to come."""
         places = [os.path.relpath(path, self.root) for path in tomograms]
-        write_json(self.root / SESSION_NAME, {"tomograms": places})
+        chosen = {section: one.model_dump(mode="json") for section, one in settings.items()}
+        write_json(self.root / SESSION_NAME, {"tomograms": places, "settings": chosen})
 
     def remembered(self) -> list[Path]:
         """The tomograms that `remember` wrote and that are still there."""
         try:
-            told: _Session = read_json(self.root / SESSION_NAME, _Session)
-            paths = [self.root / place for place in told.tomograms]
+            paths = [self.root / place for place in self._session().tomograms]
             return [Path(os.path.normpath(path)) for path in paths if path.exists()]
         except (OSError, ValueError):  # also names that no file can have
             return []
+
+    def remembered_settings(self, section: str, kind: type[S]) -> S | None:
+        """The settings of a section that `remember` wrote; None where there are none, or of another time."""
+        told = self._session().settings.get(section)
+        if told is None:
+            return None
+        try:
+            return kind.model_validate(told)
+        except ValidationError:
+            log.warning("%s: settings of %r do not fit this version; begun anew", self.root, section)
+            return None
+
+    def _session(self) -> _Session:
+        try:
+            told: _Session = read_json(self.root / SESSION_NAME, _Session)
+            return told
+        except (OSError, ValueError):
+            return _Session()
 
 
 def loop_of(folder: Path, tomograms: Sequence[Path] = ()) -> tuple[LoopFolder, list[Path]]:
@@ -150,9 +174,19 @@ class ModelFacts:
         """One line for a list."""
         rois = sum(count for _, count in self.learned)
         score = "no score" if self.dice is None else f"Dice {self.dice:.2f}"
-        where = "held out" if self.validated else "on what it learned"
+        where = "held out" if self.validated else "on its own"
         before = f", from {self.refined_from.split()[0]}" if self.refined_from else ""
-        return f"{self.path.stem}: {rois} ROIs of {len(self.learned)} tomograms, {score} {where}{before}"
+        return f"{self.path.stem}: {score} {where}, {rois} ROIs in {len(self.learned)}{before}"
+
+    def told(self) -> str:
+        """All of it in a few lines."""
+        where = "on tomograms held out" if self.validated else "on what it learned from"
+        score = "no score" if self.dice is None else f"Dice {self.dice:.3f} {where}"
+        lines = [f"{self.path.stem}: {score}, threshold {self.threshold:.2f}"]
+        lines.append("learned from " + ", ".join(f"{name} ({count} ROIs)" for name, count in self.learned))
+        lines += [f"held out: {', '.join(self.held_out)}"] if self.held_out else []
+        lines += [f"refined from {self.refined_from}"] if self.refined_from else []
+        return "\n".join(lines)
 
 
 class _Learned(StoredRow):

@@ -20,6 +20,7 @@ from tomorois.loop.changes import TomogramChange, change_of
 from tomorois.loop.folder import LoopFolder, ModelFacts, membranes_beside, model_facts
 from tomorois.loop.threshold import ThresholdPreview, threshold_preview
 from tomorois.loop.training_set import write_training_set
+from tomorois.network.intensity import Polarity
 from tomorois.prediction.settings import PredictSettings
 from tomorois.training.files import TrainRequest
 from tomorois.training.settings import TrainSettings
@@ -33,20 +34,25 @@ class LoopState:
         tomograms: Sequence[Path],
         folder: Path | None = None,
         voxel_size_nm: float | None = None,
-        train: TrainSettings = TrainSettings(),
-        predict: PredictSettings = PredictSettings(),
-        instances: InstanceSettings = InstanceSettings(),
+        train: TrainSettings | None = None,
+        predict: PredictSettings | None = None,
+        instances: InstanceSettings | None = None,
         rois: Path | None = None,
     ) -> None:
         """A loop in ``folder`` (None: beside the first of the ``tomograms``); ``rois`` may lie elsewhere.
 
         ``voxel_size_nm`` overrules all headers; ``train``, ``predict`` and ``instances`` are what its forms
-        begin with.
+        begin with, where not given those of the last time, else the defaults.
         """
         self.session = AnnotationSession(tomograms, folder, voxel_size_nm)
         self.folder = LoopFolder(self.session.folder, rois)
-        self.folder.remember(self.session.tomograms)
-        self.train_settings, self.predict_settings, self.instance_settings = train, predict, instances
+        before = self.folder.remembered_settings
+        told = before("train", TrainSettings)
+        self.train_settings = train or told or TrainSettings()
+        self.predict_settings = predict or before("predict", PredictSettings) or PredictSettings()
+        self.instance_settings = instances or before("instances", InstanceSettings) or InstanceSettings()
+        self.polarity_is_known = bool(train or told)
+        self.remember()
         self.membranes = membranes_beside(self.session.tomograms)
         self.use_membranes = False
         self.models = self.folder.model_files()
@@ -56,6 +62,21 @@ class LoopState:
         self._maps: dict[Path, NDArray[Any]] = {}
         self._previews: dict[Path, ThresholdPreview] = {}
         self._membranes: dict[Path, NDArray[Any]] = {}
+
+    def remember(self) -> None:
+        """Write tomograms and settings for the next time."""
+        settings = {
+            "train": self.train_settings,
+            "predict": self.predict_settings,
+            "instances": self.instance_settings,
+        }
+        self.folder.remember(self.session.tomograms, settings)
+
+    def take_polarity(self, polarity: Polarity) -> None:
+        """Take dense matter for dark or bright from now on: in training, and for the magnet."""
+        intensity = self.train_settings.intensity.model_copy(update={"polarity": polarity})
+        self.train_settings = self.train_settings.model_copy(update={"intensity": intensity})
+        self.polarity_is_known = True
 
     def open_curation(self) -> Curation:
         """The judgements of this loop's ROIs. Raises InputError where no ROIs were made yet."""
@@ -112,6 +133,7 @@ class LoopState:
         if resume and stopped is None:
             raise InputError("no training was stopped before its end; train a new one")
         self.session.write_all()
+        self.remember()
         membranes = [self.membranes[t] for t in self.session.tomograms if t in self.membranes]
         files = write_training_set(
             self.session, self.curation, self.folder.training, membranes if self.use_membranes else ()
@@ -218,6 +240,7 @@ class LoopState:
 
     def close(self) -> None:
         """Write everything and give the files back."""
+        self.remember()
         self.session.close()
         if self.curation is not None:
             self.curation.close()

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 
 from tomocore.contract import InputError
 from tomorois.annotation.curation import Curation
-from tomorois.annotation.judged import JudgedRoi, Status
+from tomorois.annotation.judged import STATUS_TOLD, JudgedRoi, Status
 from tomorois.annotation.painting import painted_value
 from tomorois.annotation.strokes import (
     BACKGROUND,
@@ -186,7 +186,13 @@ class Actions:
     def judge(self, status: Status) -> None:
         """Say what the ROI in view is, and fly to the next."""
         curation = self._curation()
+        judged = curation.roi
         self.look_at(curation.judge(status))
+        if judged is not None:
+            seen, total = curation.seen()
+            told = f"{judged.stem} · {judged.id}: {STATUS_TOLD[status]}."
+            end = " All are seen: train on what was judged, or hand over." if seen == total else ""
+            self.window.tell(told + end)
 
     def look_at(self, roi: JudgedRoi | None) -> None:
         """Show an ROI, in its tomogram."""

@@ -119,6 +119,12 @@ class Canvas:
         if layer is not None:
             layer.visible = False
 
+    def unhide(self, name: str) -> None:
+        """Show one of our layers again, if it is there."""
+        layer = self.layer(name)
+        if layer is not None:
+            layer.visible = True
+
     def remove(self, name: str) -> None:
         """Take one of our layers away, if it is there."""
         layer = self.layer(name)

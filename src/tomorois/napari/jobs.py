@@ -55,7 +55,10 @@ class JobWatcher(Watcher):
 
 
 class Job(QObject):
-    """One piece of work in a thread of its own; its signals arrive in the window's thread."""
+    """One piece of work in a thread of its own; its signals arrive in the window's thread.
+
+    ``quiet`` work moves no bar: nobody waits for it.
+    """
 
     progressed = Signal(int, int, str)
     said = Signal(str)
@@ -67,9 +70,10 @@ class Job(QObject):
     stopped = Signal()
     ended = Signal()
 
-    def __init__(self, title: str, work: Callable[[Job], Any]) -> None:
+    def __init__(self, title: str, work: Callable[[Job], Any], quiet: bool = False) -> None:
         super().__init__()
         self.title = title
+        self.quiet = quiet
         self._work = work
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"tomorois {title}", daemon=True)
@@ -143,14 +147,14 @@ class Jobs(QObject):
         return self._running.get(kind)
 
     def running(self) -> list[Job]:
-        """All running jobs."""
-        return list(self._running.values())
+        """The running jobs that somebody waits for."""
+        return [job for job in self._running.values() if not job.quiet]
 
     def stop_all(self) -> None:
         """Ask all to end, and wait for them."""
-        for job in self.running():
+        for job in self._running.values():
             job.stop()
-        for job in self.running():
+        for job in self._running.values():
             job.wait()
         self._running.clear()
 

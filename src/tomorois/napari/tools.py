@@ -193,6 +193,7 @@ class Hand:
         assert self.canvas.volume is not None
         self.set_radius(float(np.linalg.norm(np.subtract(at, centre))) * self.canvas.volume.voxel_size_nm)
         self.gestures.paint(self._line([centre], negative, ball=True), negative)
+        self.gestures.told(f"A ball of {self.radius_nm:.3g} nm. The next: centre, then border.")
 
     def _on_double_click(self, viewer: Any, event: Any) -> None:
         if self.tool in ("tube", "seeds") and not self.canvas.is_3d:

@@ -70,6 +70,7 @@ class LoopWidget(QWidget):
         self.keys = KeysAndWheel(self.actions_by_name.wheel)
         self._warnings = WarningsShown(self.complain)
         self._closed = False
+        self.warned: list[str] = []
         self._build()
         self.keys.watch(self.canvas.canvas_widget())
         self.keys.watch(self, with_children=True)
@@ -111,6 +112,8 @@ class LoopWidget(QWidget):
             self.attempt(self.state.close)
         self.state = state
         self.show_tomogram()
+        count = len(state.session.tomograms)
+        self.tell(f"{state.session.name} is open{f', with {count - 1} more' if count > 1 else ''}.")
 
     def open_paths(
         self, paths: Sequence[Path], folder: Path | None = None, edge_nm: float | None = None
@@ -153,8 +156,18 @@ class LoopWidget(QWidget):
             def go() -> None:
                 if state.session.go_to(index):
                     self.show_tomogram()
+                    self._write_left()
 
             self.attempt(go)
+
+    def _write_left(self) -> None:
+        """Write the label files of tomograms that were left, beside the window."""
+        assert self.state is not None
+        session = self.state.session
+        if session.unwritten():
+            job = Job("Writing labels", lambda job: session.write_left(), quiet=True)
+            job.failed.connect(self.complain)
+            self.jobs.start("labels", job)
 
     def curation(self) -> Curation | None:
         """The judgements, where there are ROIs."""
@@ -179,6 +192,7 @@ class LoopWidget(QWidget):
 
     def complain(self, line: str) -> None:
         """Say what is wrong and what to do."""
+        self.warned.append(line)
         self._message.setText(f"⚠ {line}")
         self._message.setToolTip(line)
 
@@ -195,6 +209,7 @@ class LoopWidget(QWidget):
         job.stopped.connect(lambda: self.tell(f"{job.title}: stopped."))
         job.progressed.connect(self._show_progress)
         job.succeeded.connect(lambda result: self.attempt(lambda: then(result)))
+        self.warned = []
         started = self.jobs.start(kind, job)
         if started:
             self.tell(f"{job.title} …")

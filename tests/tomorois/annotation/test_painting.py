@@ -196,7 +196,8 @@ def test_a_session_keeps_each_tomogram_and_counts_rois(tmp_path):
     session.painting.paint(ball((15, 30, 40)))
     assert "Spread them" in advice(session.overview())
     assert session.next()
-    assert (tmp_path / "ts_00__labels.mrc").exists()
+    assert session.write_left() == [tmp_path / "ts_00__labels.mrc"]
+    assert session.unwritten() == []
     session.painting.paint(ball((5, 10, 10), value=painted_value("roi", 2)))
     assert session.previous()
     assert session.painting.roi_count() == 2
@@ -207,3 +208,36 @@ def test_a_session_keeps_each_tomogram_and_counts_rois(tmp_path):
     assert again.write_all()
     again.close()
     assert not (tmp_path / "ts_02__labels.mrc").exists()
+
+
+def test_what_is_painted_while_a_label_file_is_written_counts_as_unwritten(tomogram, monkeypatch):
+    painting = opened(tomogram)
+    painting.paint(ball((12, 20, 20)))
+    taught = painting.taught
+
+    def taught_then_painted():
+        labels = taught()
+        painting.paint(ball((5, 10, 10)))  # the hand, in another thread
+        return labels
+
+    monkeypatch.setattr(painting, "taught", taught_then_painted)
+    painting.write()
+    monkeypatch.undo()
+    assert not painting.is_written
+    painting.journal.close()  # as a crash leaves it
+    again = opened(tomogram)
+    assert not again.is_written
+    assert np.asarray(read_volume(again.write()).data)[5, 10, 10] == 1
+    again.close()
+    assert opened(tomogram).is_written
+
+
+def test_the_size_of_painted_places_is_that_of_balls(tomogram):
+    painting = opened(tomogram)
+    painting.paint(ball((12, 20, 20)))
+    painting.paint(ball((5, 10, 10)))
+    diameters = painting.roi_diameters_nm()
+    assert len(diameters) == painting.roi_count() == 2
+    volume = np.count_nonzero(painting.labels == 1) * 2.0**3 / 2
+    assert diameters == pytest.approx([np.cbrt(6 * volume / np.pi)] * 2, rel=0.02)
+    painting.close()

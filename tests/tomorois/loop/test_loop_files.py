@@ -16,6 +16,7 @@ from tomorois.annotation.targets import AnnotationSettings, training_targets
 from tomorois.loop.changes import change_of
 from tomorois.loop.commands import handover_rois, job_script, train_command
 from tomorois.loop.folder import LoopFolder, loop_of, membranes_beside, model_facts
+from tomorois.loop.measured import measured_of, table_headings
 from tomorois.loop.state import LoopState
 from tomorois.loop.training_set import taught_labels
 from tomorois.training.data import rejected_mask
@@ -161,3 +162,44 @@ def test_settings_written_are_read_again(tmp_path):
     path = tmp_path / "train.toml"
     path.write_text(settings_text(settings, "train"), encoding="utf-8")
     assert load_section(TrainSettings, "train", ("train",), path) == settings
+
+
+def test_settings_come_back_with_the_loop_and_damage_begins_anew(loop, caplog):
+    tomograms = loop.session.tomograms
+    assert not loop.polarity_is_known
+    loop.train_settings = loop.train_settings.model_copy(update={"bin_factor": 1, "seed": 7})
+    loop.take_polarity("bright")
+    loop.choose_threshold(0.3)
+    loop.close()
+    again = LoopState(tomograms)
+    assert (again.train_settings.bin_factor, again.train_settings.seed) == (1, 7)
+    assert again.train_settings.intensity.polarity == "bright"
+    assert again.polarity_is_known
+    assert again.threshold() == 0.3
+    assert LoopState(tomograms, train=TrainSettings()).train_settings == TrainSettings()
+    session = loop.folder.root / "tomorois_session.json"
+    for damage in (
+        "",
+        "[]",
+        '{"tomograms": 3, "settings": []}',
+        '{"settings": {"train": {"bin_factor": 0}}}',
+    ):
+        session.write_text(damage)
+        assert loop.folder.remembered() == []
+        assert LoopState(tomograms).train_settings == TrainSettings()
+    assert "do not fit this version" in caplog.text
+
+
+def test_what_was_measured_of_a_surface_has_headings_in_words(tmp_path):
+    from surfora.reporting.tables import write_table
+
+    rows = [{"name": f"m_{n}", "kind": "medial", "source": "m.mrc", "area_nm2": 1234.5 * n} for n in (1, 2)]
+    write_table(tmp_path / "surfaces.csv", rows)
+    write_table(tmp_path / "distances.csv", [{"name": "m_1", "target": "m_2", "mean_nm": 22.61}])
+    values = measured_of(tmp_path, "m_2", table_headings())
+    told = {value.heading: value.value for value in values}
+    assert told["area (nm²)"] == "2,469"
+    assert "mask" not in told
+    assert [value.heading for value in values if not value.value] == ["Surface", "Distance"]
+    assert any(value.value == "22.6" for value in values)
+    assert "area of the triangles" in next(v.meaning.lower() for v in values if v.heading == "area (nm²)")

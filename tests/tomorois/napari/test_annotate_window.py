@@ -5,9 +5,12 @@ import pytest
 from napari_hand import LEFT, RIGHT, click, colour_at, drag, picture, pixel_of, press, turn
 from qtpy.QtCore import Qt
 
+from tomocore.volumes.formats import write_volume
+from tomocore.volumes.volume import Volume
 from tomorois.annotation.strokes import BACKGROUND, IGNORE
 from tomorois.loop.state import LoopState
 from tomorois.napari import layers as names
+from tomorois.napari.window import ANNOTATE, OPEN, TRAIN
 
 CTRL, SHIFT, ALT = (getattr(Qt.KeyboardModifier, f"{k}Modifier") for k in ("Control", "Shift", "Alt"))
 CENTRE = (20, 32, 36)
@@ -234,7 +237,7 @@ def test_contrast_overlay_and_axes_by_key(window, opened):
     assert window.canvas.axis == 0
 
 
-def test_tomograms_by_key_keep_what_is_painted(window, opened):
+def test_tomograms_by_key_keep_what_is_painted(window, opened, qtbot):
     press(window, "S")
     click(window, CENTRE)
     press(window, "Down")
@@ -244,6 +247,7 @@ def test_tomograms_by_key_keep_what_is_painted(window, opened):
     press(window, "Up")
     assert labels(window)[CENTRE] == 1
     assert labels(window)[20, 20, 20] == 0
+    qtbot.waitUntil(lambda: window.jobs.job("labels") is None)  # label files are written beside the window
     assert (window.state.folder.root / "ts_00__labels.mrc").exists()
     again = LoopState(window.state.session.tomograms)
     assert [row.rois for row in again.session.overview()] == [1, 1]
@@ -274,3 +278,26 @@ def test_help_lists_the_keys(window, opened, qtbot):
     assert any("sphere: one click" in box.text() for box in boxes)
     for box in boxes:
         box.close()
+
+
+def test_bright_membranes_are_noticed_and_a_coarse_bin_is_warned_of(window, opened, tmp_path, qtbot):
+    """A file that takes all defaults would be trained upside down, on voxels of half a vesicle."""
+    rng = np.random.default_rng(3)
+    grey = rng.normal(0, 1, (24, 48, 48)) + 6 * (rng.random((24, 48, 48)) > 0.97)
+    write_volume(tmp_path / "bright.mrc", Volume(grey.astype(np.float32), 4.0))
+    window.open(LoopState([tmp_path / "bright.mrc"], tmp_path / "loop"))
+    window.go_to_step(OPEN)
+    qtbot.waitUntil(lambda: window.step.polarity.currentText() == "bright")
+    assert "look bright" in window.message
+    assert window.state.train_settings.intensity.polarity == "bright"
+    assert "looks bright" in window.step.facts.text()
+    window.go_to_step(ANNOTATE)
+    press(window, "S")
+    click(window, (12, 24, 24))
+    window.go_to_step(TRAIN)
+    assert "sees voxels of 12 nm" in window.step.sees.text()
+    assert window.step.small.isVisibleTo(window.step)
+    assert "take a smaller bin" in window.step.small.text()
+    window.step.bin.setValue(1)
+    assert not window.step.small.isVisibleTo(window.step)
+    assert window.step.settings().bin_factor == 1

@@ -112,7 +112,7 @@ def test_split_merge_redraw_and_draw_with_the_mouse(window, curated):
 def test_the_table_is_clicked_and_sorted(window, curated):
     model = window.step.model
     assert model.rowCount() == 6
-    assert [model.data(model.index(0, column)) for column in (0, 1, 2)][2] == "0.50"
+    assert [model.data(model.index(0, column)) for column in (0, 2, 3)] == ["ts_00", "not seen", "0.50"]
     window.step.table.clicked.emit(model.index(4, 0))
     assert curated.roi is model.rows[4]
     window.step.order.setCurrentText("largest")

@@ -76,7 +76,10 @@ class AnnotateStep(Step):
         row.addWidget(QLabel("class"))
         self.roi_class = QSpinBox()
         self.roi_class.setRange(1, 9)
-        self.roi_class.setToolTip("Classes 1 to 9, by their keys; training takes them all for ROIs")
+        self.roi_class.setToolTip(
+            "Classes 1 to 9, by their keys. Training takes them all for ROIs; touching places of two classes "
+            "count as two"
+        )
         self.roi_class.valueChanged.connect(self.loop.actions_by_name.choose_class)
         row.addWidget(self.roi_class)
         self.colour = QLabel("   ")

@@ -9,8 +9,9 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHeaderView, QLabel, QProgressBar, QTableView
 
+from tomocore.page import shown
 from tomorois.annotation.curation import Curation
-from tomorois.annotation.judged import JudgedRoi
+from tomorois.annotation.judged import STATUS_TOLD, JudgedRoi
 from tomorois.napari import layers as names
 from tomorois.napari.canvas import IN_VIEW_VALUE, STATUS_VALUES, status_colours
 from tomorois.napari.steps.planes import ThreePlanes
@@ -19,16 +20,17 @@ from tomorois.napari.steps.step import Step, small_button
 if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget
 
-COLUMNS = ("tomogram", "id", "confidence", "nm³", "membranes", "tilt °", "status")
+COLUMNS = ("tomogram", "id", "status", "conf.", "nm³", "pair", "tilt °")
 TIPS = (
     "The tomogram it lies in",
     "Its number there",
+    "What was said of it",
     "Mean confidence of the network, 0 to 1",
     "Volume in nm³",
     "The pair of membranes between which it lies",
     "Angle between its thinnest direction and z: 0 lies flat in the slice, 90 stands on edge",
-    "What was said of it",
 )
+STATUS, PAIR = COLUMNS.index("status"), COLUMNS.index("pair")
 BUTTONS = (
     ("Keep  K", "keep"),
     ("Reject  R", "reject"),
@@ -45,6 +47,8 @@ BUTTONS = (
 )
 EXTENT_OF_ROI = 4.0
 """How many times its size is in view about an ROI."""
+LEAST_EXTENT_VOXELS = 100
+"""And at least so many voxels: a small place is judged by what lies about it."""
 
 
 class RoiTable(QAbstractTableModel):
@@ -88,8 +92,10 @@ class RoiTable(QAbstractTableModel):
         roi = self.rows[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(roi, index.column())
-        if role == Qt.ItemDataRole.DecorationRole and index.column() == len(COLUMNS) - 1:
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == STATUS:
             return QColor(names.STATUS_COLOURS[roi.status])
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == 0:
+            return roi.stem
         return None
 
     def _text(self, roi: JudgedRoi, column: int) -> str:
@@ -98,16 +104,22 @@ class RoiTable(QAbstractTableModel):
             return roi.stem
         if column == 1:
             return str(roi.id)
-        if column == 2:
-            return f"{roi.confidence:.2f}" if np.isfinite(roi.confidence) else "–"
+        if column == STATUS:
+            return status_told(roi)
         if column == 3:
-            return f"{roi.voxels * self.curation.voxel_size_nm(roi.stem) ** 3:.3g}"
+            return f"{roi.confidence:.2f}" if np.isfinite(roi.confidence) else "–"
         if column == 4:
+            return shown(float(f"{roi.voxels * self.curation.voxel_size_nm(roi.stem) ** 3:.3g}"))
+        if column == PAIR:
             return roi.membranes or "–"
-        if column == 5:
-            return f"{roi.tilt_deg:.0f}" if np.isfinite(roi.tilt_deg) else "–"
-        said = {"predicted": "not seen"}.get(roi.status, roi.status)
-        return f"{said}, changed" if roi.changed else said
+        return f"{roi.tilt_deg:.0f}" if np.isfinite(roi.tilt_deg) else "–"
+
+
+def status_told(roi: JudgedRoi) -> str:
+    """What was said of an ROI, or that it is other than at the last look."""
+    if roi.changed:
+        return "changed" if roi.status == "predicted" else f"{STATUS_TOLD[roi.status]}, changed"
+    return STATUS_TOLD[roi.status]
 
 
 class CurateStep(Step):
@@ -137,6 +149,8 @@ class CurateStep(Step):
         self.table.verticalHeader().setDefaultSectionSize(22)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names differ at either end
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.clicked.connect(self._clicked)
         self.table.setMinimumHeight(140)
         self.column.addWidget(self.table, 1)
@@ -155,7 +169,8 @@ class CurateStep(Step):
             self.loop.tell("There are no ROIs yet: predict, then make ROIs.")
             self.refresh()
             return
-        self.loop.canvas.hide(names.MASK)
+        for name in (names.MASK, names.PAINT):  # colours are those of judgements here
+            self.loop.canvas.hide(name)
         self.refresh()
         if curation.roi is not None:
             self.loop.actions_by_name.look_at(curation.roi)
@@ -166,6 +181,7 @@ class CurateStep(Step):
         if self.loop.state is not None and self.loop.state.curation is not None:
             self.loop.attempt(self.loop.state.curation.write)
         self.loop.canvas.hide(names.ROIS)
+        self.loop.canvas.unhide(names.PAINT)
 
     def tomogram_changed(self) -> None:
         """Draw the ROIs of the tomogram in view."""
@@ -180,6 +196,7 @@ class CurateStep(Step):
         self.progress.setValue(seen)
         self.progress.setFormat(f"{seen} of {total} seen")
         self.model.show(curation)
+        self.table.setColumnHidden(PAIR, not any(roi.membranes for roi in self.model.rows))
         if curation is not None and curation.current is not None:
             place = next((n for n, roi in enumerate(self.model.rows) if roi.key == curation.current), None)
             if place is not None:
@@ -192,19 +209,16 @@ class CurateStep(Step):
         canvas, curation = self.loop.canvas, self.loop.state.curation
         self._draw(roi)
         edge = curation.voxel_size_nm(roi.stem)
-        canvas.fly_to(roi.centre(), EXTENT_OF_ROI * max(max(roi.mask.shape), 12) * edge)
+        canvas.fly_to(roi.centre(), max(EXTENT_OF_ROI * max(roi.mask.shape), LEAST_EXTENT_VOXELS) * edge)
         tomogram = canvas.layer(names.TOMOGRAM)
         limits = tuple(tomogram.contrast_limits) if tomogram is not None else (0.0, 1.0)
         if tomogram is not None and tomogram.colormap.name == "gray_r":
             limits = limits[::-1]
         colour = names.STATUS_COLOURS[roi.status]
         self.planes.show_roi(roi, self.loop.state.session.volume.data, limits, colour)
-        said = {"predicted": "not seen yet"}.get(roi.status, roi.status)
         confidence = f", confidence {roi.confidence:.2f}" if np.isfinite(roi.confidence) else ""
         pair = f", membranes {roi.membranes}" if roi.membranes else ""
-        self.shown.setText(
-            f"<b>{roi.stem} · {roi.id}</b>: {said}{', changed' if roi.changed else ''}{confidence}{pair}"
-        )
+        self.shown.setText(f"<b>{roi.stem} · {roi.id}</b>: {status_told(roi)}{confidence}{pair}")
 
     def _draw(self, roi: JudgedRoi | None) -> None:
         """The ROIs of the tomogram in view, coloured by what was said; the one in view in its own colour."""
@@ -214,7 +228,7 @@ class CurateStep(Step):
         layer = canvas.layer(names.ROIS)
         if layer is None or not layer.visible:
             values = np.zeros(state.session.volume.shape, np.uint8)
-            canvas.show_labels(names.ROIS, values, status_colours(), 0.4)
+            canvas.show_labels(names.ROIS, values, status_colours(), 0.55)
             layer = canvas.layer(names.ROIS)
             self._boxes = []
         values = layer.data

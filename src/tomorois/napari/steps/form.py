@@ -34,7 +34,10 @@ UNITS = {
 
 
 class SettingsForm(QWidget):
-    """Fields of a settings type; sections within it become boxes. `values` gives valid settings again."""
+    """Fields of a settings type; sections within it become boxes. `values` gives valid settings again.
+
+    Of all fields those named in ``only`` are shown, or all but those in ``without`` (dotted within sections).
+    """
 
     changed = Signal()
 
@@ -70,9 +73,11 @@ class SettingsForm(QWidget):
             value = getattr(settings, name)
             if isinstance(value, BaseModel):
                 assert isinstance(value, Settings)
-                box = QGroupBox(field.description or name)
+                box = QGroupBox((field.description or name).rstrip("."))
                 box.setFlat(True)
-                inner = SettingsForm(value)
+                inner = SettingsForm(
+                    value, without=tuple(n.removeprefix(f"{name}.") for n in without if n.startswith(name))
+                )
                 inner.changed.connect(self.changed)
                 QVBoxLayout(box).addWidget(inner)
                 layout.addWidget(box)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -25,6 +24,7 @@ from tomocore.files_of_tomograms import volume_stem
 from tomorois.instances.files import restrict_file
 from tomorois.instances.restrict import RestrictSettings
 from tomorois.loop.commands import handover_rois, surfaces_of, surfora_words
+from tomorois.loop.measured import Headings, MeasuredValue, measured_of, table_headings
 from tomorois.napari.jobs import Job
 from tomorois.napari.steps.step import Step
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget
 
 NO_ARRAYS = ("Normals",)
-SHOWN_COLUMNS = 7
 
 
 class HandOverStep(Step):
@@ -72,13 +71,14 @@ class HandOverStep(Step):
         self.column.addWidget(self.list)
         self.head("Its numbers")
         self.table = QTableWidget(0, 2)
-        self.table.setHorizontalHeaderLabels(["", ""])
+        self.table.horizontalHeader().setVisible(False)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.verticalHeader().setVisible(False)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.column.addWidget(self.table, 1)
         self._meshes: dict[str, Any] = {}
+        self._headings: Headings = {}
 
     def enter(self) -> None:
         """Show what was measured on this tomogram."""
@@ -196,6 +196,7 @@ class HandOverStep(Step):
         self.show_surfaces()
         if self._meshes:
             self.list.setCurrentRow(0)
+            self._ask_headings()
 
     def _picked(self) -> None:
         """The rows of the surface in view in the tables of the run."""
@@ -204,18 +205,36 @@ class HandOverStep(Step):
             self.table.setRowCount(0)
             return
         surface = item.text().removesuffix(".medial")
-        rows: list[tuple[str, str]] = []
-        for name in ("surfaces.csv", "distances.csv", "contacts.csv"):
-            path = self._folder() / name
-            if path.exists():
-                rows += _rows_of(pd.read_csv(path), surface)
-        self.table.setRowCount(len(rows))
-        for place, row in enumerate(rows):
-            for column, text in enumerate(row):
-                self.table.setItem(place, column, QTableWidgetItem(text))
+        self._show_values(measured_of(self._folder(), surface, self._headings))
         layer = self.loop.canvas.layer(item.text())
         if layer is not None:
             self.loop.viewer.layers.selection.active = layer
+
+    def _show_values(self, values: list[MeasuredValue]) -> None:
+        self.table.clearSpans()
+        self.table.setRowCount(len(values))
+        for place, one in enumerate(values):
+            for column, text in enumerate((one.heading, one.value)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(one.meaning)
+                font = item.font()
+                font.setBold(not one.value)
+                item.setFont(font)
+                self.table.setItem(place, column, item)
+            if not one.value:
+                self.table.setSpan(place, 0, 1, 2)
+
+    def _ask_headings(self) -> None:
+        """Learn what the columns are called, once and beside the window."""
+
+        def told(headings: Headings) -> None:
+            self._headings = headings
+            self._picked()
+
+        if not self._headings:
+            job = Job("Headings", lambda job: table_headings(), quiet=True)
+            job.succeeded.connect(told)
+            self.loop.jobs.start("headings", job)
 
     def _inputs(self) -> tuple[Path, Path]:
         """The membranes in view, and the ROIs of them that are to be measured."""
@@ -284,21 +303,3 @@ def _limits(values: Any) -> tuple[float, float]:
         reach = max(-low, high)
         return -reach, reach
     return (low, high) if high > low else (low, low + 1.0)
-
-
-def _rows_of(table: Any, surface: str) -> list[tuple[str, str]]:
-    """Name and value of each column of the rows about a surface."""
-    text = table.select_dtypes(exclude="number")
-    mine = (
-        table[text.apply(lambda column: column.astype(str) == surface).any(axis=1)]
-        if len(text.columns)
-        else table
-    )
-    rows = []
-    for _, row in mine.iterrows():
-        for name, value in row.items():
-            if isinstance(value, float) and not np.isfinite(value):
-                continue
-            rows.append((str(name), f"{value:.4g}" if isinstance(value, float) else str(value)))
-        rows.append(("", ""))
-    return rows

@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QHeaderView, QLabel, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+)
 
-from tomocore.contract import FAILURES, one_line
 from tomocore.files_of_tomograms import READABLE, volume_stem
-from tomorois.info import inspect_file, report_lines
+from tomorois.info import FileReport, inspect_file, report_lines
+from tomorois.napari.jobs import Job
 from tomorois.napari.steps.step import Step
+from tomorois.network.intensity import Polarity
 
 if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget
@@ -22,6 +31,7 @@ class OpenStep(Step):
 
     def __init__(self, window: LoopWidget) -> None:
         super().__init__(window)
+        self._reports: dict[Path, FileReport] = {}
         self.head("Tomograms")
         row = self.row()
         self.button("Files…", self.ask_files, "Choose tomograms", row)
@@ -33,6 +43,14 @@ class OpenStep(Step):
         self.edge.setSpecialValueText("of header")
         self.edge.setToolTip("Edge of a voxel in nm, whatever the headers say; for files opened from now on")
         row.addWidget(self.edge)
+        row = self.row()
+        row.addWidget(QLabel("Membranes look"))
+        self.polarity = QComboBox()
+        self.polarity.addItems(["dark", "bright"])
+        self.polarity.setToolTip("In these tomograms; training and the magnet go by it")
+        self.polarity.currentTextChanged.connect(self._take_polarity)
+        row.addWidget(self.polarity)
+        row.addStretch(1)
         self.table = QTableWidget(0, 3)
         self.table.setHorizontalHeaderLabels(["tomogram", "ROIs painted", "map"])
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -60,6 +78,9 @@ class OpenStep(Step):
         state = self.loop.state
         if state is None:
             return
+        self.polarity.blockSignals(True)
+        self.polarity.setCurrentText(state.train_settings.intensity.polarity)
+        self.polarity.blockSignals(False)
         rows = state.session.overview()
         self.table.setRowCount(len(rows))
         for place, row in enumerate(rows):
@@ -74,14 +95,28 @@ class OpenStep(Step):
         self.table.selectRow(state.session.index)
 
     def show_facts(self) -> None:
-        """What `tomorois info` says of the tomogram in view."""
+        """What `tomorois info` says of the tomogram in view, read beside the window at the first look."""
         state = self.loop.state
         assert state is not None
-        try:
-            report = inspect_file(state.session.tomogram)
-        except FAILURES as error:
-            self.facts.setText(one_line(error))
+        tomogram = state.session.tomogram
+        if tomogram in self._reports:
+            self._show_report(self._reports[tomogram])
             return
+        self.facts.setText("")
+        job = Job("Looking at the file", lambda job: inspect_file(tomogram), quiet=True)
+        job.succeeded.connect(self._show_report)
+        job.failed.connect(self.facts.setText)
+        self.loop.jobs.start(f"facts of {tomogram}", job)
+
+    def _show_report(self, report: FileReport) -> None:
+        self._reports[report.path] = report
+        state = self.loop.state
+        if state is None or report.path != state.session.tomogram:
+            return
+        if report.polarity is not None and not state.polarity_is_known:
+            self._take_polarity(report.polarity)
+            if report.polarity == "bright":
+                self.loop.tell("Membranes look bright here, by the histogram; if not, say so under 1 Open.")
         rows = [f"<tr><td>{name}&nbsp;</td><td>{text}</td></tr>" for name, text in report.facts]
         wrong = [f"<p>⚠ <b>looks wrong:</b> {problem}</p>" for problem in report.problems]
         edge = state.session.volume.voxel_size_nm
@@ -105,3 +140,8 @@ class OpenStep(Step):
     def open(self, paths: list[Path]) -> None:
         """Open tomograms with the voxel size that is chosen."""
         self.loop.open_paths(paths, edge_nm=self.edge.value() or None)
+
+    def _take_polarity(self, polarity: Polarity) -> None:
+        if self.loop.state is not None:
+            self.loop.state.take_polarity(polarity)
+            self.refresh()

@@ -146,7 +146,9 @@ class PredictStep(Step):
         self.model.clear()
         for path in reversed(state.folder.model_files()):
             try:
-                self.model.addItem(model_facts(path).line(), str(path))
+                facts = model_facts(path)
+                self.model.addItem(facts.line(), str(path))
+                self.model.setItemData(self.model.count() - 1, facts.told(), Qt.ItemDataRole.ToolTipRole)
             except FAILURES as error:
                 self.loop.complain(one_line(error))
         if state.model is not None:
@@ -269,8 +271,10 @@ class PredictStep(Step):
         return self.loop.run("rois", job, lambda batch: self._rois_made(batch, then))
 
     def _rois_made(self, batch: Any, then: Any) -> None:
-        self.loop.curation()
-        self.loop.tell(f"ROIs of {len(batch.done)} maps made. Next: 5 Curate.")
+        curation = self.loop.curation()
+        if curation is not None:
+            total, maps = curation.seen()[1], len(batch.done)
+            self.loop.tell(f"{total} ROIs in {maps} tomogram{'' if maps == 1 else 's'}. Next: 5 Curate.")
         if then is not None:
             then()
 
@@ -302,7 +306,9 @@ class PredictStep(Step):
         ids = [int(n) for n in rois.ids]
         colours = {n: names.CLASS_COLOURS[(n - 1) % 7] for n in ids}
         self.loop.canvas.show_labels(names.FOUND, np.asarray(labels_from_rois(rois).data), colours, 0.65)
-        self.loop.tell(f"{len(rois)} ROIs with these settings. {' '.join(remarks)}")
+        told = [remark.split("; ")[0] for remark in remarks]  # what follows names options of the command
+        lines = [f"{len(rois)} ROIs with these settings", *(line[:1].upper() + line[1:] for line in told)]
+        self.loop.tell(". ".join(lines) + ".")
 
     def _choose_model(self) -> None:
         state = self.loop.state
@@ -344,10 +350,8 @@ class PredictStep(Step):
         preview = state.preview(name)
         assert preview is not None
         share = preview.share[preview.level(threshold)]
-        expected = preview.expected_dice[preview.level(threshold)]
-        told = f", expects a Dice of {expected:.2f}" if expected == expected else ""
         self.count.setText(
-            f"<b>{preview.count(threshold)} ROIs</b> at {threshold:.2f}, {share:.2%} of the voxels{told}"
+            f"<b>{preview.count(threshold)} ROIs</b> at {threshold:.2f}, {share:.2%} of the voxels"
         )
 
     def _counted(self, _: Any) -> None:

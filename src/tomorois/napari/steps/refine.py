@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from tomocore.contract import InputError
@@ -12,7 +13,14 @@ from tomorois.napari.steps.step import Step
 if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget
 
-HEADINGS = ("tomogram", "verdict", "kept found", "rejected found", "to look at")
+HEADINGS = ("tomogram", "verdict", "kept", "rejected", "changed")
+TIPS = (
+    "The tomogram",
+    "What the model in use does with the judged ROIs, against the one before",
+    "How many of the kept ROIs are found, before and now",
+    "How many of the rejected ROIs are still found, before and now",
+    "ROIs that are new or other than at the last look: they come first under 5 Curate",
+)
 
 
 class RefineStep(Step):
@@ -32,13 +40,20 @@ class RefineStep(Step):
         self.look = self.button("Look at what changed", self._look, "5 Curate, changed ROIs first", row)
         self.head("What became better and worse")
         self.table = QTableWidget(0, len(HEADINGS))
-        self.table.setHorizontalHeaderLabels(list(HEADINGS))
+        for column, (heading, tip) in enumerate(zip(HEADINGS, TIPS, strict=True)):
+            item = QTableWidgetItem(heading)
+            item.setToolTip(tip)
+            self.table.setHorizontalHeaderItem(column, item)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.table.verticalHeader().setVisible(False)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.column.addWidget(self.table, 1)
-        self.note("An ROI counts as found where half of its voxels reach the model's threshold.")
+        self.note(
+            "An ROI counts as found where half of its voxels reach the model's threshold. Kept ROIs that are "
+            "found in another shape are to be judged again: they are among the changed ones."
+        )
 
     def enter(self) -> None:
         """Show what changed."""
@@ -63,8 +78,10 @@ class RefineStep(Step):
             changed = sum(roi.changed for roi in curation.of(change.name))
             kept = _told(change.kept_found_before, change.kept_found, change.kept)
             rejected = _told(change.rejected_found_before, change.rejected_found, change.rejected)
-            for column, text in enumerate((change.name, change.verdict, kept, rejected, f"{changed} ROIs")):
-                self.table.setItem(place, column, QTableWidgetItem(text))
+            for column, text in enumerate((change.name, change.verdict, kept, rejected, str(changed or "–"))):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                self.table.setItem(place, column, item)
 
     def _look(self) -> None:
         curation = self.loop.curation()

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QListWidget,
     QPlainTextEdit,
+    QSpinBox,
     QToolButton,
 )
 
@@ -25,10 +26,15 @@ from tomorois.napari.steps.curves import Curves
 from tomorois.napari.steps.form import SettingsForm
 from tomorois.napari.steps.step import Step
 from tomorois.training.files import TrainRequest
+from tomorois.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget
 
+ELSEWHERE = ("minutes", "checkpoint_seconds", "bin_factor", "intensity.polarity")
+"""Settings that the form leaves out, since they stand elsewhere in the window."""
+LEAST_ACROSS = 4.0
+"""Voxels of the network across the smallest painted place, below which a smaller bin is advised."""
 CHECKPOINT_SECONDS = 5.0
 """Between checkpoints of a training in the window, so that little is lost by Stop."""
 
@@ -56,6 +62,16 @@ class TrainStep(Step):
         )
         row.addWidget(self.membranes)
         row = self.row()
+        row.addWidget(QLabel("bin"))
+        self.bin = QSpinBox()
+        self.bin.setRange(1, 16)
+        self.bin.setToolTip(TrainSettings.model_fields["bin_factor"].description or "")
+        self.bin.valueChanged.connect(self._choose_bin)
+        row.addWidget(self.bin)
+        self.sees = QLabel()
+        row.addWidget(self.sees, 1)
+        self.small = self.note()
+        row = self.row()
         self.new = self.button("Train anew", lambda: self.train(), "A network from scratch", row)
         self.refine = self.button(
             "Refine model", lambda: self.train(refine=True), "Train the model in use further", row
@@ -66,8 +82,9 @@ class TrainStep(Step):
         self.curves = Curves()
         self.column.addWidget(self.curves)
         self.live = self.note()
-        self._more_button("Settings", self._show_settings)
+        self._more = self._more_button("Settings", self._show_settings)
         self.form: SettingsForm | None = None
+        self._form_of: Any = None
         self._form_place = self.note()
         self._form_place.setVisible(False)
         self.head("Elsewhere")
@@ -87,14 +104,22 @@ class TrainStep(Step):
 
     def enter(self) -> None:
         """Show models and buttons."""
+        self._show_bin()
         self.models_changed()
         self.jobs_changed()
 
     def tomogram_changed(self) -> None:
-        """A loop was opened."""
+        """A loop was opened, or another of its tomograms."""
         state = self.loop.state
-        if state is not None:
-            self.membranes.setEnabled(bool(state.membranes))
+        if state is None:
+            return
+        self.membranes.setEnabled(bool(state.membranes))
+        if self.form is not None and self._form_of is not state:
+            self.form.setParent(None)
+            self.form = None
+            self._more.setChecked(False)
+        if self.loop.step is self:
+            self._show_bin()
 
     def models_changed(self) -> None:
         """List the models with what each learned from."""
@@ -107,10 +132,7 @@ class TrainStep(Step):
                 self.history.addItem(one_line(error))
                 continue
             self.history.addItem(("● " if state and path == state.model else "   ") + facts.line())
-            item = self.history.item(self.history.count() - 1)
-            learned = ", ".join(f"{name} ({count} ROIs)" for name, count in facts.learned)
-            held_out = f"\nheld out: {', '.join(facts.held_out)}" if facts.held_out else ""
-            item.setToolTip(f"learned from {learned}{held_out}")
+            self.history.item(self.history.count() - 1).setToolTip(facts.told())
 
     def jobs_changed(self) -> None:
         """Buttons as they can be pressed."""
@@ -122,8 +144,14 @@ class TrainStep(Step):
     def settings(self) -> Any:
         """The training's settings as the form says; checkpoints come often."""
         state = self._state()
-        chosen = self.form.values() if self.form is not None else state.train_settings
-        state.train_settings = chosen
+        if self.form is not None:
+            kept = state.train_settings
+            chosen = self.form.values()
+            intensity = chosen.intensity.model_copy(update={"polarity": kept.intensity.polarity})
+            state.train_settings = chosen.model_copy(
+                update={"bin_factor": kept.bin_factor, "intensity": intensity}
+            )
+        chosen = state.train_settings
         return chosen.model_copy(update={"checkpoint_seconds": CHECKPOINT_SECONDS})
 
     def train(self, refine: bool = False, resume: bool = False, then: Any = None) -> bool:
@@ -194,12 +222,12 @@ class TrainStep(Step):
         for score in result.scores:
             if score.dice_before is not None:
                 lines.append(f"{score.name}: {score.dice_before:.2f} → {score.dice:.2f}, {score.change}")
-        self.live.setText("\n".join(lines))
+        self.live.setText("\n".join([*lines, *(f"⚠ {line}" for line in self.loop.warned)]))
         self.loop.tell(f"{lines[0]} Next: 4 Predict.")
         if then is not None:
             then()
 
-    def _more_button(self, text: str, act: Any) -> None:
+    def _more_button(self, text: str, act: Any) -> QToolButton:
         button = QToolButton()
         button.setText(f"▸ {text}")
         button.setCheckable(True)
@@ -210,16 +238,42 @@ class TrainStep(Step):
 
         button.toggled.connect(toggled)
         self.column.addWidget(button)
+        return button
 
     def _show_settings(self, shown: bool) -> None:
         if self.form is None and shown and self.loop.state is not None:
-            self.form = SettingsForm(
-                self.loop.state.train_settings, without=("minutes", "checkpoint_seconds")
-            )
+            self.form = SettingsForm(self.loop.state.train_settings, without=ELSEWHERE)
+            self._form_of = self.loop.state
             self.column.insertWidget(self.column.indexOf(self._form_place), self.form)
             self.loop.keys.watch(self.form, with_children=True)
         if self.form is not None:
             self.form.setVisible(shown)
+
+    def _choose_bin(self, factor: int) -> None:
+        state = self.loop.state
+        if state is not None:
+            state.train_settings = state.train_settings.model_copy(update={"bin_factor": factor})
+            self._show_bin()
+
+    def _show_bin(self) -> None:
+        """How large the network's voxels are, and whether what is painted is small in them."""
+        state = self.loop.state
+        if state is None:
+            return
+        factor = state.train_settings.bin_factor
+        self.bin.blockSignals(True)
+        self.bin.setValue(factor)
+        self.bin.blockSignals(False)
+        voxel_nm = factor * state.session.volume.voxel_size_nm
+        self.sees.setText(f"the network sees voxels of {voxel_nm:.3g} nm")
+        smallest_nm = float(state.session.painting.roi_diameters_nm().min(initial=float("inf")))
+        is_small = factor > 1 and smallest_nm < LEAST_ACROSS * voxel_nm
+        self.small.setVisible(is_small)
+        if is_small:
+            self.small.setText(
+                f"⚠ The smallest place painted is {smallest_nm:.0f} nm across, only "
+                f"{smallest_nm / voxel_nm:.1f} of these voxels: take a smaller bin."
+            )
 
     def _state(self) -> Any:
         if self.loop.state is None:
