@@ -139,7 +139,7 @@ class Photographer:
         self.rest()
         self.rest()
         self.show_roi_slice()
-        window.canvas.layer("confidence").visible = True
+        window.step.map.setChecked(True)
         self.take("predict")
         window.step.find_rois()
         self.rest()

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from surfora.cli.options import Unit
 from tomocore.terminal.console import Terminal, status_of
-from tomocore.terminal.options import Overwrite, VoxelSize, next_hint
+from tomocore.terminal.options import Overwrite, SettingsFile, VoxelSize, next_hint
 
 
 def edit(
@@ -26,15 +27,21 @@ def edit(
         bool,
         Parameter(name="--new", negative="", help="begin anew; earlier edits are put aside, not deleted"),
     ] = False,
+    mask: Annotated[
+        Path | None,
+        Parameter(help="mask or labels that the points came from: what is meshed anew stays within it"),
+    ] = None,
+    settings: SettingsFile = None,
+    unit: Unit = None,
     voxel_size: VoxelSize = None,
 ) -> int:
     """Correct points and meshes by hand in a window: select, delete, flip normals, label, mesh anew.
 
     Every edit is kept at once in NAME.edits.jsonl beside the first file; `surfora apply` replays it.
     """
-    from surfora.editor.start import edit_in_window
+    from surfora.editor.start import EditRequest, edit_in_window
 
-    return edit_in_window(files, volume, edits, new, voxel_size)
+    return edit_in_window(EditRequest(files, volume, edits, new, mask, settings, unit, voxel_size))
 
 
 def apply(

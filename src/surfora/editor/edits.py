@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from scipy.spatial import cKDTree
 
 from surfora.geometry.arrays import Floats, Ints, Points
+from surfora.geometry.clouds import LengthUnit
 from tomocore.contract import InputError
 
 FORMAT = "surfora edits"
@@ -39,13 +40,18 @@ class Header(_Entry):
 
 
 class SourceEntry(_Entry):
-    """A file that edits refer to by ``number``; ``digest`` is the hash of its points."""
+    """A file that edits refer to by ``number``; ``digest`` is the hash of its points in nm.
+
+    ``unit`` and ``voxel_size_nm`` are those by which another program's file was read, where they were given.
+    """
 
     entry: Literal["source"] = "source"
     number: int = Field(ge=0)
     path: str
     count: int = Field(ge=0)
     digest: str
+    unit: LengthUnit | None = None
+    voxel_size_nm: float | None = None
 
 
 class PointsOf(_Entry):
@@ -75,6 +81,14 @@ class StepEntry(_Entry):
     entry: Literal["undo", "redo"]
 
 
+class RemadeEntry(_Entry):
+    """A surface was meshed and measured anew: the file that was made, of which surface."""
+
+    entry: Literal["remade"] = "remade"
+    path: str
+    of: str
+
+
 class SavedEntry(_Entry):
     """Everything so far was written to files."""
 
@@ -83,9 +97,11 @@ class SavedEntry(_Entry):
 
 
 Entry: TypeAlias = Annotated[
-    Header | SourceEntry | EditEntry | StepEntry | SavedEntry, Field(discriminator="entry")
+    Header | SourceEntry | EditEntry | StepEntry | RemadeEntry | SavedEntry, Field(discriminator="entry")
 ]
-ENTRIES: TypeAdapter[Header | SourceEntry | EditEntry | StepEntry | SavedEntry] = TypeAdapter(Entry)
+ENTRIES: TypeAdapter[Header | SourceEntry | EditEntry | StepEntry | RemadeEntry | SavedEntry] = TypeAdapter(
+    Entry
+)
 
 
 def digest_of(points: Points) -> str:

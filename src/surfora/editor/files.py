@@ -14,6 +14,7 @@ from surfora.editor.edited import edited_facts, places_of
 from surfora.editor.edits import (
     TOLERANCE_NM,
     EditEntry,
+    RemadeEntry,
     SavedEntry,
     SourceEntry,
     StepEntry,
@@ -30,7 +31,7 @@ from surfora.editor.journal import (
     standing_edits,
     written_path,
 )
-from surfora.editor.layers import Layer, layers_of
+from surfora.editor.layers import Layer, Scale, layers_of
 from surfora.editor.session import Session
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.files import write_surface
@@ -58,17 +59,26 @@ class Replayed:
         return f"{what}: {self.found:,} of {self.total:,} points are still there"
 
 
-def open_session(paths: Sequence[Path], edits: Path | None = None, anew: bool = False) -> Session:
+def open_session(
+    paths: Sequence[Path], edits: Path | None = None, anew: bool = False, scale: Scale = Scale()
+) -> Session:
     """A session on files of surfaces, with the edits that were made of them before.
 
-    edits: the file of edits, else that beside the first surface; what was done there is done again. anew: put
-    earlier edits aside instead. The session's ``notes`` say what was restored and what was not found.
+    edits: the file of edits, else that beside the first surface; what was done there is done again, and
+    surfaces made there stand in the place of those they were made of. anew: put earlier edits aside instead.
+    scale: how files of other programs are read. The session's ``notes`` say what was restored and what was
+    not found.
     """
-    layers = layers_of(paths)
     place = edits or journal_path(paths[0])
     aside = put_aside(place) if anew and place.exists() else None
     entries = read_journal(place) if place.exists() and place.stat().st_size else []
-    session = Session(layers)
+    remade = _remade_of(paths, entries, place.parent)
+    session = Session(layers_of([*paths, *remade], scale))
+    for made, source in remade.items():
+        session.notes.append(f"{made.name} stands in the place of {source.name}, of which it was made")
+        for number, layer in enumerate(session.layers):
+            if layer.path.resolve() == source.resolve():
+                session.layer_shown[number] = False
     if aside:
         session.notes.append(f"earlier edits were put aside as {aside.name}")
     if entries:
@@ -77,6 +87,18 @@ def open_session(paths: Sequence[Path], edits: Path | None = None, anew: bool = 
     session.journal = Journal(place)
     session.journal.sources = [entry for entry in entries if isinstance(entry, SourceEntry)]
     return session
+
+
+def _remade_of(paths: Sequence[Path], entries: Sequence[AnyEntry], folder: Path) -> dict[Path, Path]:
+    """Files that were made here of surfaces under edit and are still there, and those that they are of."""
+    known = {path.resolve() for path in paths}
+    found: dict[Path, Path] = {}
+    for entry in entries:
+        if isinstance(entry, RemadeEntry):
+            made, source = folder / entry.path, folder / entry.of
+            if made.is_file() and made.resolve() not in known and source.resolve() in {*known, *found}:
+                found[made.resolve()] = source
+    return found
 
 
 def _restore(session: Session, entries: list[AnyEntry], place: Path) -> None:
@@ -254,7 +276,8 @@ def _applied(
     tolerance_nm: float,
 ) -> str:
     """Replay edits on one surface and write it; a line on what came of it."""
-    session = Session(layers_of([path]))
+    scale = next(Scale(s.unit, s.voxel_size_nm) for s in sources if s.number in numbers)
+    session = Session(layers_of([path], scale))
     layer = session.layers[0]
     known = {
         source.number: (layer, source.digest == layer.digest)

@@ -16,10 +16,12 @@ from surfora.editor.edits import (
     ENTRIES,
     EditEntry,
     Header,
+    RemadeEntry,
     SavedEntry,
     SourceEntry,
     StepEntry,
 )
+from surfora.editor.layers import Scale
 from surfora.geometry.facts import KINDS
 from tomocore.contract import InputError
 from tomocore.side_files import problems_of
@@ -27,7 +29,7 @@ from tomocore.side_files import problems_of
 log = logging.getLogger(__name__)
 
 ENDING = ".edits.jsonl"
-AnyEntry = Header | SourceEntry | EditEntry | StepEntry | SavedEntry
+AnyEntry = Header | SourceEntry | EditEntry | StepEntry | RemadeEntry | SavedEntry
 
 
 def journal_path(surface: Path) -> Path:
@@ -137,26 +139,40 @@ class Journal:
         """Note that the last edit was undone, or the one undone last done again."""
         self.append(StepEntry(entry=what))
 
-    def source_of(self, path: Path, count: int, digest: str) -> int:
+    def append_remade(self, path: Path, of: Path) -> None:
+        """Note that ``path`` was made of the surface of another file, so that it is shown again next time."""
+        folder = self.path.parent
+        self.append(RemadeEntry(path=written_path(path, folder), of=written_path(of, folder)))
+
+    def source_of(self, path: Path, count: int, digest: str, scale: Scale = Scale()) -> int:
         """The number that edits refer to a surface by, noted at its first edit.
 
-        path: of its file; count and digest: of its points.
+        path: of its file; count and digest: of its points; scale: by which they were read.
         """
         written = written_path(path, self.path.parent)
         for source in self.sources:
             if (source.path, source.digest) == (written, digest):
                 return source.number
         number = max((source.number for source in self.sources), default=-1) + 1
-        self.sources.append(SourceEntry(number=number, path=written, count=count, digest=digest))
+        self.sources.append(
+            SourceEntry(
+                number=number,
+                path=written,
+                count=count,
+                digest=digest,
+                unit=scale.unit,
+                voxel_size_nm=scale.voxel_size_nm,
+            )
+        )
         self.append(self.sources[-1])
         return number
 
     def close(self) -> None:
-        """Close the file, and delete it where nothing was edited."""
+        """Close the file, and delete it where nothing was edited or made."""
         if self._file.closed:
             return
         self._file.close()
-        entries = [entry for entry in read_journal(self.path) if isinstance(entry, EditEntry)]
+        entries = [e for e in read_journal(self.path) if isinstance(e, EditEntry | RemadeEntry)]
         if not entries:
             self.path.unlink()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from surfora.editor.edited import LABEL, Surface, places_of
 from surfora.editor.edits import digest_of
 from surfora.editor.links import surface_links
 from surfora.geometry.arrays import Ints, Points
+from surfora.geometry.clouds import LengthUnit
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import existing, read_facts, read_surface
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
@@ -23,13 +24,22 @@ LARGEST_LABEL = 30_000
 
 
 @dataclass(frozen=True)
+class Scale:
+    """How lengths in files of other programs are read: their unit, and the edge in nm of unit "voxel"."""
+
+    unit: LengthUnit | None = None
+    voxel_size_nm: float | None = None
+
+
+@dataclass(frozen=True)
 class Layer:
-    """One surface of a session: its file, and where its points stand in the common row."""
+    """One surface of a session: its file, how that was read, and where its points are in the common row."""
 
     path: Path
     surface: Surface
     facts: SurfaceFacts | None
     start: int
+    scale: Scale = Scale()
 
     @cached_property
     def count(self) -> int:
@@ -66,9 +76,10 @@ class Layer:
         return np.full((self.count, 3), np.nan)
 
 
-def read_layer(path: Path, start: int = 0) -> Layer:
+def read_layer(path: Path, start: int = 0, scale: Scale = Scale()) -> Layer:
     """A surface from a file, to stand from ``start`` in the row. InputError where it cannot be read."""
-    return Layer(path, read_surface(path), read_facts(path), start)
+    surface = read_surface(path, scale.unit, scale.voxel_size_nm)
+    return Layer(path, surface, read_facts(path), start, scale)
 
 
 def labels_of(layer: Layer) -> Ints:
@@ -79,12 +90,15 @@ def labels_of(layer: Layer) -> Ints:
     return np.clip(given.astype(np.int64), 0, LARGEST_LABEL)
 
 
-def layers_of(paths: Sequence[Path]) -> tuple[Layer, ...]:
-    """The surfaces of files, one after the other in the common row. InputError for a file given twice."""
+def layers_of(paths: Sequence[Path], scale: Scale = Scale()) -> tuple[Layer, ...]:
+    """The surfaces of files, one after the other in the common row. InputError for a file given twice.
+
+    ``scale`` is for files of other programs.
+    """
     layers: list[Layer] = []
     for path in paths:
         if any(layer.path.resolve() == existing(path).resolve() for layer in layers):
             raise InputError(f"{path}: is given twice; name each file once")
         start = layers[-1].start + layers[-1].count if layers else 0
-        layers.append(replace(read_layer(path), start=start))
+        layers.append(read_layer(path, start, scale))
     return tuple(layers)

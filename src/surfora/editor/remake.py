@@ -13,6 +13,7 @@ import numpy as np
 from surfora.editor.edited import Surface, edited_facts
 from surfora.editor.journal import edited_path
 from surfora.editor.layers import Layer
+from surfora.geometry.arrays import Mask, Points
 from surfora.geometry.facts import SurfaceFacts, surface_name
 from surfora.geometry.files import read_mesh, write_surface
 from surfora.geometry.request import StageRequest
@@ -27,6 +28,10 @@ from surfora.pipeline import SurforaSettings
 from surfora.reporting.contact_files import ContactRequest, contacts_to_folder
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.page import shown
+from tomocore.volumes.volume import Volume
+
+ABOUT_VOXELS = 8
+"""Of the mask about the points that decide where triangles may lie."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,12 @@ def remake(
     target: Path,
     others: Sequence[Other],
     settings: SurforaSettings = SurforaSettings(),
+    mask: Volume | None = None,
     progress: Progress = no_progress,
 ) -> Remade:
     """Mesh edited points (a mesh stays as it is), measure it, and write it with all arrays to ``target``.
+
+    mask: the mask or labels that the points came from, where no triangle is to be without a voxel of it.
 
     surface: as edited; facts: of its file, whose voxel size roughness needs; others: meshes that distances
     and contacts run to; settings: of the stages mesh, smooth, curvature, roughness, distance and contacts.
@@ -71,7 +79,7 @@ def remake(
     beside the target, as `surfora contacts` writes it. Raises InputError where points have no normals, or
     make no mesh.
     """
-    mesh = _meshed(surface, settings, _part(progress, 0, 30))
+    mesh = _meshed(surface, settings, mask, _part(progress, 0, 30))
     lines = [f"area {shown(face_areas_nm2(mesh.vertices, mesh.faces).sum())} nm²"]
     try:
         mesh = mesh_curvature(mesh, settings.curvature, _part(progress, 30, 75))
@@ -143,7 +151,33 @@ def _with_normals(mesh: SurfaceMesh) -> SurfaceMesh:
     return replace(mesh, normals=vertex_normals(mesh.vertices, mesh.faces))
 
 
-def _meshed(surface: Surface, settings: SurforaSettings, progress: Progress) -> SurfaceMesh:
+def support_of(points: Points, mask: Volume) -> tuple[Volume, Mask | None]:
+    """The membrane of a mask or of labels in which most of the points (n, 3) lie, and its other membranes.
+
+    Both bool on one grid about the points; None where there are no others. Raises InputError where no point
+    lies in the mask.
+    """
+    places = np.round(mask.index(points)).astype(np.int64)
+    inside = ((places >= 0) & (places < mask.shape)).all(axis=1)
+    values = np.asarray(mask.data)[tuple(places[inside].T)]
+    values = values[values > 0]
+    if len(values) == 0:
+        raise InputError(
+            "no point lies in the mask; give with --mask the one that they came from, and its --voxel-size"
+        )
+    label = int(np.bincount(values.astype(np.int64)).argmax())
+    low = np.maximum(places.min(axis=0) - ABOUT_VOXELS, 0)
+    high = np.minimum(places.max(axis=0) + 1 + ABOUT_VOXELS, mask.shape)
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    part = mask.crop((z, y, x))
+    data = np.asarray(part.data)
+    others = (data > 0) & (data != label)
+    return part.with_data(data == label), others if others.any() else None
+
+
+def _meshed(
+    surface: Surface, settings: SurforaSettings, mask: Volume | None, progress: Progress
+) -> SurfaceMesh:
     if isinstance(surface, SurfaceMesh):
         if len(surface.faces) == 0:
             raise InputError("no triangle is left to measure; undo a deletion first")
@@ -152,7 +186,9 @@ def _meshed(surface: Surface, settings: SurforaSettings, progress: Progress) -> 
         raise InputError("points need normals to be meshed; use `surfora orient` on the file first")
     usable = np.flatnonzero(np.isfinite(surface.normals).all(axis=1))
     cloud: PointCloud = surface.at(usable)
-    return smooth_mesh(mesh_points(cloud, settings.mesh, progress=progress), settings.smooth)
+    support, foreign = support_of(cloud.points, mask) if mask is not None else (None, None)
+    mesh = mesh_points(cloud, settings.mesh, support, foreign, progress)
+    return smooth_mesh(mesh, settings.smooth)
 
 
 def _median(mesh: SurfaceMesh, name: str) -> str:

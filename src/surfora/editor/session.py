@@ -96,7 +96,7 @@ class Session:
 
         Raises InputError where it cannot be read.
         """
-        layer = read_layer(path, self.count)
+        layer = read_layer(path, self.count, self.layers[0].scale)
         self.layers = (*self.layers, layer)
         self.layer_shown.append(True)
         self.points = np.concatenate([self.points, places_of(layer.surface)])
@@ -371,7 +371,7 @@ class Session:
             if len(own):
                 normals = self.normals[layer.rows][own] if kind == "flip" else None
                 assert self.journal is not None
-                source = self.journal.source_of(layer.path, layer.count, layer.digest)
+                source = self.journal.source_of(layer.path, layer.count, layer.digest, layer.scale)
                 parts.append(packed_points(source, own, places_of(layer.surface), normals))
         return EditEntry(kind=kind, value=value, how=how, time=now(), on=tuple(parts))
 

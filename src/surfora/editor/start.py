@@ -7,32 +7,50 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tomocore.contract import InputError
+
+if TYPE_CHECKING:  # the door opens without the libraries of meshes
+    from surfora.geometry.clouds import LengthUnit
 
 NEEDED = ("pyvistaqt", "qtpy")
 PATIENCE_S = 60
 
 
-def edit_in_window(
-    files: Sequence[Path],
-    volume: Path | None = None,
-    edits: Path | None = None,
-    anew: bool = False,
-    voxel_size_nm: float | None = None,
-) -> int:
+@dataclass(frozen=True)
+class EditRequest:
+    """What is edited, and by what.
+
+    ``volume``: tomogram or mask of which a slice is shown behind the ``files`` of surfaces; ``edits``: the
+    file of edits, else the one beside the first file; ``anew``: earlier edits are put aside. ``mask``: where
+    points meshed anew may have triangles, also shown where no volume is; ``settings``: of meshing and
+    measuring. ``unit`` is that of lengths in files of other programs; ``voxel_size_nm`` the edge of a voxel,
+    of unit "voxel" and of the volumes, whatever their headers say.
+    """
+
+    files: Sequence[Path]
+    volume: Path | None = None
+    edits: Path | None = None
+    anew: bool = False
+    mask: Path | None = None
+    settings: Path | None = None
+    unit: LengthUnit | None = None
+    voxel_size_nm: float | None = None
+
+
+def edit_in_window(request: EditRequest) -> int:
     """Open files of surfaces in the editor and wait until it is closed; 0.
 
-    volume: tomogram or mask shown behind them, its voxels of ``voxel_size_nm`` where its header is not to be
-    believed; edits: the file of edits, else the one beside the first file; anew: earlier edits are put aside.
     Raises InputError where there is no display, where the extra is not installed, and for files that
     cannot be read.
     """
     require_window()
     from surfora.editor.window import run_editor
 
-    return run_editor(files, volume, edits, anew, voxel_size_nm)
+    return run_editor(request)
 
 
 def require_window() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,38 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from surfora.editor.files import changed_layers, open_session, save_edited
 from surfora.editor.journal import edited_path
+from surfora.editor.layers import Scale
+from surfora.editor.session import Session
+from surfora.editor.start import EditRequest
 from surfora.editor.view_window import ViewWindow
 from surfora.editor.worker import Job
+from surfora.masks.values import labelled
+from surfora.pipeline import SurforaSettings
 from tomocore.contract import Progress
+from tomocore.settings import load_settings
 from tomocore.volumes.formats import read_volume
+from tomocore.volumes.volume import Volume
 
 MOST_WAIT_S = 20.0
 
 
 class EditorWindow(ViewWindow):
     """A session in a window. Verbs of `ACTIONS` are its methods or its session's."""
+
+    def __init__(
+        self,
+        session: Session,
+        volume: Volume | None = None,
+        settings: SurforaSettings | None = None,
+        mask: Volume | None = None,
+    ) -> None:
+        """A window on a session, with a slice of a volume behind it.
+
+        settings: of meshing and measuring, else the defaults; mask: of what is meshed anew.
+        """
+        super().__init__(session, volume)
+        self.settings = settings or SurforaSettings()
+        self.meshed_within = mask
 
     # verbs: files
 
@@ -87,7 +109,9 @@ class EditorWindow(ViewWindow):
         if is_others and not self._agreed(f"{target.name} exists. Write over it?"):
             return "not measured"
         self._run(
-            lambda progress: remake(surface, layer.facts, target, others, progress=progress),
+            lambda progress: remake(
+                surface, layer.facts, target, others, self.settings, self.meshed_within, progress
+            ),
             lambda made: self._on_remade(made, number),
         )
         return f"meshing and measuring {layer.path.name}; Ctrl+. stops it"
@@ -99,6 +123,8 @@ class EditorWindow(ViewWindow):
             if layer.path == made.path:  # of an earlier time
                 self.session.layer_shown[number] = False
         self.session.layer_shown[source] = False
+        if self.session.journal is not None:
+            self.session.journal.append_remade(made.path, self.session.layers[source].path)
         self._try(lambda: self.add_surface(made.path))
         if "mean_curvature_per_nm" in self.session.array_names():
             self.panel.array.setCurrentIndex(self.panel.array.findData("mean_curvature_per_nm"))
@@ -174,22 +200,16 @@ class EditorWindow(ViewWindow):
         super().closeEvent(event)
 
 
-def run_editor(
-    files: Sequence[Path],
-    volume: Path | None = None,
-    edits: Path | None = None,
-    anew: bool = False,
-    voxel_size_nm: float | None = None,
-) -> int:
-    """Open files in a window and wait until it is closed; the status of the application.
-
-    ``volume`` is shown as a slice behind them, with voxels of ``voxel_size_nm`` where its header is not to be
-    believed; ``edits`` and ``anew`` as in `open_session`.
-    """
-    shown = read_volume(volume, voxel_size_nm, lazy=True) if volume is not None else None
-    session = open_session(files, edits, anew)
+def run_editor(request: EditRequest) -> int:
+    """Open files in a window and wait until it is closed; the status of the application."""
+    size_nm = request.voxel_size_nm
+    settings = load_settings(SurforaSettings, request.settings)
+    shown = read_volume(request.volume, size_nm, lazy=True) if request.volume is not None else None
+    mask = labelled(read_volume(request.mask, size_nm), request.mask) if request.mask is not None else None
+    scale = Scale(request.unit, size_nm)
+    session = open_session(request.files, request.edits, request.anew, scale)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in the terminal ends it; the edits are on the disk
     app = QApplication.instance() or QApplication(["surfora"])
-    window = EditorWindow(session, shown)
+    window = EditorWindow(session, shown if shown is not None else mask, settings, mask)
     window.show()
     return int(app.exec())

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdi
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.strokes import BACKGROUND, IGNORE
 from tomorois.napari import layers as names
-from tomorois.napari.layers import contrast_limits, place_of, tomogram_layer, tomogram_levels
+from tomorois.napari.layers import contrast_limits, place_of, tomogram_layer
 
 STATUS_VALUES = {"predicted": 1, "kept": 2, "rejected": 3, "unsure": 4}
 IN_VIEW_VALUE = 5
@@ -67,12 +67,12 @@ class Canvas:
             self.viewer.reset_view()
             self.go_to_slice(self.volume.shape[self.axis] // 2)
 
-    def take_in(self, volume: Volume) -> None:
-        """Draw the tomogram in view from memory from now on."""
+    def take_in(self, volume: Volume, levels: Any) -> None:
+        """Draw the tomogram in view from memory from now on, by its ``levels`` (see `prepared_levels`)."""
         layer = self.layer(names.TOMOGRAM)
         if layer is not None:
             self.volume = volume
-            layer.data = tomogram_levels(volume)
+            layer.data = levels
 
     def layer(self, name: str) -> Any:
         """One of our layers by its name, or None."""
@@ -113,17 +113,11 @@ class Canvas:
         self._keep_tomogram_active()
         return layer
 
-    def hide(self, name: str) -> None:
-        """Show one of our layers no more, if it is there."""
+    def show(self, name: str, shown: bool = True) -> None:
+        """Show one of our layers again, or no more, if it is there."""
         layer = self.layer(name)
         if layer is not None:
-            layer.visible = False
-
-    def unhide(self, name: str) -> None:
-        """Show one of our layers again, if it is there."""
-        layer = self.layer(name)
-        if layer is not None:
-            layer.visible = True
+            layer.visible = shown
 
     def remove(self, name: str) -> None:
         """Take one of our layers away, if it is there."""

@@ -41,8 +41,37 @@ STATUS_COLOURS = {"predicted": SKY, "kept": GREEN, "rejected": RED, "unsure": YE
 IN_VIEW_COLOUR = PURPLE
 
 
+class Unread:
+    """Voxels on the disk (z, y, x) that slicing does not read: only indices and `numpy.asarray` do.
+
+    napari slices a level to what is in view before it takes the one plane of it that it shows.
+    """
+
+    def __init__(self, data: Any, places: tuple[range, ...] | None = None) -> None:
+        self.data = data
+        self.places = places or tuple(range(n) for n in data.shape)
+        self.shape = tuple(len(part) for part in self.places)
+        self.dtype = np.dtype(data.dtype)
+        self.ndim = 3
+        self.size = int(np.prod(self.shape))
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        parts = (*parts, *[slice(None)] * (3 - len(parts)))
+        if all(isinstance(part, slice) for part in parts):
+            return Unread(self.data, tuple(at[part] for at, part in zip(self.places, parts, strict=True)))
+        kept = tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)
+        places = (at[part] for at, part in zip(self.places, parts, strict=True))
+        thin = tuple(at if isinstance(at, range) else range(at, at + 1) for at in places)
+        return np.asarray(Unread(self.data, thin))[kept]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        parts = tuple(slice(at.start, at.stop, at.step) for at in self.places)
+        return np.asarray(self.data[parts], dtype=dtype)
+
+
 class Coarser:
-    """Every n-th voxel of a volume on the disk, read when asked for; whole, as block means kept in memory."""
+    """Every n-th voxel of a volume, read when asked for; in space block means, kept in memory."""
 
     def __init__(self, data: Any, step: int) -> None:
         self.data, self.step = data, step
@@ -51,25 +80,17 @@ class Coarser:
         self.ndim = 3
         self.size = int(np.prod(self.shape))
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        parts = key if isinstance(key, tuple) else (key,)
-        parts = (*parts, *[slice(None)] * (3 - len(parts)))
-        if all(isinstance(part, slice) for part in parts):
-            return self._means[parts]
-        fine = tuple(
-            self._finer(part) if isinstance(part, slice) else int(part) * self.step for part in parts
-        )
-        return np.asarray(self.data[fine])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self._means, dtype=dtype)
+    def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
+        if all(len(range(n)[part]) > 1 for n, part in zip(self.shape, key, strict=True)):
+            return self.means[key]
+        return np.asarray(self.data[tuple(self._finer(part) for part in key)])
 
     def _finer(self, part: slice) -> slice:
-        start, stop = (None if edge is None else edge * self.step for edge in (part.start, part.stop))
-        return slice(start, stop, self.step)
+        """Of ``part`` (as `Unread` writes it: a start, a stop, a step of one) the voxels of the whole."""
+        return slice(part.start * self.step, part.stop * self.step, self.step)
 
     @cached_property
-    def _means(self) -> NDArray[Any]:
+    def means(self) -> NDArray[Any]:
         """Means of blocks, plane by plane of the coarse grid; what does not fill a block is left out."""
         step = self.step
         z, y, x = (n // step for n in self.data.shape)
@@ -97,7 +118,18 @@ def tomogram_levels(volume: Volume) -> Any:
     size = int(np.prod(volume.shape))
     if size <= LARGE_VOXELS:
         return volume.data
-    return [volume.data, Coarser(volume.data, 2 if size <= 8 * LARGE_VOXELS else 4)]
+    coarser = Coarser(volume.data, 2 if size <= 8 * LARGE_VOXELS else 4)
+    if isinstance(volume.data, np.ndarray):
+        return [volume.data, Unread(coarser)]
+    return [Unread(volume.data), Unread(coarser)]
+
+
+def prepared_levels(volume: Volume) -> Any:
+    """As `tomogram_levels`, with the means made that are shown in space: it takes seconds, for a worker."""
+    levels = tomogram_levels(volume)
+    if isinstance(levels, list):
+        levels[1].data.means  # noqa: B018  it is kept
+    return levels
 
 
 def contrast_limits(data: Any) -> tuple[float, float]:

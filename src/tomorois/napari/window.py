@@ -35,6 +35,7 @@ from tomorois.napari.actions import Actions
 from tomorois.napari.canvas import Canvas, KeysAndWheel, paint_colours
 from tomorois.napari.jobs import Job, Jobs, WarningsShown
 from tomorois.napari.keys import Where, bound_keys, keys_html
+from tomorois.napari.layers import prepared_levels
 from tomorois.napari.steps.annotate import AnnotateStep
 from tomorois.napari.steps.curate import CurateStep
 from tomorois.napari.steps.handover import HandOverStep
@@ -67,6 +68,8 @@ class LoopWidget(QWidget):
         self.jobs = Jobs()
         self.actions_by_name = Actions(self)
         self.hand = Hand(self.canvas, self.actions_by_name.gestures())
+        self._memory = QSettings("TomoROIS", "window")
+        self.hand.set_radius(float(self._memory.value("radius_nm", self.hand.radius_nm)))
         self.keys = KeysAndWheel(self.actions_by_name.wheel)
         self._warnings = WarningsShown(self.complain)
         self._closed = False
@@ -140,13 +143,18 @@ class LoopWidget(QWidget):
         if is_in_memory(volume) or voxel_bytes(volume) > MOST_OF_MEMORY * available_memory_bytes():
             return
 
-        def taken(whole: Volume) -> None:
+        def read(job: Job) -> tuple[Volume, Any]:
+            whole = in_memory(volume)
+            return whole, prepared_levels(whole)
+
+        def taken(read: tuple[Volume, Any]) -> None:
+            whole, levels = read
             session.take_in(tomogram, whole)
             if self.state is not None and self.state.session is session and session.tomogram == tomogram:
-                self.canvas.take_in(whole)
+                self.canvas.take_in(whole, levels)
                 self.tell(f"{session.name} is in memory now: smooth along x and y, too.")
 
-        self.run("reading", Job(f"Reading {session.name}", lambda job: in_memory(volume)), taken)
+        self.run("reading", Job(f"Reading {session.name}", read), taken)
 
     def go_to_tomogram(self, index: int) -> None:
         """Bring another tomogram into view by its place in the list."""
@@ -260,7 +268,7 @@ class LoopWidget(QWidget):
             step.shut()
         if self.state is not None:
             self.attempt(self.state.close)
-        QSettings("TomoROIS", "window").setValue("step", self.stack.currentIndex())
+        self._memory.setValue("radius_nm", self.hand.radius_nm)
 
     def closeEvent(self, event: Any) -> None:
         """Qt closes the widget."""

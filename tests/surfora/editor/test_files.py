@@ -14,10 +14,13 @@ from numpy.testing import assert_array_equal
 
 from surfora.editor.files import open_session, save_edited
 from surfora.editor.journal import Journal, edited_path, journal_path, read_journal
+from surfora.editor.layers import Scale
+from surfora.editor.remake import support_of
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_surface, write_surface
-from surfora.geometry.surface import PointCloud
+from surfora.geometry.surface import PointCloud, SurfaceMesh
 from tomocore.contract import InputError
+from tomocore.volumes.volume import Volume
 
 
 @pytest.fixture
@@ -244,3 +247,58 @@ def test_a_journal_that_cannot_be_written_is_said(tmp_path):
 def test_every_line_is_one_entry(edits):
     kinds = [entry.entry for entry in read_journal(edits)]
     assert kinds == ["header", "source", "edit", "edit", "edit", "edit", "undo"]
+
+
+def test_a_file_in_angstrom_is_edited_in_nm_and_replayed_so(tmp_path):
+    points, _ = shapes.open_sphere(20.0).sample(spacing_nm=4.0)
+    path = tmp_path / "other.xyz"
+    np.savetxt(path, 10 * points)
+    session = open_session([path], scale=Scale("angstrom"))
+    np.testing.assert_allclose(session.points, points, atol=1e-6)
+    session.select(chosen(session, *range(5)))
+    session.delete()
+    session.journal.close()
+    ended = run_command("surfora", "apply", journal_path(path), "-o", tmp_path / "out")
+    assert ended.returncode == 0, ended.stderr
+    written = read_surface(tmp_path / "out" / "other.edited.vtp")
+    np.testing.assert_allclose(written.points, points[5:], atol=1e-5)
+
+
+def test_what_was_made_in_the_window_is_there_again_with_its_edits(path):
+    session = open_session([path])
+    made = path.with_name("cell.edited.medial.vtp")
+    write_surface(made, SurfaceMesh(*shapes.open_sphere(20.0).mesh(2.0)))
+    session.journal.append_remade(made, path)
+    session.add_layer(made)
+    session.select(session.layer_of == 1)
+    session.set_label(4)
+    session.journal.close()
+    again = open_session([path])
+    assert [layer.path.name for layer in again.layers] == [path.name, made.name]
+    assert again.layer_shown == [False, True]
+    assert_array_equal(again.label, np.where(again.layer_of == 1, 4, 0))
+    assert made.name in again.notes[0]
+    again.journal.close()
+    made.unlink()
+    alone = open_session([path])
+    assert len(alone.layers) == 1
+    assert alone.layer_shown == [True]
+    alone.journal.close()
+
+
+def test_what_is_meshed_anew_stays_within_the_membrane_that_the_points_lie_in():
+    data = np.zeros((20, 24, 28), np.int16)
+    data[8:11], data[15:17] = 2, 5
+    labels = Volume(data, 2.0, (100.0, 0.0, -10.0))
+    points = labels.world(np.argwhere(data == 2)[::7] + np.array([0, 0, 0.2]))
+    stray = labels.world([[15, 3, 3], [0, 0, 0]])
+    support, others = support_of(np.concatenate([points, stray]), labels)
+    inside = np.round(support.index(points)).astype(int)
+    assert support.data[tuple(inside.T)].all()
+    assert np.count_nonzero(support.data) == np.count_nonzero(data == 2)
+    assert np.count_nonzero(others) == np.count_nonzero(data == 5)
+    assert support_of(points, labels.with_data(data == 2))[1] is None
+    with pytest.raises(InputError, match="no point lies in the mask"):
+        support_of(points + 1000, labels)
+    with pytest.raises(InputError, match="no point lies in the mask"):
+        support_of(stray[1:], labels)

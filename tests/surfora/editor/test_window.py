@@ -453,6 +453,7 @@ def test_a_killed_window_loses_no_edit(screen, files):
         "import os, signal, sys; from pathlib import Path\n"
         "from qtpy.QtCore import QTimer; from qtpy.QtTest import QTest\n"
         "from qtpy.QtWidgets import QApplication\n"
+        "from surfora.editor.start import EditRequest\n"
         "from surfora.editor.window import run_editor\n"
         "def hand():\n"
         "    window = next(w for w in QApplication.topLevelWidgets() if hasattr(w, 'session'))\n"
@@ -461,7 +462,7 @@ def test_a_killed_window_loses_no_edit(screen, files):
         "    QTest.keyClick(window, 'D')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "app = QApplication([]); QTimer.singleShot(300, hand)\n"
-        "run_editor([Path(p) for p in sys.argv[1:]])\n"
+        "run_editor(EditRequest([Path(p) for p in sys.argv[1:]]))\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code, *files], env=os.environ, timeout=120, stderr=subprocess.PIPE

@@ -46,7 +46,7 @@ def test_from_strokes_to_a_measured_contact(window, opened, qtbot):
         press(window, "Down")
     assert [row.rois for row in state.session.overview()] == [1, 1]
     window.go_to_step(OPEN)
-    assert "voxel size" in window.step.facts.text()
+    qtbot.waitUntil(lambda: "voxel size" in window.step.facts.text())  # read beside the window
 
     # train: live curves, then a model in use
     window.go_to_step(TRAIN)
@@ -120,7 +120,7 @@ def test_from_strokes_to_a_measured_contact(window, opened, qtbot):
     window.go_to_step(HAND_OVER)
     window.step.options.setText("--labels 1=A,2=B --distances A:B")
     assert window.step.measure()
-    wait_for(window, qtbot)
+    wait_for(window, qtbot, seconds=400)  # a process of its own, which compiles its kernels at the first time
     folder = state.folder.surfaces / "ts_00"
     assert (folder / "report.html").exists(), window.message
     distances = pd.read_csv(folder / "distances.csv")

@@ -170,7 +170,7 @@ class CurateStep(Step):
             self.refresh()
             return
         for name in (names.MASK, names.PAINT):  # colours are those of judgements here
-            self.loop.canvas.hide(name)
+            self.loop.canvas.show(name, False)
         self.refresh()
         if curation.roi is not None:
             self.loop.actions_by_name.look_at(curation.roi)
@@ -180,8 +180,8 @@ class CurateStep(Step):
         """ROIs leave the view; what was judged is written."""
         if self.loop.state is not None and self.loop.state.curation is not None:
             self.loop.attempt(self.loop.state.curation.write)
-        self.loop.canvas.hide(names.ROIS)
-        self.loop.canvas.unhide(names.PAINT)
+        self.loop.canvas.show(names.ROIS, False)
+        self.loop.canvas.show(names.PAINT)
 
     def tomogram_changed(self) -> None:
         """Draw the ROIs of the tomogram in view."""

@@ -105,6 +105,12 @@ class PredictStep(Step):
         self.at_proposal = self.button(
             "p: proposed here", self._take_proposal, "Where this map expects its best Dice", row
         )
+        self.map = QCheckBox("confidence from blue to red, too")
+        self.map.setToolTip(
+            "The map itself beneath the mask; O hides and shows all that lies over the tomogram"
+        )
+        self.map.toggled.connect(lambda shown: self.loop.canvas.show(names.CONFIDENCE, shown))
+        self.column.addWidget(self.map)
         self.count = self.note("Predict to see ROIs.")
         self.head("From the mask to ROIs")
         self.form: SettingsForm | None = None
@@ -130,7 +136,7 @@ class PredictStep(Step):
 
     def leave(self) -> None:
         """The preview goes, the confidence stays for painting."""
-        self.loop.canvas.hide(names.FOUND)
+        self.loop.canvas.show(names.FOUND, False)
 
     def tomogram_changed(self) -> None:
         """Show the map of the tomogram in view."""
@@ -207,7 +213,7 @@ class PredictStep(Step):
         confidence = state.confidence(state.session.name)
         if confidence is None:
             for name in (names.CONFIDENCE, names.MASK, names.FOUND):
-                canvas.hide(name)
+                canvas.show(name, False)
             self.count.setText("Not predicted by this model yet.")
             return
         shown = canvas.layer(names.CONFIDENCE)
@@ -216,7 +222,11 @@ class PredictStep(Step):
             mask.visible = True
         if shown is None or shown.metadata.get("path") != str(state.map_path(state.session.name)):
             layer = canvas.show_image(
-                names.CONFIDENCE, confidence, colormap=BLUE_TO_RED, contrast_limits=(0, 1), visible=False
+                names.CONFIDENCE,
+                confidence,
+                colormap=BLUE_TO_RED,
+                contrast_limits=(0, 1),
+                visible=self.map.isChecked(),
             )
             layer.metadata["path"] = str(state.map_path(state.session.name))
             canvas.show_image(
@@ -297,7 +307,7 @@ class PredictStep(Step):
         if self.live.isChecked():
             self._timer.start(PREVIEW_WAIT_MS)
         else:
-            self.loop.canvas.hide(names.FOUND)
+            self.loop.canvas.show(names.FOUND, False)
 
     def _show_found(self, name: str, rois: RoiSet, remarks: list[str]) -> None:
         state = self._state()
