@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -100,6 +101,7 @@ class TrainStep(Step):
         self.head("Models")
         self.history = QListWidget()
         self.history.setMinimumHeight(70)
+        self.history.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # the tip has it all
         self.column.addWidget(self.history, 1)
 
     def enter(self) -> None:
