@@ -69,7 +69,8 @@ class LoopWidget(QWidget):
         self.actions_by_name = Actions(self)
         self.hand = Hand(self.canvas, self.actions_by_name.gestures())
         self._memory = QSettings("TomoROIS", "window")
-        self.hand.set_radius(float(self._memory.value("radius_nm", self.hand.radius_nm)))
+        radius: Any = self._memory.value("radius_nm", self.hand.radius_nm)
+        self.hand.set_radius(float(radius))
         self.keys = KeysAndWheel(self.actions_by_name.wheel)
         self._warnings = WarningsShown(self.complain)
         self._closed = False
