@@ -8,7 +8,7 @@ from surfora.geometry.surface import SurfaceMesh, component_count, face_areas_nm
 from surfora.isosurface.boundary import isosurface
 from surfora.masks.cleaning import clean_mask
 from surfora.medial.points import medial_points
-from surfora.meshing.ballpivot import mesh_points
+from surfora.meshing.ballpivot import face_components, mesh_points
 from surfora.meshing.loops import boundary_loops
 from surfora.orientation.oriented import oriented_cloud
 from surfora.pipeline import SurforaSettings
@@ -62,9 +62,10 @@ def area(mesh):
     ],
     ids=["along the axes", "turned in plane", "staggered rims", "to the border", "turned in space"],
 )
-def test_flat_sheets(thickness, how):
-    if thickness == 1 and "turned_deg" in how and how["turned_deg"][0]:
-        pytest.skip("a turned mask of one voxel has lost its rims before any gap")
+def test_flat_sheets(thickness, how, request):
+    if thickness == 1 and how.get("turned_deg") == (30, 40, 10):
+        reason = "the isosurface comes within 0.16 voxel of the gap's middle, where 0.2 is asked"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     mask, height_of, true_area = slabs(thickness, **how)
     middle, boundary = surfaces(mask)
     height = height_of(middle.vertices)
@@ -98,3 +99,110 @@ def test_nested_spheres(thickness, open_at):
     )
     assert area(middle) == pytest.approx(true_area, rel=0.02)
     assert pieces(boundary) == (4 if open_at is None else 2)
+
+
+@pytest.mark.parametrize(("thickness", "turned_deg"), [(1, (0, 0, 0)), (2, (30, 40, 10))])
+def test_two_labels(thickness, turned_deg):
+    mask, height_of, _ = slabs(thickness, turned_deg)
+    voxels = np.argwhere(mask)
+    upper = np.zeros_like(mask)
+    upper[tuple(voxels[height_of(voxels[:, ::-1]) > (thickness + GAP) / 2].T)] = True
+    settings = SurforaSettings()
+    for own, height in ((upper, thickness + GAP), (mask & ~upper, 0.0)):
+        cleaned = clean_mask(own, 1.0, settings.clean)
+        cloud, _ = oriented_cloud(medial_points(cleaned, 1.0, settings=settings.medial), settings.orient)
+        mesh = mesh_points(cloud, settings.mesh, support=Volume(cleaned, 1.0), foreign=mask & ~own)
+        assert np.abs(height_of(mesh.vertices) - height).max() < 0.75
+        assert pieces(mesh) == len(boundary_loops(mesh.faces)) == 1
+        assert area(mesh) == pytest.approx(own.sum() / thickness, rel=0.03)
+
+
+FOLD_SHAPE, FOLD_CENTRE = (46, 50, 54), np.array([26.7, 24.6, 22.9])
+HALF_LENGTH, HALF_WIDTH, RIM = 9.0, 15.0, 3.0
+
+
+def fold(thickness, turned_deg, stem):
+    """Mask of a sheet that comes back beside itself, and the function that turns points into its own frame.
+
+    Its arms lie at ± half a thickness and half a gap from z = 0, from x = −9, where they hang together, to 9;
+    with a stem, a third sheet goes on from there.
+    """
+    rotation = Rotation.from_euler("xyz", turned_deg, degrees=True).as_matrix()
+    place = (np.moveaxis(np.indices(FOLD_SHAPE), 0, -1)[..., ::-1] - FOLD_CENTRE) @ rotation
+    x, y, z = np.moveaxis(place, -1, 0)
+    radius = (thickness + GAP) / 2
+    beyond = np.minimum(x + HALF_LENGTH, 0)
+    mask = np.abs(np.where(beyond < 0, np.hypot(beyond, z), np.abs(z)) - radius) <= thickness / 2 - 1e-9
+    if stem:
+        mask |= (np.abs(z) <= thickness / 2) & (beyond <= -radius)
+    return mask & (np.abs(y) <= HALF_WIDTH) & (
+        x <= HALF_LENGTH
+    ), lambda points: (points - FOLD_CENTRE) @ rotation
+
+
+def in_arms(mesh, own_frame):
+    """The faces of a mesh in the arms, away from rims and bend, as numbers, and their corners' heights."""
+    corners = own_frame(mesh.vertices)[mesh.faces]
+    x, y, _ = corners.mean(axis=1).T
+    inland = np.flatnonzero((np.abs(x) < HALF_LENGTH - RIM) & (np.abs(y) < HALF_WIDTH - RIM))
+    return inland, corners[inland, :, 2]
+
+
+@pytest.fixture(scope="module")
+def folded():
+    """Middle and boundary of a fold, and its frame, each made once."""
+    made = {}
+
+    def surfaces_of(*words):
+        if words not in made:
+            mask, own_frame = fold(*words)
+            made[words] = (*surfaces(mask), own_frame)
+        return made[words]
+
+    return surfaces_of
+
+
+FOLDS = [
+    (1, (0, 0, 0), False),
+    (1, (20, 0, 0), False),
+    (1, (0, 12, 30), False),
+    (1, (0, 12, 30), True),
+    (2, (0, 12, 30), False),
+    (3, (20, 0, 0), True),
+    (4, (0, 15, 0), False),
+]
+"""Thickness, turns, and whether a third sheet goes on where the two hang together."""
+
+
+@pytest.mark.parametrize("words", FOLDS, ids=str)
+def test_the_middle_of_a_sheet_that_comes_back_beside_itself(folded, words):
+    middle, _, own_frame = folded(*words)
+    thickness = words[0]
+    inland, height = in_arms(middle, own_frame)
+    assert (np.sign(height) == np.sign(height[:, :1])).all()  # no triangle joins the arms
+    off = np.abs(np.abs(height) - (thickness + GAP) / 2)
+    assert np.sqrt(np.mean(off**2)) < (0.2 if thickness > 1 else 0.35)
+    found = face_areas_nm2(middle.vertices, middle.faces)[inland].sum()
+    true_area = 2 * (2 * HALF_LENGTH - 2 * RIM) * (2 * HALF_WIDTH - 2 * RIM)
+    assert found == pytest.approx(true_area, rel=0.02 if thickness > 1 else 0.03)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(
+            words,
+            id=str(words),
+            marks=[pytest.mark.xfail(strict=True, reason="walls across the gap, at one voxel of thickness")]
+            if words[0] == 1 and any(words[1])
+            else [],
+        )
+        for words in FOLDS
+    ],
+)
+def test_the_boundary_of_a_sheet_that_comes_back_beside_itself(folded, words):
+    _, boundary, own_frame = folded(*words)
+    inland, height = in_arms(boundary, own_frame)
+    piece = face_components(boundary.faces[inland])
+    inner = np.bincount(piece, weights=np.abs(height.mean(axis=1)) < words[0] / 2 + GAP / 2)
+    assert np.count_nonzero(inner > 0.2 * inner.sum()) == 2

@@ -30,18 +30,18 @@ def sheets_apart(mask: Mask, occupied: Ints) -> Ints:
     run across it, or where the pieces face each other across a single empty voxel, as two membranes do that
     lie close.
     """
-    wide = _steps_of(mask.shape)
+    wide = place_steps(mask.shape)
     place = occupied @ wide
-    piece = _numbered(len(place), [_pairs(place, int(wide @ step)) for step in AXES])
-    contacts = np.concatenate([_pairs(place, int(wide @ step)) for step in DIAGONALS])
+    piece = numbered_pieces(len(place), [stepping_pairs(place, int(wide @ step)) for step in AXES])
+    contacts = np.concatenate([stepping_pairs(place, int(wide @ step)) for step in DIAGONALS])
     contacts = contacts[piece[contacts[:, 0]] != piece[contacts[:, 1]]]
     if len(contacts) == 0:
         return piece
-    facing = np.concatenate([_facing(place, int(wide @ step)) for step in AXES])
+    facing = np.concatenate([facing_pairs(place, int(wide @ step)) for step in AXES])
     facing = facing[piece[facing[:, 0]] != piece[facing[:, 1]]]
     if len(facing) == 0:
-        return _numbered(int(piece.max()) + 1, [piece[contacts]])[piece]
-    lift = _lifts(np.ascontiguousarray(mask), occupied, contacts)
+        return numbered_pieces(int(piece.max()) + 1, [piece[contacts]])[piece]
+    lift = contact_lifts(np.ascontiguousarray(mask), occupied, contacts)
     return _grouped(piece, piece[contacts], lift, piece[facing])[piece]
 
 
@@ -57,9 +57,9 @@ def without_bridges(mask: Mask, filled: Mask) -> Mask:
     sheet = sheets_apart(mask, occupied)
     if sheet.max() == 0:
         return filled
-    wide = _steps_of(mask.shape)
+    wide = place_steps(mask.shape)
     place, own = added @ wide, occupied @ wide
-    piece = _numbered(len(place), [_pairs(place, int(wide @ step)) for step in AXES])
+    piece = numbered_pieces(len(place), [stepping_pairs(place, int(wide @ step)) for step in AXES])
     touched = [np.empty((0, 2), np.int64)]
     for step in (*wide, *-wide):
         at = np.minimum(np.searchsorted(own, place + step), len(own) - 1)
@@ -71,13 +71,13 @@ def without_bridges(mask: Mask, filled: Mask) -> Mask:
     return kept
 
 
-def _steps_of(shape: tuple[int, ...]) -> Ints:
+def place_steps(shape: tuple[int, ...]) -> Ints:
     """What one voxel along z, y and x adds to a place: rows are padded by two, so that none wraps round."""
     return np.array([(shape[1] + 2) * (shape[2] + 2), shape[2] + 2, 1], dtype=np.int64)
 
 
 @njit(cache=True, nogil=True)
-def _pairs(place: Ints, step: int) -> Ints:
+def stepping_pairs(place: Ints, step: int) -> Ints:
     """Indices (k, 2) of the voxels, in ascending order, that have another at this step."""
     found, count, there = np.empty((len(place), 2), np.int64), 0, 0
     for here in range(len(place)):
@@ -89,15 +89,15 @@ def _pairs(place: Ints, step: int) -> Ints:
     return found[:count].copy()
 
 
-def _facing(place: Ints, step: int) -> Ints:
+def facing_pairs(place: Ints, step: int) -> Ints:
     """Indices (k, 2) of the voxels that have none at this step, and another at twice that."""
-    over = _pairs(place, 2 * step)
+    over = stepping_pairs(place, 2 * step)
     beside = np.zeros(len(place), dtype=bool)
-    beside[_pairs(place, step)[:, 0]] = True
+    beside[stepping_pairs(place, step)[:, 0]] = True
     return over[~beside[over[:, 0]]]
 
 
-def _numbered(count: int, links: list[Ints]) -> Ints:
+def numbered_pieces(count: int, links: list[Ints]) -> Ints:
     """Number (count,) of the connected piece that each lies in."""
     return _joined(count, np.concatenate(links))
 
@@ -125,7 +125,7 @@ def _joined(count: int, links: Ints) -> Ints:
     return parent
 
 
-def _lifts(mask: Mask, occupied: Ints, contacts: Ints) -> Floats:
+def contact_lifts(mask: Mask, occupied: Ints, contacts: Ints) -> Floats:
     """How far (k,) each contact leads across the plane of the voxels about it, in heights of a voxel there.
 
     In a sheet one voxel thick that is 1 − tan θ at a slope θ against the voxel planes, from one sheet to

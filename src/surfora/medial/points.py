@@ -19,6 +19,7 @@ from surfora.geometry.occupancy import occupancy
 from surfora.geometry.sampling import poisson_disc
 from surfora.geometry.surface import PointCloud
 from surfora.masks.cleaning import mask_box, require_membrane, sheet_thickness, voxel_depths
+from surfora.masks.folds import folds_apart
 from surfora.masks.sheets import sheets_apart
 from surfora.medial.projection import (
     Lattice,
@@ -49,6 +50,7 @@ NEAR_RIM_LEAN = 0.08
 RIM_STEPS = np.arange(-1.5, 3.01, 0.25)  # voxels outward from a point near a rim
 OFF_MIDDLE = 0.25  # voxels from a neighbour's patch, beyond what its bending explains
 ATHWART = 0.5  # cosine between normals that no smooth membrane reaches between neighbours
+SEAM = 0.75  # of their spacing: how near to each other points of two fits may lie
 LEAST_SHARE = 0.25  # of the smallest area asked: what may become so little is not looked at
 RIM_LEAN = 0.28  # of the radius: how far a point lies off the middle of its support within 2 voxels of an end
 
@@ -128,7 +130,7 @@ def medial_points(
     scales = _scales(sheet_thickness(depth, int(faces.sum())), voxel_size_nm, settings)
     found = []
     for part in _large_parts(sheet, occupied, scales, settings, voxel_size_nm):
-        found.append(_part_patches(sheet.shape, occupied[part], depth[part], scales, settings))
+        found.append(_unfolded_patches(sheet.shape, occupied[part], depth[part], scales, settings))
         progress(len(found), len(found) + 1)
     patches = _without_small_pieces(reduce(joined_patches, found), scales, settings, voxel_size_nm)
     corner = np.array([span.start for span in box[::-1]])
@@ -146,6 +148,31 @@ def _large_parts(
     order = np.argsort(number, kind="stable")
     first = np.searchsorted(number[order], np.arange(len(size) + 1))
     return [np.sort(order[first[k] : first[k + 1]]) for k in large]
+
+
+def _unfolded_patches(
+    shape: tuple[int, ...], occupied: Ints, depth: Floats, scales: Scales, settings: MedialSettings
+) -> Patches:
+    """The patches of one sheet, given as to `_part_patches`; where it folds back beside itself, of each fold.
+
+    Near another part of the sheet the patches of all of it are dropped for those of the fold alone.
+    """
+    alone = np.zeros(shape, dtype=bool)
+    alone[tuple(occupied.T)] = True
+    patches = _part_patches(shape, occupied, depth, scales, settings)
+    folds = folds_apart(alone, occupied)
+    if not folds:
+        return patches
+    tree = cKDTree(occupied[:, ::-1])
+    folded = np.concatenate([fold.core for fold in folds])
+    found = [chosen_patches(patches, ~np.isin(tree.query(patches.points)[1], folded))]
+    for fold in folds:
+        own = _part_patches(shape, occupied[fold.voxels], depth[fold.voxels], scales, settings)
+        found.append(chosen_patches(own, np.isin(tree.query(own.points)[1], fold.core)))
+    patches = reduce(joined_patches, found)
+    order = -np.round(patches.error, 2)
+    kept = poisson_disc(patches.points, SEAM * _spacing(patches, scales), order, settings.seed)
+    return chosen_patches(patches, np.sort(kept))
 
 
 def _part_patches(
