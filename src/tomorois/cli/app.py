@@ -88,7 +88,8 @@ def predict(
     )
     say_first_use("tomorois")
     batch = predict_files(model, request, section(PredictSettings, "predict", settings), Terminal())
-    next_hint(f"tomorois instances {output} -o rois" if batch.has_results else "")
+    beside = f" --membranes {' '.join(map(str, membranes))}" if membranes else ""
+    next_hint(f"tomorois instances {output}{beside} -o rois" if batch.has_results else "")
     return status_of(batch)
 
 
