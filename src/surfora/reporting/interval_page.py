@@ -66,7 +66,9 @@ def whisker_figure(rows: pd.DataFrame, column: Column) -> Figure:
     value = rows["value"].to_numpy(float)
     reach = np.vstack([value - rows["low"], rows["high"] - value])
     place = np.arange(len(rows))
-    axes.errorbar(value, place, xerr=np.nan_to_num(reach), fmt="o", color=ACCENT, capsize=3, elinewidth=1.4)
+    axes.errorbar(
+        value, place, xerr=np.nan_to_num(reach).clip(min=0), fmt="o", color=ACCENT, capsize=3, elinewidth=1.4
+    )
     axes.set_yticks(place, [plain_text(str(name)) for name in rows["of"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(f"{column.heading} ({column.unit})" if column.unit else column.heading)
