@@ -215,7 +215,7 @@ def _holder(lock: Path) -> Holder | None:
         found: dict[str, Any] = json.loads(lock.read_text(encoding="utf-8"))
         mark = ProcessMark(**found.pop("mark"))
         return Holder(mark, **found)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -79,7 +79,7 @@ def _sentence(pair: str, own: pd.DataFrame, threshold_nm: float) -> str:
     limit = f"{shown(threshold_nm)} nm"
     if own.empty:
         return f"{pair}: no contact below {limit}."
-    largest = own.loc[own["contact_area_nm2"].idxmax()]
+    largest = own.loc[own["contact_area_nm2"].fillna(0).idxmax()]
     area = f"{shown(largest['contact_area_nm2'])} nm² of {_membrane(largest, '')}"
     if largest["name"] != largest["target"]:
         area += f" and {shown(largest['target_contact_area_nm2'])} nm² of {_membrane(largest, 'target_')}"
