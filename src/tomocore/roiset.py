@@ -46,6 +46,7 @@ LONGEST_AXIS = 2**20
 VOXEL_BYTES = 4
 """Bytes that a voxel of an ROI's box takes while it is unpacked and looked at."""
 
+HIGHEST_LISTED = 2**20
 FILE_ENDINGS = ("__rois.mrc", "__rois.csv", "__rois.npz")
 
 
@@ -133,10 +134,11 @@ def rois_from_labels(labels: Volume, ignore: Sequence[int] = ()) -> RoiSet:
     """One ROI for each label above zero that is not in ``ignore``; the label becomes its id."""
     data = _whole_numbers(np.asarray(labels.data))
     data = np.where((data > 0) & ~np.isin(data, list(ignore)), data, 0)
-    found = [(label, box) for label, box in enumerate(find_objects(data), start=1) if box is not None]
+    names, numbers = _numbered(data)
+    found = [(number, box) for number, box in enumerate(find_objects(numbers), start=1) if box is not None]
     starts = [[axis.start for axis in box] for _, box in found]
-    masks = [data[box] == label for label, box in found]
-    ids = np.array([label for label, _ in found], dtype=np.int64)
+    masks = [numbers[box] == number for number, box in found]
+    ids = np.array([number if names is None else names[number - 1] for number, _ in found], dtype=np.int64)
     return rois_from_masks(starts, masks, labels.shape, labels.voxel_size_nm, labels.origin_nm, {"id": ids})
 
 
@@ -444,6 +446,17 @@ def _whole_numbers(data: NDArray[Any]) -> NDArray[Any]:
             "`tomorois instances` first"
         )
     return data.astype(np.int32)
+
+
+def _numbered(data: NDArray[Any]) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """High labels in rising order, and their numbers from 1 in their place; low ones as they are.
+
+    `find_objects` lists every number up to the highest, of which a label may be beyond all memory.
+    """
+    if data.max(initial=0) <= HIGHEST_LISTED:
+        return None, data
+    names = np.unique(data[data > 0])
+    return names, np.where(data > 0, np.searchsorted(names, data) + 1, 0)
 
 
 def _trimmed(start: NDArray[np.int64], mask: Bools) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

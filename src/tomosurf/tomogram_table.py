@@ -12,7 +12,7 @@ from pathlib import Path
 from tomocore.contract import InputError
 from tomocore.files import write_text
 from tomocore.files_of_tomograms import owner_of
-from tomocore.side_files import some_of
+from tomocore.side_files import MOST_CSV_BYTES, read_text, some_of
 from tomosurf.statistics.tables import NAMES_OF_NAME, NOT_EXCLUDED, read_text_table
 
 COLUMNS = ("name", "condition", "grid", "voxel_size_nm", "exclude")
@@ -93,8 +93,8 @@ def names_listed(path: Path, tomograms: Sequence[str]) -> list[str]:
     Raises InputError where there is no such file, it lists none, or a name is that of no tomogram.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path, MOST_CSV_BYTES, "a list of names").splitlines()
+    except OSError as error:
         told = f"{path}: cannot be read as text ({error}); give a list of names, one a line"
         raise InputError(told) from error
     asked = [name for name in (line.split("#")[0].strip() for line in lines) if name]

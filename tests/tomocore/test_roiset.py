@@ -159,6 +159,14 @@ def test_one_label_in_pieces_becomes_a_roi_a_piece_with_a_warning(tmp_path, mask
     assert "2 separate pieces" in caplog.text
 
 
+def test_a_label_beyond_all_lists_keeps_its_number():
+    labels = np.zeros(SHAPE, np.int64)
+    labels[3:6, 3:6, 3:6], labels[7:9, 7:9, 7:9] = 2**40, 5
+    rois = rois_from_labels(Volume(labels, 1.0))
+    assert rois.ids.tolist() == [5, 2**40]
+    assert (rois.table["volume_nm3"] == [8.0, 27.0]).all()
+
+
 def test_float_labels_are_read_and_fractions_refused():
     labels = np.zeros(SHAPE, np.float32)
     labels[3:6, 3:6, 3:6] = 2.0

@@ -1,6 +1,7 @@
 """A project's table and lists of tomograms, what `new` finds, and how far it is."""
 
 import json
+import os
 from datetime import datetime
 
 import numpy as np
@@ -99,6 +100,9 @@ def test_only_those_listed_are_planned(folder):
         assert reason in refusal_of(run_command("tomosurf", "run", folder, "--only", folder / "bad.txt"))
     missing = run_command("tomosurf", "status", folder, "--only", folder / "none.txt")
     assert "give a list of names" in refusal_of(missing)
+    os.mkfifo(folder / "pipe.txt")  # which nobody writes to
+    piped = run_command("tomosurf", "status", folder, "--only", folder / "pipe.txt")
+    assert "pipe.txt" in refusal_of(piped)
 
 
 def test_a_run_of_some_keeps_what_failed_of_others(folder, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tomocore.contract import InputError
+from tomocore.contract import InputError, naming
 from tomocore.files_of_tomograms import tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, rois_from_masks, write_rois
@@ -244,7 +244,8 @@ class Curation:
             "made_by": np.array([roi.made_by for roi in rois], dtype=object),
         }
         starts, masks = [roi.start for roi in rois], [roi.mask for roi in rois]
-        return rois_from_masks(starts, masks, grid.shape, grid.voxel_size_nm, grid.origin_nm, columns)
+        with naming(self.journal.path):  # which may hold a place of another tomogram
+            return rois_from_masks(starts, masks, grid.shape, grid.voxel_size_nm, grid.origin_nm, columns)
 
     def write(self) -> list[Path]:
         """Write the judged ROIs of every tomogram to ``curated/``; the .npz files."""

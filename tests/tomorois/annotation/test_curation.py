@@ -170,3 +170,13 @@ def test_facts_of_an_roi(folder):
     assert standing.tilt_deg == pytest.approx(90, abs=1)
     curation.look_at(lying.key)
     assert not curation.neighbours()
+
+
+def test_a_drawn_roi_outside_its_tomogram_names_the_file_of_judgements(folder):
+    curation = Curation(folder)
+    curation.draw("ts_02", line_stroke(SHAPE, (8, 25, 12), 4.0, 1))
+    curation.journal.close()
+    name = curation.journal.path
+    name.write_text(name.read_text().replace('"start":[', '"start":[-'))
+    with pytest.raises(InputError, match=f"{name.name}: an ROI reaches outside its tomogram"):
+        Curation(folder).write()
