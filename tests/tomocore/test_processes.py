@@ -28,7 +28,7 @@ def work(folder, number):
         time.sleep(600)
 
 def watched_by_a_thread_alone():
-    threading.Thread(target=machine._end_with_parent, daemon=True).start()
+    threading.Thread(target=machine._end_when_parent_has, daemon=True).start()
 
 def pool():
     if sys.argv[2] == "thread":

@@ -57,6 +57,15 @@ def files(tmp_path):
     return [tmp_path / "cell.medial.points.vtp", tmp_path / "er.medial.vtp"]
 
 
+def make_active(qtbot, window):
+    """Have the window get what is typed: without a manager of windows nobody else gives it the keys."""
+    QApplication.processEvents()
+    if QApplication.activeWindow() is not window:
+        window.activateWindow()
+        with qtbot.waitActive(window, timeout=30_000):
+            pass
+
+
 @pytest.fixture
 def opened(screen, qtbot, files):
     """Opens windows, and closes them without asking."""
@@ -70,8 +79,7 @@ def opened(screen, qtbot, files):
         window.memory.clear()
         window.resize(800, 600)
         window.show()
-        window.activateWindow()
-        qtbot.waitActive(window)
+        make_active(qtbot, window)
         return window
 
     yield open_window
@@ -123,6 +131,7 @@ def is_small(window):
 
 
 def press(qtbot, window, key, keys=NO):
+    make_active(qtbot, window)
     qtbot.keyClick(window, key, keys)
     QApplication.processEvents()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ class Words(QLabel):
         """Qt gives the label another size."""
         super().resizeEvent(event)
         self._grow()
+
+    def event(self, event: Any) -> bool:
+        """Something is done to the label; it may get its font only as it is shown."""
+        done = super().event(event)
+        if event.type() in (QEvent.Type.Polish, QEvent.Type.FontChange, QEvent.Type.Show):
+            self._grow()
+        return bool(done)
 
     def _grow(self) -> None:
         self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
