@@ -1,5 +1,7 @@
 """Two sheets with one empty voxel between them stay apart, from mask to medial mesh and isosurface."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -101,20 +103,43 @@ def test_nested_spheres(thickness, open_at):
     assert pieces(boundary) == (4 if open_at is None else 2)
 
 
-@pytest.mark.parametrize(("thickness", "turned_deg"), [(1, (0, 0, 0)), (2, (30, 40, 10))])
-def test_two_labels(thickness, turned_deg):
-    mask, height_of, _ = slabs(thickness, turned_deg)
+@cache
+def labelled_apart(thickness, turned_deg):
+    """Of each of two labels: its mesh, its vertices' heights over its middle, its voxels and true area."""
+    mask, height_of, true_area = slabs(thickness, turned_deg)
     voxels = np.argwhere(mask)
     upper = np.zeros_like(mask)
     upper[tuple(voxels[height_of(voxels[:, ::-1]) > (thickness + GAP) / 2].T)] = True
     settings = SurforaSettings()
+    found = []
     for own, height in ((upper, thickness + GAP), (mask & ~upper, 0.0)):
         cleaned = clean_mask(own, 1.0, settings.clean)
         cloud, _ = oriented_cloud(medial_points(cleaned, 1.0, settings=settings.medial), settings.orient)
         mesh = mesh_points(cloud, settings.mesh, support=Volume(cleaned, 1.0), foreign=mask & ~own)
-        assert np.abs(height_of(mesh.vertices) - height).max() < 0.75
+        found.append((mesh, height_of(mesh.vertices) - height, own.sum(), true_area / 2))
+    return found
+
+
+TURNED = (2, (30, 40, 10))
+
+
+@pytest.mark.parametrize(("thickness", "turned_deg"), [(1, (0, 0, 0)), TURNED])
+def test_two_labels(thickness, turned_deg):
+    for mesh, off, voxels, _ in labelled_apart(thickness, turned_deg):
+        assert np.abs(off).max() < 0.75
         assert pieces(mesh) == len(boundary_loops(mesh.faces)) == 1
-        assert area(mesh) == pytest.approx(own.sum() / thickness, rel=0.03)
+        assert area(mesh) == pytest.approx(voxels / thickness, rel=0.03)
+
+
+ROUNDED = pytest.mark.xfail(
+    strict=True, reason="3.3 % too small: in voxels the sheet itself is 2.9 % smaller"
+)
+
+
+@pytest.mark.parametrize(("thickness", "turned_deg"), [pytest.param(1, (0, 0, 0), marks=ROUNDED), TURNED])
+def test_two_labels_have_the_area_of_the_sheets_before_voxels(thickness, turned_deg):
+    for mesh, _, _, true_area in labelled_apart(thickness, turned_deg):
+        assert area(mesh) == pytest.approx(true_area, rel=0.03)
 
 
 FOLD_SHAPE, FOLD_CENTRE = (46, 50, 54), np.array([26.7, 24.6, 22.9])
