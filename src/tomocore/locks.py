@@ -22,11 +22,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from tomocore.contract import InputError
 from tomocore.files import leftover_prefix, remove_leftovers, require_writable_folder, unwritable
 from tomocore.machine import ProcessMark, is_alive, this_process
+from tomocore.side_files import read_json
 
 BEAT_S = 20.0
 """Seconds between two signs of life of a holder."""
@@ -212,11 +212,10 @@ def clear_of_dead(folder: Path, commands_gone: str = "") -> None:
 def _holder(lock: Path) -> Holder | None:
     """Who a lock names, or None where it cannot be read, as when its holder has only just made it."""
     try:
-        found: dict[str, Any] = json.loads(lock.read_text(encoding="utf-8"))
-        mark = ProcessMark(**found.pop("mark"))
-        return Holder(mark, **found)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        holder: Holder = read_json(lock, Holder)
+    except (OSError, InputError):
         return None
+    return holder if 0 < holder.mark.number < 2**31 else None  # else a group of processes
 
 
 def _silent_s(lock: Path) -> float | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +14,8 @@ from pydantic_core import PydanticUndefined
 from tomocore.contract import InputError
 from tomocore.side_files import place_in, read_toml, said_of, shortened, some_of
 
-MOST_PROBLEMS = 20  # told at once of one file
+MOST_LETTERS = 1000  # of the problems of one file that are told at once
+MOST_KNOWN = 40  # names of settings that are told with them
 
 
 class Settings(BaseModel):
@@ -84,9 +87,10 @@ def _validated(kind: type[S], values: dict[str, Any], overrides: Mapping[str, An
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        items = error.errors(include_url=False)
-        told = [_problem(kind, item) for item in items[:MOST_PROBLEMS]]
-        told += [f"and {len(items) - MOST_PROBLEMS} more"] * (len(items) > MOST_PROBLEMS)
+        problems = _problems(kind, error.errors(include_url=False))
+        lengths = list(accumulate(len(problem) for problem in problems))
+        told = problems[: max(1, bisect_right(lengths, MOST_LETTERS))]
+        told += [f"and {len(problems) - len(told)} more"] * (len(problems) > len(told))
         raise InputError(where + "; ".join(told)) from error
 
 
@@ -107,12 +111,21 @@ def _put(values: dict[str, Any], names: list[str], value: Any) -> None:
     values[names[-1]] = value
 
 
-def _problem(kind: type[Settings], item: Any) -> str:
-    name = place_in(item["loc"])
-    if item["type"] == "extra_forbidden":
-        return f"unknown setting '{name}'; known here: {', '.join(_siblings(kind, item['loc']))}"
-    said = said_of(item)
-    return f"setting '{name}' = {shortened(item['input'])}: {said[0].lower()}{said[1:]}"
+def _problems(kind: type[Settings], items: Sequence[Any]) -> list[str]:
+    """A sentence a problem; what a section knows is told once, after the first unknown name in it."""
+    unknown = {item["loc"][:-1]: item for item in reversed(items) if item["type"] == "extra_forbidden"}
+    told = []
+    for item in items:
+        name = place_in(item["loc"])
+        if item["type"] != "extra_forbidden":
+            said = said_of(item)
+            told.append(f"setting '{name}' = {shortened(item['input'])}: {said[0].lower()}{said[1:]}")
+        elif unknown[item["loc"][:-1]] is item:
+            known = some_of(_siblings(kind, item["loc"]), MOST_KNOWN // len(unknown))
+            told.append(f"unknown setting '{name}'; known here: {known}")
+        else:
+            told.append(f"unknown setting '{name}'")
+    return told
 
 
 def _siblings(kind: type[Settings], place: tuple[Any, ...]) -> list[str]:

@@ -111,7 +111,19 @@ def test_a_run_on_another_machine_is_believed_while_it_gives_signs_of_life(tmp_p
         assert not half.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"mark": 1}'])
+OF_NO_PROCESS = '{"mark": {"place": "0123abcd", "number": %s, "start": "5"}, "machine": "n", "command": "c", "since": "s"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"mark": 1}',
+        *(OF_NO_PROCESS % number for number in ("NaN", "[[1]]", "-1", "0", "1e30")),
+    ],
+)
 def test_a_lock_that_names_nobody_holds_for_a_while_too(tmp_path, text):
     lock = folder_lock(tmp_path)
     lock.write_text(text)

@@ -49,6 +49,17 @@ def test_all_errors_at_once_with_the_known_names(tmp_path):
     assert "\n" not in message
 
 
+def test_many_errors_are_told_within_a_length_that_can_be_read(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text("[inner]\n" + "\n".join(f"{'x' * 50}{n} = 1" for n in range(100)))
+    with pytest.raises(InputError) as refusal:
+        load_settings(Outer, path)
+    message = str(refusal.value)
+    assert message.count("known here: radius_nm, rule") == 1
+    assert message.endswith("more")
+    assert len(message) < 1300
+
+
 @pytest.mark.parametrize("text", ["count = ", "\x00\xff"])
 def test_a_file_that_is_no_toml(tmp_path, text):
     path = tmp_path / "s.toml"

@@ -68,7 +68,7 @@ def read_tables(paths: Sequence[Path], tomograms: Path | None, by: str) -> Table
     parts: dict[str, list[pd.DataFrame]] = {}
     seen: dict[str, Path] = {}
     for file in table_files(paths):
-        table = _with_tomogram(file, _read(file.path, by), listed)
+        table = _with_tomogram(file, _read(file, by), listed)
         measured = _tomogram_named(file.of, listed)
         if measured:
             seen.setdefault(measured, file.path.parent)
@@ -166,14 +166,17 @@ def _in_folder(folder: Path) -> Iterator[TableFile]:
         )
 
 
-def _read(path: Path, by: str) -> pd.DataFrame:
+def _read(file: TableFile, by: str) -> pd.DataFrame:
     """A table whose names stay text, also where they look like numbers; empty where the file is."""
+    path = file.path
     if path.stat().st_size < 2:
         return pd.DataFrame()
     names = dict.fromkeys((*NAMES, by, GRID), str)
     table = read_frame(
         path, lambda file: pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""]), REMEDY
     )
+    if file.kind == "surfaces" and "kind" in table and "name" not in table:
+        raise InputError(f"{path}: no column name, which tells the surfaces of a membrane; add it")
     return with_numbers(path, table.fillna({name: "" for name in names if name in table}))
 
 

@@ -217,3 +217,11 @@ def test_distances_stand_for_contacts_where_there_are_none(tmp_path):
     )
     found.rows["contacts"] = contacts
     assert {m.kind for m in measures_of(found)} == {"contacts"}
+
+
+def test_surfaces_of_several_kinds_without_their_names_are_refused_with_the_file(tmp_path):
+    listed(tmp_path, "name,condition\na,wt\nb,ko\n")
+    table = pd.DataFrame({"tomogram": ["a", "b"], "kind": ["medial"] * 2, "area_nm2": [1.0, 2.0]})
+    table.to_csv(tmp_path / "surfaces.csv", index=False)
+    with pytest.raises(InputError, match=r"surfaces\.csv: no column name.*add it"):
+        read_tables([tmp_path], tmp_path / "tomograms.csv", "condition")
