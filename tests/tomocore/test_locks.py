@@ -111,7 +111,10 @@ def test_a_run_on_another_machine_is_believed_while_it_gives_signs_of_life(tmp_p
         assert not half.exists()
 
 
-OF_NO_PROCESS = '{"mark": {"place": "0123abcd", "number": %s, "start": "5"}, "machine": "n", "command": "c", "since": "s"}'
+OF_NO_PROCESS = (
+    '{"mark": {"place": "0123abcd", "number": %s, "start": "5"}, '
+    '"machine": "n", "command": "c", "since": "s"}'
+)
 
 
 @pytest.mark.parametrize(
