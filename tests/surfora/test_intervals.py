@@ -56,6 +56,8 @@ def test_the_page_draws_whiskers_and_lists_all_values():
     assert len(section.figures) == 1
     assert len(section.tables[0].groups[0].rows) == 2
     assert "contact 1: ER and OMM" in [cells[0].text for cells in section.tables[0].groups[0].rows]
+    (without,) = interval_sections(rows.assign(repeats=float("nan")))
+    assert without.texts[0].startswith("Everything was measured again, on masks")
     assert interval_sections(pd.DataFrame()) == []
     axes = whisker_figure(rows.assign(of="a"), Column("gap_mean_nm", "gap", "nm")).axes[0]
     assert axes.get_xlabel() == "gap (nm)"

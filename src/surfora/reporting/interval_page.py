@@ -38,9 +38,10 @@ def interval_sections(intervals: pd.DataFrame) -> list[Section]:
     if intervals.empty:
         return []
     worded = _worded(intervals)
-    repeats = int(worded["repeats"].max())
+    repeats = worded["repeats"].max()
+    often = f"{repeats:.0f} times more" if repeats > 0 else "again"
     text = (
-        f"Everything was measured {repeats} times more, on masks with borders moved at random. Whiskers "
+        f"Everything was measured {often}, on masks with borders moved at random. Whiskers "
         "are 95 % intervals: the spread of the repeats by Student's factor, and what noise pushes a "
         "value by. They hold what the mask leaves open; what all masks of a tomogram have in common, as "
         "a wrong voxel size, is not in them unless intervals.voxel_size_share says so."

@@ -12,11 +12,13 @@ from typing import Any, Literal
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tomocore.archive import opened_archive
 from tomocore.contract import InputError
 from tomocore.files import written_beside
 from tomocore.files_of_tomograms import volume_stem
+from tomocore.side_files import StoredRow, checked, shortened
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.journal import Journal, replayed
@@ -35,6 +37,7 @@ from tomorois.annotation.written_labels import Rest, training_labels
 JOURNAL_FORMAT = "tomorois-strokes"
 COUNTED_VOXELS = 2**26
 """In larger boxes ROIs are counted on every second voxel along an axis."""
+AWAY = "move the file away to begin anew"
 MOST_IDS = BACKGROUND - 1  # of ROIs that came with a label file; more share numbers
 
 
@@ -53,6 +56,21 @@ def painting_files(tomogram: Path, folder: Path) -> PaintingFiles:
     return PaintingFiles(
         Path(f"{stem}__labels.mrc"), Path(f"{stem}__strokes.jsonl"), Path(f"{stem}__strokes_base.npz")
     )
+
+
+class _Head(StoredRow):
+    """How a journal begins."""
+
+    format: str = ""
+    shape: tuple[int, ...] = ()
+    base: bool = False
+
+
+class _Unpainted(StoredRow):
+    """What unpainted voxels teach, as the journal says it."""
+
+    rest: Rest
+    near_nm: float = Field(ge=0, allow_inf_nan=False)
 
 
 @dataclass
@@ -208,12 +226,13 @@ class Painting:
         written = [r for r in records if r.get("do") == "wrote"]
         self._written = [_plain_mark(r) for r in written if not r.get("foreign")]
         self._taken_over = [_plain_mark(r) for r in written if r.get("foreign")]
-        if records:
-            self._require_grid(records[0])
+        head = checked(records[0], _Head, str(self.files.journal), AWAY) if records else None
+        if head:
+            self._require_grid(head)
         if self.files.labels.exists() and not self._knows_labels():
             self._begin_with(self.files.labels, bool(records))
             return
-        if records and records[0].get("base"):
+        if head and head.base:
             self.labels[...] = _read_base(self.files.before, self.labels.shape)
             self._painted.append(_whole(self.labels.shape))
         with replayed(self.files.journal):
@@ -252,7 +271,8 @@ class Painting:
         elif what == "redo":
             self._put_again()
         elif what == "rest":
-            self._set_rest(record["rest"], float(record["near_nm"]))
+            told: _Unpainted = checked(record, _Unpainted, str(self.files.journal), AWAY)
+            self._set_rest(told.rest, told.near_nm)
         elif what == "wrote":
             self.written_changes = int(record.get("changes", self.changes))
 
@@ -264,12 +284,11 @@ class Painting:
             self.journal.append(self._head(base=False))
         self.journal.append(record)
 
-    def _require_grid(self, head: dict[str, Any]) -> None:
-        shape = tuple(head.get("shape", ()))
-        if head.get("format") != JOURNAL_FORMAT or shape != self.labels.shape:
+    def _require_grid(self, head: _Head) -> None:
+        if head.format != JOURNAL_FORMAT or head.shape != self.labels.shape:
             raise InputError(
-                f"{self.files.journal}: strokes of a tomogram of shape {shape} (z, y, x), "
-                f"this one has {self.labels.shape}; move the file away to begin anew"
+                f"{self.files.journal}: strokes of a tomogram of shape {shortened(head.shape)} (z, y, x), "
+                f"this one has {self.labels.shape}; {AWAY}"
             )
 
     def _knows_labels(self) -> bool:

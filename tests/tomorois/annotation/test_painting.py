@@ -119,6 +119,28 @@ def test_a_line_cut_short_is_left_out_and_painting_goes_on(tomogram):
     assert (opened(tomogram).labels == painting.labels).all()
 
 
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [
+        ('"shape":[24,40,52]', '"shape":0.5'),
+        ('"shape":[24,40,52]', '"shape":["a"]'),
+        ('"rest":"ignore"', '"rest":"all"'),
+        ('"near_nm":12.0', '"near_nm":NaN'),
+    ],
+)
+def test_a_damaged_journal_is_told_with_its_file(tomogram, sound, damaged):
+    painting = opened(tomogram)
+    painting.paint(ball((12, 20, 20), 5))
+    painting.set_rest("ignore", near_nm=12.0)
+    painting.journal.close()
+    journal = painting.files.journal
+    text = journal.read_text()
+    assert sound in text
+    journal.write_text(text.replace(sound, damaged))
+    with pytest.raises(InputError, match=f"{journal.name}: .*move the file away"):
+        opened(tomogram)
+
+
 @pytest.mark.parametrize("rest", ["background", "around", "ignore"])
 def test_the_label_file_teaches_what_was_painted(tomogram, rest):
     painting = opened(tomogram)
