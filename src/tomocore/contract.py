@@ -20,6 +20,9 @@ Progress = Callable[[int, int], None]
 Item = TypeVar("Item")
 
 
+MOST_DIGITS = 18  # of a number that a file or a person may type, which fits into 64 bits
+
+
 class InputError(ValueError):
     """A user's input that cannot be used: one line saying what, where, and the remedy."""
 
@@ -48,6 +51,11 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory ({error}); crop or bin the volume, or use a machine with more"
     return " ".join(str(error).split())
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text is, of at most 18 digits 0 to 9; None where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
 @contextmanager

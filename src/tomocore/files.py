@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tomocore.contract import InputError, NoRoomError, UnwritableError
+from tomocore.contract import InputError, NoRoomError, UnwritableError, whole_number
 from tomocore.machine import ProcessMark, is_alive, this_process
 
 LEFTOVER_PREFIX = ".part-"
@@ -220,9 +220,8 @@ def _is_of(path: Path, owner: ProcessMark | None) -> bool:
 
 def _owner(name: str) -> ProcessMark | None:
     parts = name.removeprefix(LEFTOVER_PREFIX).split("-", 3)
-    if len(parts) < 4 or not parts[1].isdigit():
-        return None
-    return ProcessMark(place=parts[0], number=int(parts[1]), start=parts[2])
+    number = whole_number(parts[1]) if len(parts) == 4 else None
+    return None if number is None else ProcessMark(place=parts[0], number=number, start=parts[2])
 
 
 def _is_abandoned(path: Path, owner: ProcessMark) -> bool:

@@ -116,7 +116,7 @@ def is_alive(process: ProcessMark) -> bool | None:
         return True if process.number == os.getpid() and process.place == _place() else None
     try:
         os.kill(process.number, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter of no number that a process can have
         return False
     except OSError:
         pass  # another user's

@@ -14,14 +14,13 @@ import numpy as np
 from surfora.export.particles import Particles
 from surfora.export.poses import from_av3, from_dynamo, to_av3, to_dynamo
 from surfora.geometry.arrays import Floats
-from tomocore.contract import InputError
+from tomocore.contract import InputError, whole_number
 from tomocore.files import written_beside
 from tomocore.side_files import MOST_CSV_BYTES, read_text, require_size
 
 DYNAMO_COLUMNS, AV3_ROWS = 35, 20
 FIRST_VOXEL = 1.0
 EM_HEADER, EM_FLOAT = 512, 5
-MOST_DIGITS = 18
 
 
 def dynamo_table(path: Path) -> Floats:
@@ -44,8 +43,9 @@ def catalogue(path: Path) -> dict[int, str]:
     found = {}
     for line in read_text(path, MOST_CSV_BYTES, "a catalogue of tomograms").splitlines():
         words = line.split(maxsplit=1)
-        if len(words) == 2 and words[0].isascii() and words[0].isdecimal() and len(words[0]) < MOST_DIGITS:
-            found[int(words[0])] = Path(words[1].strip()).stem
+        number = whole_number(words[0]) if len(words) == 2 else None
+        if number is not None:
+            found[number] = Path(words[1].strip()).stem
     if not found:
         raise InputError(f"{path}: names no tomograms; a line of a table map is a number and a path")
     return found

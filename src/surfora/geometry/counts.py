@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from tomocore.contract import whole_number
+
 MOST_HEAD_BYTES = 2**16
 SIZES = {
     **dict.fromkeys(("char", "uchar", "int8", "uint8"), 1),
@@ -54,9 +56,10 @@ def _elements(lines: Sequence[Sequence[str]]) -> list[tuple[str, int, list[str]]
     found: list[tuple[str, int, list[str]]] = []
     for line in lines:
         if line[:1] == ["element"] and len(line) == 3:
-            if not (line[2].isascii() and line[2].isdigit() and len(line[2]) <= 12):
+            count = whole_number(line[2])
+            if count is None:
                 raise ValueError(f"its head counts {line[2][:20]} of {line[1][:20]}")
-            found.append((line[1], int(line[2]), []))
+            found.append((line[1], count, []))
         elif line[:1] == ["property"] and found and len(line) >= 3:
             kind = line[2] if line[1] == "list" else line[1]
             if kind not in SIZES:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfora.geometry.stored import CELL_KINDS, Cells, StoredSurface
+from tomocore.contract import whole_number
 
 DEEPEST = 16
 MOST_ELEMENTS = 100_000
@@ -143,9 +144,10 @@ def _parsed(xml: bytes) -> _Document:
 def _whole(told: dict[str, str], name: str, otherwise: int | None = None) -> int:
     """A count that an element tells."""
     text = told.get(name, "" if otherwise is None else str(otherwise)).strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    number = whole_number(text)
+    if number is None:
         raise ValueError(f"its {name} is {text[:40]!r}, no count")
-    return int(text)
+    return number
 
 
 def _cells(document: _Document, bodies: _Bodies, section: str, count: int) -> Cells:

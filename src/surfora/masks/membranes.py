@@ -15,7 +15,7 @@ from surfora.geometry.arrays import Floats, Mask
 from surfora.masks.grids import Grid, differences, grid_of
 from surfora.masks.tally import Box, tallied
 from surfora.masks.values import labelled, some_of
-from tomocore.contract import InputError
+from tomocore.contract import InputError, whole_number
 from tomocore.files_of_tomograms import safe_name, typed_name, volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
 from tomocore.settings import Settings
@@ -25,7 +25,6 @@ from tomocore.volumes.volume import Volume
 log = logging.getLogger(__name__)
 
 MARGIN_VOXELS = 2
-MOST_DIGITS = 9  # of a label's value
 MOST_PARTNER_POINTS = 50_000
 
 
@@ -99,10 +98,10 @@ def parsed_labels(text: str) -> dict[int, str]:
     named: dict[int, str] = {}
     for part in text.split(","):
         value, _, name = part.partition("=")
-        number = value.strip()
-        if not (number.isascii() and number.isdigit() and len(number) <= MOST_DIGITS) or not typed_name(name):
+        number = whole_number(value.strip())
+        if number is None or not typed_name(name):
             raise InputError(f"--labels {text}: '{part}' is not VALUE=NAME, as in 1=OMM,2=IMM")
-        named[int(number)] = typed_name(name)
+        named[number] = typed_name(name)
     if len(set(named.values())) < len(named):
         raise InputError(f"--labels {text}: a name is used twice; give every label a name of its own")
     return named
@@ -340,7 +339,7 @@ def _membrane(
 
 def _labels_of(rois: RoiSet, row: int, chosen: Mapping[int, str]) -> dict[int, str]:
     """The labels that an ROI names as its membranes, or all."""
-    named = {int(part) for part in str(rois.table["membranes"].iloc[row]).split(":") if part.isdigit()}
+    named = {whole_number(part) for part in str(rois.table["membranes"].iloc[row]).split(":")}
     own = {value: name for value, name in chosen.items() if value in named}
     return own or dict(chosen)
 

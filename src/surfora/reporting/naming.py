@@ -40,10 +40,10 @@ def _joined(first: str, second: str, noun: str, joint: str) -> str:
     return f"{first} {joint} {second}"
 
 
-def natural_key(text: str) -> list[tuple[int, int | str]]:
+def natural_key(text: str) -> list[tuple[int, str]]:
     """Sorts ``membrane 10`` after ``membrane 9``."""
-    parts = re.split(r"([0-9]+)", text)
-    return [(0, int(part)) if part.isascii() and part.isdigit() else (1, part) for part in parts]
+    parts = enumerate(re.split(r"0*([0-9]+)", text))
+    return [(len(part), part) if n % 2 else (0, part) for n, part in parts]
 
 
 def with_words(table: pd.DataFrame) -> pd.DataFrame:

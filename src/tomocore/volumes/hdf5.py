@@ -17,6 +17,7 @@ from tomocore.contract import InputError
 from tomocore.files_of_tomograms import HDF5_ENDINGS
 from tomocore.machine import available_memory_bytes
 from tomocore.side_files import StoredRow, parsed_json
+from tomocore.volumes.hdf5_chunks import WholeChunks
 from tomocore.volumes.header import ANGSTROM_PER_NM, Geometry, Loader, VolumeHeader, checked_header
 from tomocore.volumes.lazy import OrderedView, zyx_places
 
@@ -65,7 +66,7 @@ def open_hdf5(path: Path) -> tuple[VolumeHeader, Loader]:
         raise InputError(
             f"{path}: its axes are not one z, y, x volume ({held}); export one channel and time point a file"
         )
-    view = OrderedView(array, places, path)
+    view = OrderedView(WholeChunks(array, path), places, path)
     return checked_header(path, "HDF5", view, geometry), lambda: view
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.spatial import cKDTree
 
-from tomocore.contract import InputError, Progress, no_progress
+from tomocore.contract import InputError, Progress, no_progress, whole_number
 from tomocore.files import require_writable_folder
 from tomocore.locks import one_writer
 from tomocore.roiset import Bools
@@ -131,10 +131,10 @@ def label_pairs(names: Sequence[str]) -> list[tuple[int, int]]:
         raise InputError("no pair of labels is named; say with --pairs 1:3 whose contacts are the ROIs")
     pairs = []
     for name in names:
-        parts = name.split(":")
-        if len(parts) != 2 or not all(part.isdigit() for part in parts) or parts[0] == parts[1]:
+        numbers = [number for part in name.split(":") if (number := whole_number(part)) is not None]
+        if len(numbers) != 2 or name.count(":") != 1 or numbers[0] == numbers[1]:
             raise InputError(f"--pairs {name}: write two different labels with a colon between, as 1:3")
-        pairs.append((int(parts[0]), int(parts[1])))
+        pairs.append((numbers[0], numbers[1]))
     return pairs
 
 

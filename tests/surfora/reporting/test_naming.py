@@ -68,3 +68,8 @@ def test_names_are_ordered_as_people_count():
 def test_the_stem_is_what_is_left_of_a_name():
     assert stem_of("t1_2_roi003", "2", 3.0) == "t1"
     assert stem_of("t1_2", "", float("nan")) == "t1_2"
+
+
+def test_numbers_of_any_length_sort_by_their_value():
+    names = ["a 9", "a 010", "a " + "1" * 5000, "a 11 b 2", "a 11 b 10"]
+    assert sorted(names[::-1], key=natural_key) == [names[0], names[1], names[3], names[4], names[2]]

@@ -1,6 +1,7 @@
 """HDF5 volumes as ilastik, EMAN2, Fiji and plain programs write them."""
 
 import json
+import zlib
 
 import h5py
 import numpy as np
@@ -105,3 +106,27 @@ def test_hdf5_is_not_written(tmp_path):
 def test_the_hash_of_a_stack_is_that_of_its_file(tmp_path):
     path = write_h5(tmp_path / "a.h5", name="labels/er")
     assert file_hash(path / "labels" / "er") == file_hash(path)
+
+
+@pytest.mark.parametrize("packing", [{}, {"compression": "gzip"}, {"compression": "gzip", "shuffle": True}])
+@pytest.mark.parametrize("fletcher32", [False, True])
+def test_a_chunk_that_unpacks_to_too_little_is_refused_when_its_part_is_read(tmp_path, packing, fletcher32):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset(
+            "a", data=np.full((6, 8, 9), 7, np.int16), chunks=(3, 8, 8), fletcher32=fletcher32, **packing
+        )
+        stored = zlib.compress(b"\5" * 50) if packing else b"\5" * 50
+        dataset.id.write_direct_chunk((3, 0, 0), stored, filter_mask=4 if fletcher32 and packing else 0)
+    volume = read_volume(path, voxel_size_nm=1, lazy=True)
+    assert (np.asarray(volume.data[:3]) == 7).all()
+    with pytest.raises(InputError, match=r"a\.h5: a chunk of it is damaged|a part of its voxels"):
+        np.asarray(volume.data[3:])
+
+
+def test_chunks_that_were_never_written_hold_the_fill_value(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("a", (6, 8, 9), np.uint8, chunks=(3, 8, 8), compression="gzip")
+        dataset[:3] = 7
+    assert np.unique(read_volume(path, voxel_size_nm=1).data[3:]).tolist() == [0]
