@@ -17,6 +17,7 @@ from tomocore.settings import Settings, load_settings, settings_template
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
+from tomosurf.statistics.settings import CompareSettings
 from tomosurf.tomogram_table import (
     TomogramRow,
     TomogramTable,
@@ -30,6 +31,8 @@ PROJECT_FILE = "project.toml"
 TABLE_FILE = "tomograms.csv"
 TOMOGRAMS, MEMBRANES, RESULTS = "tomograms", "membranes", "results"
 """Folders of a project, where nothing else is set."""
+REPORTS = "reports"
+"""Folder in the results for reports of some tomograms."""
 
 STEPS = ("confidence", "rois", "surfaces")
 
@@ -64,6 +67,7 @@ class ProjectSettings(Settings):
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     surfora: SurforaSettings = SurforaSettings()
+    compare: CompareSettings = CompareSettings()
     cluster: ClusterSettings = ClusterSettings()
 
 
@@ -113,7 +117,8 @@ class TomogramPlan:
 class Project:
     """A project's settings and the plan of each of its tomograms, or of those asked for.
 
-    ``stems`` are all tomograms of the project, ``unknown`` the names in its table that none of them has.
+    ``stems`` are all tomograms of the project, ``unknown`` the names in its table that none of them has, and
+    ``only`` the list of those asked for, where not all are.
     """
 
     folder: Path
@@ -121,6 +126,7 @@ class Project:
     plans: tuple[TomogramPlan, ...]
     stems: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    only: Path | None = None
 
     @property
     def included(self) -> tuple[TomogramPlan, ...]:
@@ -146,6 +152,16 @@ class Project:
     def output(self) -> Path:
         """The folder of all results."""
         return self.folder / self.settings.output
+
+    @property
+    def report_folder(self) -> Path:
+        """The folder of the report: that of all results, or of some tomograms one named after their list."""
+        return self.output if self.only is None else self.output / REPORTS / self.only.stem
+
+    @property
+    def way_to_output(self) -> str:
+        """The way from the report to the folder of all results, as the beginning of an address."""
+        return "" if self.only is None else "../../"
 
 
 def step_record_path(results: Path, stem: str, step: str) -> Path:
@@ -232,7 +248,7 @@ def read_project(path: Path, only: Path | None = None) -> Project:
         for tomogram, stem in zip(tomograms, stems, strict=True)
         if stem in asked
     )
-    return Project(folder, settings, plans, stems, table.unknown)
+    return Project(folder, settings, plans, stems, table.unknown, only)
 
 
 def _table(path: Path, stems: Sequence[str]) -> TomogramTable:

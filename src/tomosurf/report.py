@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from surfora.reporting.tables import read_table, write_table
 from surfora.reporting.turning import contact_address
 from tomocore.columns import ROI_COLUMNS, Column, column_of
 from tomocore.contract import NOBODY, Watcher
+from tomocore.files import writable_folder
 from tomocore.locks import one_run
 from tomocore.page import Cell, Page, Section, shown, table_of, write_page
 from tomocore.roiset import read_rois
@@ -34,9 +36,13 @@ from tomosurf.pages.overview import PAGE as OVERVIEW
 from tomosurf.pages.overview import names_of, tiles_of, write_overview_page
 from tomosurf.pages.pictures import LEGEND
 from tomosurf.pages.runs import ProjectRuns, cautions_of_runs, runs_of, trace_section
-from tomosurf.pages.tomogram_page import FOLDER, page_path, roi_table, write_tomogram_page
+from tomosurf.pages.tomogram_page import page_link, page_path, roi_table, write_tomogram_page
 from tomosurf.project import Project, TomogramPlan
+from tomosurf.report_record import REPORT, recorded_report
 from tomosurf.statistics import summary_over_tomograms
+from tomosurf.statistics.files import PAGE as COMPARISON_PAGE
+from tomosurf.statistics.files import CompareRequest
+from tomosurf.statistics.report_section import FOLDER as COMPARISON
 from tomosurf.statistics.report_section import compared_project
 
 POOLED = {
@@ -76,22 +82,34 @@ def write_project_report(project: Project, watcher: Watcher = NOBODY) -> Path:
     """Write report.html and all that it leads to; its path.
 
     These are a page a tomogram, overview.html, report.json, the pooled tables and, where truth is given,
-    metrics.json. A tomogram's page that is there and made of the same is kept.
+    metrics.json. A tomogram's page that is there and made of the same is kept. Of a project of some tomograms
+    all but these pages lie in a folder named after their list.
     """
-    with one_run(project.output):
-        return _report_written(project, watcher)
+    with one_run(project.output), writable_folder(project.report_folder), recorded_report(project) as written:
+        path = _report_written(project, watcher)
+        written += _files_of(project)
+    return path
+
+
+def _files_of(project: Project) -> list[Path]:
+    """The files of the report, as far as each is there."""
+    folder = project.report_folder
+    names = [REPORT, OVERVIEW, NUMBERS, "metrics.json", f"{COMPARISON}/{COMPARISON_PAGE}"]
+    tables = [folder / f"{name}.csv" for name in POOLED]
+    pages = [page_path(project, plan) for plan in project.included]
+    return [*(folder / name for name in names), *tables, *pages]
 
 
 def _report_written(project: Project, watcher: Watcher) -> Path:
     tables = pooled_tables(project)
     for name, columns in POOLED.items():
-        write_table(project.output / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
+        write_table(project.report_folder / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
     evaluation = evaluate_project(project)
     if evaluation is not None:
-        write_evaluation(project.output / "metrics.json", evaluation)
+        write_evaluation(project.report_folder / "metrics.json", evaluation)
     runs = runs_of(project)
-    failures = [*runs.damaged, *runs.project.get("failures", {}).values()]
-    compared = compared_project(project.output, project.table)
+    failures = [*runs.damaged, *_failures(project, runs)]
+    compared = compared_project(_comparison(project), watcher)
     warnings = [
         *_warnings(project, runs),
         *cautions_of_runs(runs, project),
@@ -101,11 +119,11 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     warnings += _tomogram_pages(project, runs, watcher)
     tiles, without = tiles_of(project, watcher)
     warnings += [f"{name} has no picture: {line}" for name, line in without.items()]
-    path = project.output / "report.html"
+    path = project.report_folder / REPORT
     summary = _summary(tables)
     page = Page(
         f"Project {project.folder.resolve().name}",
-        f"{_counted(project)}; ROIs found by {Path(project.settings.model).name}",
+        f"{_counted(project)}; ROIs found by {project.model.name}",
         failures,
         warnings,
         _cards(tables, evaluation),
@@ -139,6 +157,27 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     return path
 
 
+def _failures(project: Project, runs: ProjectRuns) -> list[str]:
+    """What failed last, of the tomograms that the report is of."""
+    failed: Mapping[str, str] = runs.project.get("failures", {})
+    others = set(project.stems) - {plan.stem for plan in project.plans}
+    return [line for name, line in failed.items() if name not in others]
+
+
+def _comparison(project: Project) -> CompareRequest:
+    """How the tomograms' own tables are compared; of one where nothing was found, the pooled have no row."""
+    folders = [plan.surfaces for plan in project.included if any(plan.surfaces.glob("*.csv"))]
+    rois = [path for plan in project.included if (path := plan.rois.with_suffix(".csv")).is_file()]
+    return CompareRequest(
+        (*folders, *rois),
+        project.report_folder / COMPARISON,
+        project.table,
+        project.settings.compare,
+        () if project.only is None else tuple(plan.row.name for plan in project.plans),
+        overwrite=True,
+    )
+
+
 def _kinds(surfaces: pd.DataFrame) -> list[str]:
     return list(surfaces["kind"].unique()) if len(surfaces) else []
 
@@ -158,7 +197,10 @@ def _tomogram_pages(project: Project, runs: ProjectRuns, watcher: Watcher) -> li
 def _counted(project: Project) -> str:
     """``12 tomograms, 2 left out``."""
     left_out = len(project.plans) - len(project.included)
-    return f"{len(project.included)} tomograms" + (f", {left_out} left out" if left_out else "")
+    words = f"{len(project.included)} tomograms"
+    if project.only is not None:
+        words = f"{len(project.included)} of {len(project.stems)} tomograms, those in {project.only.name}"
+    return words + (f", {left_out} left out" if left_out else "")
 
 
 def pooled_tables(project: Project) -> PooledTables:
@@ -239,7 +281,7 @@ def _contact_sections(project: Project, contacts: pd.DataFrame) -> list[Section]
         "with the area that faces it. Click one to see it in its tomogram. Find by words and numbers: "
         "wt gap<20 area>1000."
     )
-    pages = {plan.stem: f"{FOLDER}/{page_path(project, plan).name}" for plan in project.included}
+    pages = {plan.stem: page_link(project, plan) for plan in project.included}
     table = contact_object_table(contacts, lambda row: contact_address(row, pages[row["tomogram"]]))
     titles = {plan.stem: ", ".join((plan.stem, *names_of(plan))) for plan in project.included}
     groups = [replace(group, title=titles[group.title]) for group in table.groups]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
@@ -87,7 +88,10 @@ def _clear_of_dead(project: Project) -> None:
 
 
 def write_run_record(project: Project, record: RunRecord, batch: Batch) -> None:
-    """Write run.json: the models, and what failed, of tomograms that were not run this time last time."""
+    """Write run.json: the models, and what failed, of tomograms that were not run this time last time.
+
+    Where nothing was made, and nothing is told otherwise than it was, the record stays that of the last run.
+    """
     # Also those of steps that were made earlier and are still what they were.
     paths = (step_record_path(project.output, stem, step) for stem in project.stems for step in STEPS)
     steps = (read_step_record(path) for path in paths)
@@ -95,14 +99,25 @@ def write_run_record(project: Project, record: RunRecord, batch: Batch) -> None:
     record.warnings = list(dict.fromkeys([*record.warnings, *of_steps]))
     for model in filter(None, (project.model, project.membrane_model)):
         record.add_input(model)
-    record.failures = _earlier_failures(project) | batch.failed
-    record.write(project.output / "run.json")
+    earlier = _earlier_record(project)
+    others = set(project.stems) - {plan.stem for plan in project.plans}
+    failures = {name: line for name, line in earlier.get("failures", {}).items() if name in others}
+    record.failures = failures | batch.failed
+    if batch.done or batch.failed or not _says_the_same(record, earlier):
+        record.write(project.output / "run.json")
 
 
-def _earlier_failures(project: Project) -> dict[str, str]:
+def _earlier_record(project: Project) -> dict[str, Any]:
     try:
-        record = read_record(project.output / "run.json") or {}
+        return read_record(project.output / "run.json") or {}
     except InputError:
         return {}
-    others = set(project.stems) - {plan.stem for plan in project.plans}
-    return {name: line for name, line in record.get("failures", {}).items() if name in others}
+
+
+def _says_the_same(record: RunRecord, earlier: Mapping[str, Any]) -> bool:
+    """Whether a record tells what an earlier one told, beside when and how it was called."""
+    told = asdict(record)
+    own = [{key: one[key] for key in ("path", "sha256")} for one in told.pop("inputs")]
+    before = [{key: one[key] for key in ("path", "sha256")} for one in earlier.get("inputs", ())]
+    same = all(told[key] == earlier.get(key) for key in ("settings", "failures", "versions"))
+    return same and own == before and set(told["warnings"]) == set(earlier.get("warnings", ()))

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from command_line import run_command
 
 import tomosurf.steps
 from tomocore.contract import InputError, Watcher
@@ -12,6 +13,7 @@ from tomocore.roiset import rois_from_masks, write_rois
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomosurf.project import STEPS, read_project
+from tomosurf.report_record import bring_report_up_to_date
 from tomosurf.run import run_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
 from tomosurf.steps import StepMaker
@@ -90,6 +92,51 @@ def test_nothing_changed_so_nothing_is_made(folder, made):
     assert run(folder, made) == (EVERYTHING, [])
     assert run(folder, made) == ([], [])
     assert run(folder, made, overwrite=True)[0] == EVERYTHING
+
+
+def test_a_run_that_made_nothing_leaves_record_and_report_as_they_are(folder, made, monkeypatch):
+    drawn = []
+
+    def draw(project, watcher):
+        drawn.append(project.report_folder)
+        for name in ("report.html", "surfaces.csv"):
+            (project.report_folder / name).write_text("drawn" if name.endswith("html") else "")
+        return project.report_folder / "report.html"
+
+    monkeypatch.setattr("tomosurf.report._report_written", draw)
+    monkeypatch.setattr("tomosurf.cli.app.say_first_use", lambda *_: None)
+    results, kept = folder / "results", "as it was: nothing that it is made from has changed"
+    assert kept not in run_command("tomosurf", "run", folder).stdout
+    before = (results / "run.json").read_bytes()
+    assert kept in run_command("tomosurf", "run", folder).stdout
+    assert (results / "run.json").read_bytes() == before
+    (folder / "tomograms.csv").write_text("name,condition\nt1,wt\n")
+    (folder / "only.txt").write_text("t2\n")
+    for change in (
+        lambda: None,
+        lambda: (folder / "tomograms.csv").write_text("name,condition\nt1,ko\n"),
+        lambda: (folder / "project.toml").write_text("[compare]\nreference = 'ko'\n"),
+        lambda: (results / "report.html").unlink(),
+        lambda: (results / "rois" / "t1__rois.csv").unlink(),
+    ):
+        change()
+        assert kept not in run_command("tomosurf", "run", folder).stdout
+        assert kept in run_command("tomosurf", "run", folder).stdout
+    assert run_command("tomosurf", "report", folder, "--only", folder / "only.txt").returncode == 0
+    assert drawn == [results] * 6 + [results / "reports" / "only"]
+    assert kept in run_command("tomosurf", "run", folder).stdout
+    assert (results / "run.json").read_bytes() != before
+
+
+def test_a_report_that_was_broken_off_is_drawn_again(folder, made, monkeypatch):
+    run(folder, made)
+    project = read_project(folder)
+    monkeypatch.setattr("tomosurf.report._report_written", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bring_report_up_to_date(project)
+    monkeypatch.setattr("tomosurf.report._report_written", lambda *_: folder / "report.html")
+    assert bring_report_up_to_date(project) == (folder / "report.html", True)
+    assert bring_report_up_to_date(project) == (folder / "results" / "report.html", False)
 
 
 def test_settings_make_their_step_and_what_follows_of_it(folder, made):

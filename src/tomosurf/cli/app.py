@@ -90,7 +90,7 @@ def run(
     A step is done again where its inputs, its settings or its version have changed, which is told.
     """
     from tomosurf.project import read_project
-    from tomosurf.report import write_project_report
+    from tomosurf.report_record import bring_report_up_to_date
     from tomosurf.run import run_project
 
     say_first_use("surfora")
@@ -101,7 +101,9 @@ def run(
         batch = run_workflow(planned, WorkflowRequest(cores(jobs), slurm, overwrite), Terminal())
     else:
         batch = run_project(planned, cores(jobs), overwrite, Terminal())
-    out.print(f"report: {write_project_report(read_project(project), Terminal())}", markup=False)
+    path, is_new = bring_report_up_to_date(read_project(project), Terminal())
+    kept = "" if is_new else ", as it was: nothing that it is made from has changed"
+    out.print(f"report: {path}{kept}", markup=False)
     return status_of(batch)
 
 
@@ -119,15 +121,16 @@ def status(project: ProjectPath, /, *, only: Only = None) -> None:
 
 
 @app.command(sort_key=5)
-def report(project: ProjectPath, /) -> None:
+def report(project: ProjectPath, /, *, only: Only = None) -> None:
     """Write the project's report again, from the results that are there.
 
-    With it come a page for each tomogram, the pooled tables, and all numbers as report.json.
+    With it come a page for each tomogram, the pooled tables, and all numbers as report.json. That of some
+    tomograms lies in results/reports, in a folder named after their list.
     """
     from tomosurf.project import read_project
     from tomosurf.report import write_project_report
 
-    out.print(f"report: {write_project_report(read_project(project), Terminal())}", markup=False)
+    out.print(f"report: {write_project_report(read_project(project, only), Terminal())}", markup=False)
 
 
 @app.command(sort_key=6)

@@ -63,20 +63,25 @@ def compare(
     overwrite: Overwrite = False,
 ) -> int:
     """Compare conditions: differences with intervals, tests over tomograms, power, figures to print."""
+    from tomocore.settings import load_settings
     from tomosurf.statistics.files import CompareRequest, compare_files
+    from tomosurf.statistics.settings import CompareSettings
 
+    how = {
+        "by": by,
+        "measures": tuple(measures or ()),
+        "reference": reference,
+        "unit": unit,
+        "across_membranes": across_membranes,
+        "patches": patches,
+        "seed": seed,
+    }
     request = CompareRequest(
         tuple(tables),
         output,
         tomograms,
-        by,
-        tuple(measures or ()),
-        reference,
-        unit,
-        across_membranes,
-        patches,
-        seed,
-        overwrite,
+        load_settings(CompareSettings, overrides=how),
+        overwrite=overwrite,
     )
     outcome = compare_files(request, Terminal())
     for sentence in outcome.sentences:

@@ -42,7 +42,7 @@ def write_numbers(
         "run": runs.project,
         "settings_of_surfaces": [{"tomograms": names, **settings} for settings, names in runs.settings],
     }
-    path = project.output / FILE
+    path = project.report_folder / FILE
     write_json(path, plain(values))
     return path
 

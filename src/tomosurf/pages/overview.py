@@ -10,6 +10,7 @@ from tomocore.contract import NOBODY, InputError, Watcher
 from tomocore.files import writable_folder
 from tomocore.page import Page, Section, Tile, address_of, write_page
 from tomosurf.pages.pictures import LEGEND, tomogram_picture
+from tomosurf.pages.tomogram_page import page_link, page_path
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.status import TomogramStatus, status_of_project
 
@@ -49,14 +50,15 @@ def write_overview_page(
         sections=[Section("All tomograms", [LEGEND], tiles=list(tiles))],
         links=report_links(project),
     )
-    with writable_folder(project.output):
-        write_page(project.output / PAGE, page)
-    return Overview(project.output / PAGE, without_picture)
+    with writable_folder(project.report_folder):
+        write_page(project.report_folder / PAGE, page)
+    return Overview(project.report_folder / PAGE, without_picture)
 
 
 def report_links(project: Project) -> list[tuple[str, str]]:
     """The address of the project's report, where there is one."""
-    return [("report of the project", "report.html")] if (project.output / "report.html").exists() else []
+    there = (project.report_folder / "report.html").exists()
+    return [("report of the project", "report.html")] if there else []
 
 
 def names_of(plan: TomogramPlan) -> tuple[str, ...]:
@@ -84,13 +86,12 @@ def _tile(plan: TomogramPlan, project: Project, status: TomogramStatus, picture:
     done = [step for step, when in status.done.items() if when]
     how_far = "all done" if status.is_done else f"done: {', '.join(done)}" if done else "nothing done yet"
     remark = status.remark.removeprefix(f"{plan.stem}: ")
-    page = f"tomograms/{plan.stem}.html"
     state = "left" if plan.row.excluded else "failed" if status.remark else ""
     return Tile(
         plan.stem,
         tuple(line for line in (" · ".join(names_of(plan)), words, remark or how_far) if line),
         picture,
         f"slice of {plan.stem}",
-        address_of(page) if (project.output / page).exists() else "",
+        address_of(page_link(project, plan)) if page_path(project, plan).exists() else "",
         state,
     )

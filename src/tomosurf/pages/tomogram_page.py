@@ -40,6 +40,11 @@ def page_path(project: Project, plan: TomogramPlan) -> Path:
     return project.output / FOLDER / f"{plan.stem}.html"
 
 
+def page_link(project: Project, plan: TomogramPlan) -> str:
+    """The way to a tomogram's page from the project's report."""
+    return f"{project.way_to_output}{FOLDER}/{page_path(project, plan).name}"
+
+
 def write_tomogram_page(
     project: Project, plan: TomogramPlan, runs: ProjectRuns, failure: str = ""
 ) -> list[str]:

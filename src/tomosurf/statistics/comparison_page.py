@@ -13,6 +13,7 @@ from tomocore.columns import Column
 from tomocore.page import Cell, Page, Picture, Section, Table, picture_of, shown, table_of
 from tomocore.provenance import RunRecord
 from tomosurf.statistics.figures import STYLE, Drawn
+from tomosurf.statistics.measures import PATCHES
 from tomosurf.statistics.permutation import DRAWN, MOST_ENUMERATED
 from tomosurf.statistics.resampling import RESAMPLES
 from tomosurf.statistics.study import Study, findings
@@ -111,6 +112,21 @@ def differences_section(study: Study, drawn: Sequence[Drawn]) -> Section:
     ]
     table = _shown(study.table[: len(study.between)], [measure.name for measure, _ in study.between])
     return Section("Differences between conditions", texts, _pictures(drawn, ("effects",)), [table])
+
+
+def patches_sections(study: Study, drawn: Sequence[Drawn]) -> list[Section]:
+    """Contacts beside random patches of the same membranes: figures among those ``drawn``, and tests."""
+    rows = [at for at, (pair, _) in enumerate(study.within) if pair.second.kind == PATCHES]
+    if not rows:
+        return []
+    text = (
+        "Each contact beside random discs of its area on the same membrane, outside all contacts: are "
+        "curvature, thickness or roughness at contacts unlike elsewhere? A tomogram is one value."
+    )
+    table = study.table.iloc[[len(study.between) + at for at in rows]]
+    shown_rows = _shown(table, [study.within[at][0].name for at in rows])
+    pictures = _pictures([d for d in drawn if d.stem.startswith(f"{PATCHES}_")])
+    return [Section("Contacts and random patches", [text], pictures, [shown_rows])]
 
 
 def methods_text(study: Study) -> list[str]:

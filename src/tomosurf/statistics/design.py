@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from tomosurf.statistics.hierarchy import GRID, TOMOGRAM, Floats, Level, Sample, mean_of
 from tomosurf.statistics.resampling import Spread, spread_of_difference
-
-Unit = Literal["auto", "tomogram", "grid"]
+from tomosurf.statistics.settings import Unit
 
 
 @dataclass(frozen=True)

@@ -13,33 +13,34 @@ from tomocore.locks import one_run
 from tomocore.page import write_page
 from tomocore.provenance import RunRecord, recorded_run
 from tomosurf.statistics.comparison_page import comparison_page
-from tomosurf.statistics.design import Unit
 from tomosurf.statistics.figures import Drawn, write_figure
 from tomosurf.statistics.measures import PATCHES
-from tomosurf.statistics.patches import patch_table
+from tomosurf.statistics.patches import FEWEST, patch_table
+from tomosurf.statistics.settings import CompareSettings
 from tomosurf.statistics.study import Study, findings, study_of
 from tomosurf.statistics.study_figures import study_figures
 from tomosurf.statistics.tables import Tables, read_tables, table_files
 
 PAGE, TABLE, FIGURES, RECORD = "comparison.html", "comparisons.csv", "figures", "run.json"
-CHOICES = ("by", "measures", "reference", "unit", "across_membranes", "patches", "seed")
 
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What `tomosurf compare` is asked for: tables (files or folders), and how to compare."""
+    """What `tomosurf compare` is asked for: tables (files or folders), and how to compare.
+
+    ``tomograms`` is the table that tells conditions; of it those named in ``only`` count, all where none is.
+    """
 
     tables: tuple[Path, ...]
     folder: Path
     tomograms: Path | None = None
-    by: str = "condition"
-    measures: tuple[str, ...] = ()
-    reference: str | None = None
-    unit: Unit = "auto"
-    across_membranes: bool = False
-    patches: int = 0
-    seed: int = 0
+    how: CompareSettings = field(default_factory=CompareSettings)
+    only: tuple[str, ...] = ()
     overwrite: bool = False
+
+
+class NoPatchesError(InputError):
+    """No surface carries a contact that patches could be compared with."""
 
 
 @dataclass
@@ -65,21 +66,17 @@ def compare_files(request: CompareRequest, watcher: Watcher = NOBODY) -> Compare
         return outcome
     files = table_files(request.tables)
     with recorded_run("tomosurf compare") as record:
-        tables = read_tables(request.tables, request.tomograms, request.by)
+        how = request.how
+        tables = read_tables(request.tables, request.tomograms, how.by, request.only)
         for path in [file.path for file in files] + ([request.tomograms] if request.tomograms else []):
             record.add_input(path)
-        record.settings = {name: getattr(request, name) for name in CHOICES}
-        if request.patches:
-            tables.rows[PATCHES] = _patches(tables, request, watcher)
+        record.settings = how.model_dump(mode="json")
+        if how.patches:
+            tables.rows[PATCHES] = _patches(tables, how, watcher)
+            tables.cautions += _without_room(tables.rows[PATCHES])
         with watcher.progress("comparing") as progress:
             study = study_of(
-                tables,
-                request.measures,
-                request.reference,
-                request.unit,
-                request.seed,
-                request.across_membranes,
-                progress,
+                tables, how.measures, how.reference, how.unit, how.seed, how.across_membranes, progress
             )
         with one_run(request.folder):
             outcome.drawn = _written(request.folder, study, record, watcher)
@@ -89,18 +86,27 @@ def compare_files(request: CompareRequest, watcher: Watcher = NOBODY) -> Compare
     return outcome
 
 
-def _patches(tables: Tables, request: CompareRequest, watcher: Watcher) -> pd.DataFrame:
-    """The contacts of the tomograms' meshes beside random patches. InputError where no mesh has a contact."""
+def _patches(tables: Tables, how: CompareSettings, watcher: Watcher) -> pd.DataFrame:
+    """The contacts of the tomograms' meshes beside random patches. NoPatchesError without a contact."""
     with watcher.progress("random patches") as progress:
-        found = patch_table(
-            tables.folders, tables.tomograms, tables.by, request.patches, request.seed, progress
-        )
+        found = patch_table(tables.folders, tables.tomograms, tables.by, how.patches, how.seed, progress)
     if found.empty:
-        raise InputError(
+        raise NoPatchesError(
             "--patches: no mesh with contacts beside the tables; give the tomograms' folders, each with its "
             "meshes (.vtp) that `surfora run` or `surfora contacts` wrote contact_id into"
         )
     return found
+
+
+def _without_room(patches: pd.DataFrame) -> list[str]:
+    """A caution where contacts find too little of their surface beside contacts."""
+    bare = int((patches["patches"] < FEWEST).sum())
+    if not bare:
+        return []
+    return [
+        f"random patches: {bare} of {len(patches)} contacts have none, since too little of their surface "
+        "lies beside contacts; surfaces within ROIs have more with a larger roi.dilation_nm"
+    ]
 
 
 def _written(folder: Path, study: Study, record: RunRecord, watcher: Watcher) -> list[Drawn]:

@@ -21,6 +21,7 @@ DEFAULTS = {
     "contacts": (
         "contact_area_nm2",
         "gap_mean_nm",
+        "gap_min_nm",
         "mean_curvature_inside_per_nm",
         "bilayer_thickness_inside_nm",
         "roughness_inside_nm",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tomocore.contract import NOBODY, InputError, Watcher, one_line
 from tomocore.page import Section
-from tomosurf.statistics.comparison_page import cautions_of, differences_section, methods_text
-from tomosurf.statistics.files import PAGE, CompareRequest, compare_files
+from tomosurf.statistics.comparison_page import (
+    cautions_of,
+    differences_section,
+    methods_text,
+    patches_sections,
+)
+from tomosurf.statistics.files import PAGE, CompareRequest, NoPatchesError, compare_files
 from tomosurf.statistics.tables import has_conditions
 
 FOLDER = "comparison"
@@ -25,30 +29,33 @@ class ComparedProject:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-def compared_project(
-    output: Path, tomograms: Path, by: str = "condition", watcher: Watcher = NOBODY
-) -> ComparedProject:
-    """Compare the conditions of a project's tomograms, anew each time, in comparison/ of its results.
+def compared_project(request: CompareRequest, watcher: Watcher = NOBODY) -> ComparedProject:
+    """Compare the conditions of a project's tomograms, anew each time, in the request's folder.
 
-    ``output`` is the folder of its results, ``tomograms`` its table of tomograms. Nothing where there is no
-    such table, or it tells no conditions; a warning where they cannot be compared.
+    Nothing where there is no table of tomograms, or it tells no conditions; a warning where they cannot be
+    compared.
     """
-    # A folder a tomogram, not the pooled tables: of a tomogram where nothing was found these have no row.
-    tables = tuple(output / name for name in ("surfaces", "rois") if (output / name).is_dir())
-    request = CompareRequest(tables, output / FOLDER, tomograms, by, overwrite=True)
+    warnings = []
     try:
-        if not has_conditions(tomograms, by):
+        if request.tomograms is None or not has_conditions(request.tomograms, request.how.by):
             return ComparedProject()
-        outcome = compare_files(request, watcher)
+        try:
+            outcome = compare_files(request, watcher)
+        except NoPatchesError:
+            warnings.append("no random patches are drawn, since no surface has a contact")
+            without = request.how.model_copy(update={"patches": 0})
+            outcome = compare_files(replace(request, how=without), watcher)
     except InputError as error:
         return ComparedProject(warnings=[f"conditions are not compared: {one_line(error)}"])
     if outcome.study is None:
         return ComparedProject()
     section = differences_section(outcome.study, outcome.drawn)
-    section.texts.append(f"All figures, tests within tomograms and the methods are in {FOLDER}/{PAGE}.")
+    section.texts.append(
+        f"All figures, tests within tomograms and the methods are in {request.folder.name}/{PAGE}."
+    )
     return ComparedProject(
-        [section],
-        outcome.study.tables.cautions + cautions_of(outcome.study),
+        [section, *patches_sections(outcome.study, outcome.drawn)],
+        warnings + outcome.study.tables.cautions + cautions_of(outcome.study),
         methods_text(outcome.study),
         outcome.study.table.to_dict("records"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,13 +57,16 @@ class TableFile:
     of: str
 
 
-def read_tables(paths: Sequence[Path], tomograms: Path | None, by: str) -> Tables:
+def read_tables(paths: Sequence[Path], tomograms: Path | None, by: str, only: Collection[str] = ()) -> Tables:
     """All tables in files and folders, with the conditions that ``tomograms`` (a CSV file) gives.
 
-    Without it the tables have columns "tomogram" and ``by`` themselves. Raises InputError where a table
-    cannot be read, no row has a condition, or there is one condition alone.
+    Without it the tables have columns "tomogram" and ``by`` themselves; of it the names in ``only`` count,
+    all where none is. Raises InputError where a table cannot be read, no row has a condition, or there is
+    one condition alone.
     """
     listed = None if tomograms is None else read_tomograms(tomograms, by)
+    if listed is not None and only:
+        listed = listed[listed[TOMOGRAM].isin(only)].reset_index(drop=True)
     cautions: list[str] = []
     parts: dict[str, list[pd.DataFrame]] = {}
     seen: dict[str, Path] = {}

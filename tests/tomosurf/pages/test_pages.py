@@ -43,13 +43,13 @@ def reported(tmp_path_factory):
     return folder
 
 
-def write_report(folder):
+def write_report(folder, only=None):
     """Write the report but for its figures and statistics, which take long and have tests of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tomosurf.report, "curvature_picture", lambda *_: Picture(("",)))
         patch.setattr(tomosurf.report, "compared_project", lambda *_: ComparedProject())
         patch.setattr(tomosurf.report, "contact_sections", lambda *_: [])
-        write_project_report(read_project(folder))
+        write_project_report(read_project(folder, only))
 
 
 class Seen(HTMLParser):
@@ -155,6 +155,22 @@ def test_a_page_that_is_made_of_the_same_is_kept(reported):
     write_report(reported)
     changed = [path.stem for path, before in pages.items() if path.stat().st_mtime_ns != before]
     assert changed == ["t1"]
+
+
+def test_a_report_of_some_tomograms_lies_beside_that_of_all(reported):
+    before = (reported / "results" / "report.html").read_bytes()
+    (reported / "good ones.txt").write_text("t1\n")
+    write_report(reported, reported / "good ones.txt")
+    place = reported / "results" / "reports" / "good ones"
+    page = seen(place / "report.html")
+    for link in filter(None, page.links):
+        path = unquote(urlsplit(link).path)
+        assert not path or (place / path).exists(), link
+    assert "../../tomograms/t1.html#contact=1" in page.links
+    assert not any("t 2#" in text for text in page.texts)
+    assert any("1 of 3 tomograms, those in good ones.txt" in text for text in page.texts)
+    assert json.loads((place / "report.json").read_text())["counts"]["contacts"] == 1
+    assert (reported / "results" / "report.html").read_bytes() == before
 
 
 def test_the_overview_needs_no_results(tmp_path):

@@ -10,6 +10,8 @@ from simulated_tables import simulated_tables, write_tables
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import write_surface
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
+from tomocore.page import Page
+from tomosurf.statistics.files import CompareRequest
 from tomosurf.statistics.patches import (
     contact_patches,
     patch_about,
@@ -18,6 +20,8 @@ from tomosurf.statistics.patches import (
     random_patches,
     remainder_of,
 )
+from tomosurf.statistics.report_section import compared_project
+from tomosurf.statistics.settings import CompareSettings
 
 EDGE_NM = 2.0
 
@@ -143,6 +147,35 @@ def test_from_meshes_to_the_test_over_tomograms(tmp_path, sphere):
     assert len(patches) == 16
     assert set(patches["tomogram"]) == set(pd.read_csv(folder / "tomograms.csv")["name"])
     assert (folder / "out" / "figures" / "patches_roughness_nm_ranks.pdf").exists()
+
+
+@pytest.mark.slow
+def test_in_a_report_patches_are_a_section_and_some_tomograms_count_where_these_are_named(
+    tmp_path, sphere, monkeypatch
+):
+    monkeypatch.setattr("tomosurf.statistics.files.write_figure", lambda *_: None)  # which take longest
+    monkeypatch.setattr("tomosurf.statistics.files.comparison_page", lambda *_: Page("", ""))
+    folder = write_tables(tmp_path, simulated_tables(3), of_tomograms=True)
+    write_meshes(folder, sphere, more=0.1)
+    facts = SurfaceFacts(name="wt_01__membranes_IMM", kind="medial", label="IMM")
+    no_room = sphere.with_data(contact_id=np.ones(len(sphere.vertices), np.int32))
+    write_surface(folder / "surfaces" / "wt_01" / f"{facts.name}.medial.vtp", no_room, facts)
+    found = compared_project(
+        CompareRequest(
+            (folder / "surfaces",),
+            folder / "comparison",
+            folder / "tomograms.csv",
+            CompareSettings(measures=("gap_mean_nm",), patches=25),
+            only=("wt_01", "wt_02", "ko_01", "ko_02"),
+        )
+    )
+    section = next(one for one in found.sections if one.title == "Contacts and random patches")
+    assert len(section.figures) == 2  # contacts beside patches within tomograms, and their ranks
+    rows = [row for row in found.rows if row["table"] == "patches" and row["where"] == "OMM"]
+    assert [(row["condition"], row["tomograms_first"]) for row in rows] == [("wt", 2), ("ko", 2)]
+    assert [row["difference"] for row in rows] == pytest.approx([0.1, 0.1], abs=0.01)
+    assert any("random patches: 1 of 9 contacts have none" in line for line in found.warnings)
+    assert not any("no table has a row" in line for line in found.warnings)
 
 
 def test_no_mesh_with_contacts_is_one_line(tmp_path):
