@@ -150,6 +150,23 @@ class OrderedView:
         return np.asarray(self[...], dtype=dtype)
 
 
+def parts_of(data: Any) -> Iterator[tuple[slice, slice]]:
+    """Parts (z, y; whole along x) that cover voxels on the disk (z, y, x), along the borders of its chunks.
+
+    Read one by one, they leave others in between that want a slice of the same file.
+    """
+    depth, rows, columns = data.shape
+    inner = getattr(data, "array", None)
+    chunks = getattr(inner, "chunks", None)
+    if isinstance(data, OrderedView) and chunks:
+        planes, wide = (int(chunks[axis]) for axis in data.axes[:2])
+    else:
+        planes, wide = max(1, BLOCK_BYTES // max(1, rows * columns * data.dtype.itemsize)), rows
+    for top in range(0, depth, planes):
+        for left in range(0, rows, wide):
+            yield slice(top, min(top + planes, depth)), slice(left, min(left + wide, rows))
+
+
 def _whole_key(key: tuple[Any, ...]) -> tuple[Any, Any, Any]:
     """An index of three parts from one with fewer or with an ellipsis."""
     at = next((n for n, part in enumerate(key) if part is Ellipsis), len(key))

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tomocore.contract import InputError
+from tomocore.contract import InputError, Progress, no_progress
 from tomocore.files import require_writable_folder
 from tomocore.files_of_tomograms import require_own_names, volume_stem
 from tomocore.volumes.formats import read_volume
+from tomocore.volumes.lazy import parts_of
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.painting import Painting, painting_files
 
@@ -65,7 +68,7 @@ class AnnotationSession:
     @property
     def painting(self) -> Painting:
         """The painting of the tomogram in view. Raises InputError where the file cannot be used."""
-        return self.painting_of(self.tomogram)
+        return self._in_view(self.tomogram)
 
     @property
     def volume(self) -> Volume:
@@ -73,13 +76,18 @@ class AnnotationSession:
         return self.painting.tomogram
 
     def painting_of(self, tomogram: Path) -> Painting:
-        """The painting of one of the tomograms, opened if it is not yet."""
+        """The painting of one of the tomograms, opened if it is not yet; no voxel is read for it."""
         if tomogram not in self._paintings:
             volume = read_volume(tomogram, self.voxel_size_nm, lazy=True)
-            if voxel_bytes(volume) <= AT_ONCE_BYTES:
-                volume = in_memory(volume)
             self._paintings[tomogram] = Painting(volume, painting_files(tomogram, self.folder))
         return self._paintings[tomogram]
+
+    def _in_view(self, tomogram: Path) -> Painting:
+        """The painting of a tomogram that is looked at: a small one is read whole."""
+        painting = self.painting_of(tomogram)
+        if voxel_bytes(painting.tomogram) <= AT_ONCE_BYTES:
+            painting.tomogram = in_memory(painting.tomogram)
+        return painting
 
     def go_to(self, index: int) -> bool:
         """Bring a tomogram into view by its place in the list; whether another one is in view now.
@@ -90,7 +98,7 @@ class AnnotationSession:
         index = min(max(index, 0), len(self.tomograms) - 1)
         if index == self.index:
             return False
-        self.painting_of(self.tomograms[index])
+        self._in_view(self.tomograms[index])
         self.index = index
         return True
 
@@ -154,9 +162,16 @@ def is_in_memory(volume: Volume) -> bool:
     return isinstance(volume.data, np.ndarray)
 
 
-def in_memory(volume: Volume) -> Volume:
+def in_memory(volume: Volume, progress: Progress = no_progress) -> Volume:
     """The volume with its voxels in memory."""
-    return volume if is_in_memory(volume) else volume.with_data(np.asarray(volume.data))
+    if is_in_memory(volume):
+        return volume
+    data: NDArray[Any] = np.empty(volume.shape, volume.data.dtype)
+    parts = list(parts_of(volume.data))
+    for number, part in enumerate(parts):
+        progress(number, len(parts))
+        data[part] = volume.data[part]
+    return volume.with_data(data)
 
 
 def advice(overview: Sequence[PaintedTomogram]) -> str:

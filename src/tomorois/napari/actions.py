@@ -264,8 +264,7 @@ class Actions:
         self.window.attempt(act)
 
     def _drawn_on(self) -> Any:
-        layer = self.window.canvas.layer(names.ROIS if self.window.where == "curate" else names.PAINT)
-        return None if layer is None else layer.data
+        return self.window.canvas.labels(names.ROIS if self.window.where == "curate" else names.PAINT)
 
     def _drawn_to_membrane(self, stroke: Stroke) -> Stroke:
         """The stroke where membrane is, while the magnet is on."""

@@ -8,19 +8,24 @@ from typing import Any
 
 import napari
 import numpy as np
-from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit, QTextEdit, QWidget
 
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.strokes import BACKGROUND, IGNORE
 from tomorois.napari import layers as names
-from tomorois.napari.layers import contrast_limits, place_of, tomogram_layer
+from tomorois.napari.colours import label_colours
+from tomorois.napari.layers import (
+    Coarser,
+    coarser_of,
+    contrast_limits,
+    levels_over,
+    place_of,
+    tomogram_layer,
+    tomogram_levels,
+)
 
-STATUS_VALUES = {"predicted": 1, "kept": 2, "rejected": 3, "unsure": 4}
-IN_VIEW_VALUE = 5
 REUSED = (names.PAINT, names.CONFIDENCE, names.MASK, names.ROIS, names.FOUND)
 OVERLAYS = (names.PAINT, names.CONFIDENCE, names.MASK, names.ROIS, names.FOUND)
 AXES = "zyx"
@@ -33,6 +38,8 @@ class Canvas:
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer = viewer
         self.volume: Volume | None = None
+        self._levels: Any = None
+        self._voxels: dict[str, NDArray[Any]] = {}
         self._hidden: list[str] = []
 
     def show_tomogram(self, volume: Volume, name: str) -> None:
@@ -47,7 +54,8 @@ class Canvas:
             elif layer.name != names.PAINT:
                 self.viewer.layers.remove(layer)
         self.volume = volume
-        data, arguments = tomogram_layer(volume)
+        data, arguments = tomogram_layer(volume, by_worker=True)
+        self._levels = data
         layer = self.layer(names.TOMOGRAM)
         if layer is not None and layer.multiscale == arguments["multiscale"]:
             layer.data = data
@@ -67,12 +75,21 @@ class Canvas:
             self.viewer.reset_view()
             self.go_to_slice(self.volume.shape[self.axis] // 2)
 
-    def take_in(self, volume: Volume, levels: Any) -> None:
-        """Draw the tomogram in view from memory from now on, by its ``levels`` (see `prepared_levels`)."""
+    def take_in(self, volume: Volume) -> None:
+        """Draw the tomogram in view from memory from now on."""
         layer = self.layer(names.TOMOGRAM)
         if layer is not None:
+            before = self.coarser()
             self.volume = volume
-            layer.data = levels
+            self._levels = tomogram_levels(volume, layer.contrast_limits[0])
+            made = self.coarser()
+            if before is not None and made is not None:
+                made.means = before.means
+            layer.data = self._levels
+
+    def coarser(self) -> Coarser | None:
+        """What of a large tomogram is shown in space, or None."""
+        return coarser_of(self._levels)
 
     def layer(self, name: str) -> Any:
         """One of our layers by its name, or None."""
@@ -82,15 +99,17 @@ class Canvas:
         self, name: str, data: NDArray[Any], colours: dict[int, str], opacity: float = 0.5
     ) -> None:
         """Show whole numbers over the tomogram, each in its colour, in the layer of this name."""
-        painted: dict[Any, Any] = {None: "transparent", 0: "transparent", **colours}
-        colormap = DirectLabelColormap(color_dict=painted)
+        colormap = label_colours(colours)
+        self._voxels[name] = data
         layer = self._shown_again(name, data)
         if layer is not None:
             layer.colormap = colormap
             return
         assert self.volume is not None
+        levels = levels_over(data)
         layer = self.viewer.add_labels(
-            data,
+            levels,
+            multiscale=isinstance(levels, list),
             name=name,
             colormap=colormap,
             opacity=opacity,
@@ -100,6 +119,10 @@ class Canvas:
         layer.mode = "pan_zoom"
         self._keep_tomogram_active()
 
+    def labels(self, name: str) -> NDArray[Any] | None:
+        """The whole numbers (z, y, x) of a layer; after a change in place, `refresh` draws them."""
+        return self._voxels[name] if self.layer(name) is not None else None
+
     def show_image(self, name: str, data: Any, **arguments: Any) -> Any:
         """Show values over the tomogram, in the layer of this name, which comes back."""
         layer = self._shown_again(name, data)
@@ -107,8 +130,14 @@ class Canvas:
             layer.visible = arguments.get("visible", True)
             return layer
         assert self.volume is not None
+        levels = levels_over(data)
         layer = self.viewer.add_image(
-            data, name=name, metadata={"tomorois": True}, **place_of(self.volume), **arguments
+            levels,
+            multiscale=isinstance(levels, list),
+            name=name,
+            metadata={"tomorois": True},
+            **place_of(self.volume),
+            **arguments,
         )
         self._keep_tomogram_active()
         return layer
@@ -201,7 +230,7 @@ class Canvas:
             place = [slice(None)] * 3
             place[self.axis] = slice(self.slice_index(), self.slice_index() + 1)
             plane = np.moveaxis(np.asarray(self.volume.data[tuple(place)]), self.axis, 0)
-            layer.contrast_limits = contrast_limits(plane)
+            layer.contrast_limits = contrast_limits(plane, edge=max(plane.shape))
 
     def toggle_overlay(self) -> None:
         """Hide all that lies over the tomogram, or show again what was hidden."""
@@ -232,9 +261,12 @@ class Canvas:
 
     def _shown_again(self, name: str, data: Any) -> Any:
         """The layer of a name with other voxels, or None where there is none yet."""
-        layer = self.layer(name)
+        layer, levels = self.layer(name), levels_over(data)
+        if layer is not None and layer.multiscale != isinstance(levels, list):
+            self.viewer.layers.remove(layer)
+            return None
         if layer is not None:
-            layer.data = data
+            layer.data = levels
             self._put(layer)
             layer.visible = True
         return layer
@@ -252,21 +284,6 @@ class Canvas:
         layer = self.layer(names.TOMOGRAM)
         if layer is not None:
             self.viewer.layers.selection.active = layer
-
-
-def paint_colours() -> dict[int, str]:
-    """The colour of each painted value."""
-    classes = {n: colour for n, colour in enumerate(names.CLASS_COLOURS, start=1)}
-    more = {n: names.CLASS_COLOURS[(n - 1) % 7] for n in range(10, BACKGROUND)}
-    return {**classes, **more, BACKGROUND: names.BLUE, IGNORE: "#bbbbbb"}
-
-
-def status_colours() -> dict[int, str]:
-    """The colour of each value of the layer of ROIs."""
-    return {
-        **{STATUS_VALUES[status]: colour for status, colour in names.STATUS_COLOURS.items()},
-        IN_VIEW_VALUE: names.IN_VIEW_COLOUR,
-    }
 
 
 class KeysAndWheel(QObject):

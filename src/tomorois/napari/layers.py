@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tomocore.contract import Progress, no_progress
 from tomocore.volumes.volume import Volume
 
 UNITS = ("nm", "nm", "nm")
-SAMPLED_PLANES = 9
+SAMPLED_PLANES, SAMPLED_EDGE = 5, 512
+"""Contrast comes from the middle of so few slices: of a file in chunks each whole one would be unpacked."""
 LARGE_VOXELS = 32_000_000
 """From here on the 3D view shows a coarser level."""
 
@@ -70,35 +71,76 @@ class Unread:
         return np.asarray(self.data[parts], dtype=dtype)
 
 
-class Coarser:
-    """Every n-th voxel of a volume, read when asked for; in space block means, kept in memory."""
+class Planes:
+    """Voxels on the disk whose last planes are kept whole: napari reads each several times, at two levels.
 
-    def __init__(self, data: Any, step: int) -> None:
-        self.data, self.step = data, step
+    Indexed by three slices.
+    """
+
+    KEPT = 3
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.shape, self.dtype = data.shape, np.dtype(data.dtype)
+        self._kept: dict[tuple[int, int], NDArray[Any]] = {}
+
+    def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
+        places = [range(n)[part] for n, part in zip(self.shape, key, strict=True)]
+        thin = next((axis for axis, at in enumerate(places) if len(at) == 1), None)
+        if thin is None:
+            return np.asarray(self.data[key])
+        rest = tuple(part for axis, part in enumerate(key) if axis != thin)
+        return np.expand_dims(self._plane(thin, places[thin][0])[rest], thin)
+
+    def _plane(self, axis: int, index: int) -> NDArray[Any]:
+        if (axis, index) not in self._kept:
+            if len(self._kept) == self.KEPT:
+                del self._kept[next(iter(self._kept))]
+            key: list[Any] = [slice(None)] * 3
+            key[axis] = index
+            self._kept[axis, index] = np.asarray(self.data[tuple(key)])
+        return self._kept[axis, index]
+
+
+class Coarser:
+    """Every n-th voxel of a volume, read when asked for; in space block means, kept in memory.
+
+    Where ``meanwhile`` is a value, space is filled with it until `make` was called: it takes seconds, for a
+    worker. Else the means are made as they are first asked for.
+    """
+
+    def __init__(self, data: Any, step: int, meanwhile: float | None = None) -> None:
+        self.data, self.step, self.meanwhile = data, step, meanwhile
+        self.means: NDArray[Any] | None = None
         self.shape = tuple(-(-n // step) for n in data.shape)
         self.dtype = np.dtype(data.dtype)
         self.ndim = 3
         self.size = int(np.prod(self.shape))
 
     def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray[Any]:
-        if all(len(range(n)[part]) > 1 for n, part in zip(self.shape, key, strict=True)):
-            return self.means[key]
-        return np.asarray(self.data[tuple(self._finer(part) for part in key)])
+        counts = [len(range(n)[part]) for n, part in zip(self.shape, key, strict=True)]
+        if min(counts) <= 1:
+            return np.asarray(self.data[tuple(self._finer(part) for part in key)])
+        if self.means is None and self.meanwhile is not None:
+            return np.full(counts, self.meanwhile, self.dtype)
+        return self.make()[key]
 
     def _finer(self, part: slice) -> slice:
         """Of ``part`` (as `Unread` writes it: a start, a stop, a step of one) the voxels of the whole."""
         return slice(part.start * self.step, part.stop * self.step, self.step)
 
-    @cached_property
-    def means(self) -> NDArray[Any]:
+    def make(self, progress: Progress = no_progress) -> NDArray[Any]:
         """Means of blocks, plane by plane of the coarse grid; what does not fill a block is left out."""
-        step = self.step
-        z, y, x = (n // step for n in self.data.shape)
-        means = np.zeros(self.shape, np.float32)
-        for plane in range(z):
-            block = np.asarray(self.data[plane * step : (plane + 1) * step, : y * step, : x * step])
-            means[plane, :y, :x] = block.reshape(step, y, step, x, step).mean(axis=(0, 2, 4))
-        return means.astype(self.dtype)
+        if self.means is None:
+            step = self.step
+            z, y, x = (n // step for n in self.data.shape)
+            means = np.zeros(self.shape, np.float32)
+            for plane in range(z):
+                progress(plane, z)
+                block = np.asarray(self.data[plane * step : (plane + 1) * step, : y * step, : x * step])
+                means[plane, :y, :x] = block.reshape(step, y, step, x, step).mean(axis=(0, 2, 4))
+            self.means = means.astype(self.dtype)
+        return self.means
 
 
 def place_of(volume: Volume) -> dict[str, Any]:
@@ -107,37 +149,55 @@ def place_of(volume: Volume) -> dict[str, Any]:
     return {"scale": (volume.voxel_size_nm,) * 3, "translate": (z, y, x), "units": UNITS}
 
 
-def tomogram_layer(volume: Volume) -> tuple[Any, dict[str, Any]]:
-    """Data and arguments of an image layer; a large volume comes with a coarser level for 3D."""
-    arguments = {"contrast_limits": contrast_limits(volume.data), "colormap": "gray", **place_of(volume)}
-    return tomogram_levels(volume), {**arguments, "multiscale": int(np.prod(volume.shape)) > LARGE_VOXELS}
+def tomogram_layer(volume: Volume, by_worker: bool = False) -> tuple[Any, dict[str, Any]]:
+    """Data and arguments of an image layer; a large volume comes with a coarser level for 3D.
+
+    ``by_worker``: the means of that level are left to a worker (see `Coarser`), and space is dark until then.
+    """
+    limits = contrast_limits(volume.data)
+    arguments = {"contrast_limits": limits, "colormap": "gray", **place_of(volume)}
+    levels = tomogram_levels(volume, limits[0] if by_worker else None)
+    return levels, {**arguments, "multiscale": isinstance(levels, list)}
 
 
-def tomogram_levels(volume: Volume) -> Any:
-    """The voxels of a volume; of a large one a list of them and of a coarser level."""
-    size = int(np.prod(volume.shape))
-    if size <= LARGE_VOXELS:
+def tomogram_levels(volume: Volume, meanwhile: float | None = None) -> Any:
+    """The voxels of a volume; of a large one a list of them and of a coarser level (see `Coarser`)."""
+    step = _step_of_coarser(volume.shape)
+    if step == 1:
         return volume.data
-    coarser = Coarser(volume.data, 2 if size <= 8 * LARGE_VOXELS else 4)
-    if isinstance(volume.data, np.ndarray):
-        return [volume.data, Unread(coarser)]
-    return [Unread(volume.data), Unread(coarser)]
+    data = volume.data if isinstance(volume.data, np.ndarray) else Planes(volume.data)
+    coarser = Unread(Coarser(data, step, meanwhile))
+    return [data if isinstance(data, np.ndarray) else Unread(data), coarser]
 
 
-def prepared_levels(volume: Volume) -> Any:
-    """As `tomogram_levels`, with the means made that are shown in space: it takes seconds, for a worker."""
-    levels = tomogram_levels(volume)
-    if isinstance(levels, list):
-        levels[1].data.means  # noqa: B018  it is kept
-    return levels
+def levels_over(data: NDArray[Any]) -> Any:
+    """Voxels that lie over a tomogram (labels, a map); of large ones a list of them and of every n-th."""
+    step = _step_of_coarser(data.shape)
+    return data if step == 1 else [data, data[::step, ::step, ::step]]
 
 
-def contrast_limits(data: Any) -> tuple[float, float]:
-    """The 0.5 and 99.5 percent quantiles of a few slices, which keep gold beads from deciding."""
-    depth = data.shape[0]
+def _step_of_coarser(shape: tuple[int, ...]) -> int:
+    """How many voxels of a volume are one of its coarser level; 1 where it has none."""
+    size = int(np.prod(shape))
+    return 1 if size <= LARGE_VOXELS else 2 if size <= 8 * LARGE_VOXELS else 4
+
+
+def coarser_of(levels: Any) -> Coarser | None:
+    """The coarser level of `tomogram_levels`, where there is one."""
+    last = levels[-1] if isinstance(levels, list) else None
+    return last.data if isinstance(last, Unread) and isinstance(last.data, Coarser) else None
+
+
+def contrast_limits(data: Any, edge: int = SAMPLED_EDGE) -> tuple[float, float]:
+    """The 0.5 and 99.5 percent quantiles of a few slices, so that gold beads do not decide.
+
+    Of each slice at most ``edge`` voxels in y and x, about its middle, are read.
+    """
+    depth, *sides = data.shape
     planes = np.unique(np.linspace(0.1 * depth, 0.9 * depth, SAMPLED_PLANES).astype(int).clip(0, depth - 1))
-    step = max(int(np.sqrt(data.shape[1] * data.shape[2] / 250_000)), 1)
-    sample = np.concatenate([np.asarray(data[int(z), ::step, ::step]).ravel() for z in planes])
+    step = max(int(np.sqrt(np.prod([min(side, edge) for side in sides]) / 250_000)), 1)
+    y, x = (slice((n - min(n, edge)) // 2, (n + min(n, edge)) // 2, step) for n in sides)
+    sample = np.concatenate([np.asarray(data[int(z), y, x]).ravel() for z in planes])
     sample = sample.astype(np.float32)
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:

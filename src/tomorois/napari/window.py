@@ -32,10 +32,10 @@ from tomorois.loop.folder import loop_of
 from tomorois.loop.state import LoopState
 from tomorois.napari import layers as names
 from tomorois.napari.actions import Actions
-from tomorois.napari.canvas import Canvas, KeysAndWheel, paint_colours
+from tomorois.napari.canvas import Canvas, KeysAndWheel
+from tomorois.napari.colours import paint_colours
 from tomorois.napari.jobs import Job, Jobs, WarningsShown
 from tomorois.napari.keys import Where, bound_keys, keys_html
-from tomorois.napari.layers import prepared_levels
 from tomorois.napari.steps.annotate import AnnotateStep
 from tomorois.napari.steps.curate import CurateStep
 from tomorois.napari.steps.handover import HandOverStep
@@ -50,6 +50,8 @@ TITLES = ("Open", "Annotate", "Train", "Predict", "Curate", "Fine-tune", "Hand o
 OPEN, ANNOTATE, TRAIN, PREDICT, CURATE, REFINE, HAND_OVER = range(7)
 DOCK_NAME = "TomoROIS"
 MODEL_LOOK_MS = 2000
+FIRST_LOOK_MS = 150
+"""After a tomogram came into view: work that reads it begins once its first slice is drawn."""
 MOST_OF_MEMORY = 0.4
 """Share of the free memory up to which a large tomogram is read whole, in the background."""
 
@@ -79,9 +81,13 @@ class LoopWidget(QWidget):
         self.keys.watch(self.canvas.canvas_widget())
         self.keys.watch(self, with_children=True)
         self.jobs.changed.connect(self._show_jobs)
+        self.viewer.dims.events.ndisplay.connect(self._make_space)
         self._model_timer = QTimer(self)
         self._model_timer.timeout.connect(self._look_for_models)
         self._model_timer.start(MODEL_LOOK_MS)
+        self._first_look = QTimer(self)
+        self._first_look.setSingleShot(True)
+        self._first_look.timeout.connect(self._look_closer)
         self.destroyed.connect(self._warnings.close)
         self.go_to_step(OPEN)
 
@@ -135,6 +141,14 @@ class LoopWidget(QWidget):
         self.canvas.whole()
         for step in self.steps:
             step.tomogram_changed()
+        self._make_space()
+        self._first_look.start(FIRST_LOOK_MS)
+
+    def _look_closer(self) -> None:
+        """Begin what reads more of the tomogram in view than its slice."""
+        first = self.steps[OPEN]
+        assert isinstance(first, OpenStep)
+        first.look_at_file()
         self._take_in()
 
     def _take_in(self) -> None:
@@ -144,18 +158,33 @@ class LoopWidget(QWidget):
         if is_in_memory(volume) or voxel_bytes(volume) > MOST_OF_MEMORY * available_memory_bytes():
             return
 
-        def read(job: Job) -> tuple[Volume, Any]:
-            whole = in_memory(volume)
-            return whole, prepared_levels(whole)
-
-        def taken(read: tuple[Volume, Any]) -> None:
-            whole, levels = read
+        def taken(whole: Volume) -> None:
             session.take_in(tomogram, whole)
             if self.state is not None and self.state.session is session and session.tomogram == tomogram:
-                self.canvas.take_in(whole, levels)
+                self.canvas.take_in(whole)
                 self.tell(f"{session.name} is in memory now: smooth along x and y, too.")
 
+        def read(job: Job) -> Volume:
+            with job.watcher.progress("Reading") as progress:
+                return in_memory(volume, progress)
+
         self.run("reading", Job(f"Reading {session.name}", read), taken)
+
+    def _make_space(self, _: Any = None) -> None:
+        """Make what space shows of a large tomogram, beside the window, once space is asked for."""
+        coarser = self.canvas.coarser()
+        if not self.canvas.is_3d or coarser is None or coarser.means is not None or self.jobs.job("space"):
+            return
+
+        def make(job: Job) -> Any:
+            with job.watcher.progress("Space") as progress:
+                return coarser.make(progress)
+
+        def made(_: Any) -> None:
+            self.canvas.refresh(names.TOMOGRAM)
+            self._make_space()  # of another tomogram that came into view
+
+        self.run("space", Job("Making the view in space", make), made)
 
     def go_to_tomogram(self, index: int) -> None:
         """Bring another tomogram into view by its place in the list."""
@@ -261,6 +290,8 @@ class LoopWidget(QWidget):
             return
         self._closed = True
         self._model_timer.stop()
+        self._first_look.stop()
+        self.viewer.dims.events.ndisplay.disconnect(self._make_space)
         self.jobs.stop_all()
         self.keys.forget()
         self.hand.let_go()

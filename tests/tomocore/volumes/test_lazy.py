@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tomocore.contract import InputError
 from tomocore.volumes.formats import read_volume, write_volume
-from tomocore.volumes.lazy import OrderedView, StoredArray
+from tomocore.volumes.lazy import OrderedView, StoredArray, parts_of
 from tomocore.volumes.volume import Volume
 
 SHAPE = (4, 5, 6)
@@ -84,3 +84,38 @@ def test_whatever_a_library_raises_over_a_part_becomes_a_line_with_the_file(tmp_
     with pytest.raises(InputError, match=r"a\.zarr: .*blosc.*copy or write it again") as refused:
         OrderedView(Broken(), (0, 1, 2), tmp_path / "a.zarr")[0]
     assert "\n" not in str(refused.value)
+
+
+class Chunked:
+    """An array in chunks, by the names that Zarr and HDF5 give them."""
+
+    def __init__(self, data, chunks):
+        self.data, self.shape, self.dtype, self.chunks = data, data.shape, data.dtype, chunks
+
+    def __getitem__(self, key):
+        return self.data[key]
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1)])
+def test_parts_cover_all_voxels_once_along_the_borders_of_chunks(tmp_path, axes):
+    data = np.arange(5 * 7 * 9).reshape(5, 7, 9)
+    view = OrderedView(Chunked(data, (2, 3, 4)), axes, tmp_path)
+    parts = list(parts_of(view))
+    counts = np.zeros(view.shape, int)
+    for part in parts:
+        counts[part] += 1
+    assert (counts == 1).all()
+    chunks = [(2, 3, 4)[axis] for axis in axes]
+    assert all(z.start % chunks[0] == 0 and y.start % chunks[1] == 0 for z, y in parts)
+    assert len(parts) == np.prod([-(-n // c) for n, c in zip(view.shape[:2], chunks[:2], strict=True)])
+
+
+def test_parts_of_a_plain_file_are_some_planes(stored, monkeypatch):
+    monkeypatch.setattr("tomocore.volumes.lazy.BLOCK_BYTES", 70)
+    lazy, data = stored
+    planes = max(1, 70 // (30 * data.dtype.itemsize))
+    assert [len(range(4)[z]) for z, _ in parts_of(lazy)] == [
+        min(planes, 4 - at) for at in range(0, 4, planes)
+    ]
+    read = np.concatenate([lazy[part] for part in parts_of(lazy)])
+    np.testing.assert_array_equal(read, data)

@@ -7,6 +7,7 @@ from qtpy.QtCore import Qt
 
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
+from tomorois.annotation.session import is_in_memory
 from tomorois.annotation.strokes import BACKGROUND, IGNORE
 from tomorois.loop.state import LoopState
 from tomorois.napari import layers as names
@@ -301,3 +302,30 @@ def test_bright_membranes_are_noticed_and_a_coarse_bin_is_warned_of(window, open
     window.step.bin.setValue(1)
     assert not window.step.small.isVisibleTo(window.step)
     assert window.step.settings().bin_factor == 1
+
+
+def test_a_large_tomogram_is_read_beside_the_window_and_its_space_made_when_asked_for(
+    window, opened, tmp_path, qtbot, monkeypatch
+):
+    monkeypatch.setattr("tomorois.napari.layers.LARGE_VOXELS", 1000)
+    monkeypatch.setattr("tomorois.annotation.session.AT_ONCE_BYTES", 1000)
+    grey = np.random.default_rng(7).normal(0, 1, (40, 64, 72)).astype(np.float32)
+    write_volume(tmp_path / "large.mrc", Volume(grey, 2.0))
+    window.open(LoopState([tmp_path / "large.mrc"], tmp_path / "loop"))
+    assert not is_in_memory(window.state.session.volume)
+    first = picture(window)
+    assert first.std() > 5  # of the slice alone
+    window.go_to_step(ANNOTATE)
+    press(window, "S")
+    click(window, (19, 32, 36))
+    assert labels(window)[19, 32, 36] == 1
+    assert abs(picture(window) - first).max() > 50
+    press(window, "Z", modifier=CTRL)
+    window.viewer.dims.ndisplay = 3
+    qtbot.waitUntil(lambda: window.jobs.job("space") is None and is_in_memory(window.state.session.volume))
+    made = window.canvas.coarser().means
+    assert made[2, 3, 4] == pytest.approx(grey[8:12, 12:16, 16:20].mean(), abs=1e-5)
+    shown = picture(window)
+    assert shown.std() > 5
+    window.viewer.dims.ndisplay = 2
+    assert abs(picture(window) - first).mean() < 1  # the same slice, now from memory

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tomorois.napari.layers import Coarser, Unread
+from tomorois.napari.layers import Coarser, Planes, Unread, contrast_limits
 
 SHAPE = (12, 17, 23)
 
@@ -48,3 +48,45 @@ def test_planes_of_the_coarse_level_are_read_and_space_is_means(stored, axis):
     means = np.asarray(coarse)
     assert means[1, 2, 3] == pytest.approx(stored.data[4:8, 8:12, 12:16].mean(), abs=1e-6)
     assert means.shape == coarse.shape
+
+
+def test_each_plane_is_read_once_whatever_is_asked_of_it(stored):
+    planes = Planes(stored)
+    fine, coarse = Unread(planes), Unread(Coarser(planes, 4))
+    np.testing.assert_array_equal(fine[4, 2:15, 3:20], stored.data[4, 2:15, 3:20])
+    np.testing.assert_array_equal(coarse[1], stored.data[4, ::4, ::4])
+    np.testing.assert_array_equal(np.asarray(fine[4:5]), stored.data[4:5])
+    assert stored.read == 17 * 23
+    np.testing.assert_array_equal(fine[:, 3, 1:9], stored.data[:, 3, 1:9])
+    assert stored.read == 17 * 23 + 12 * 23
+    for at in (5, 6, 7, 5):
+        np.testing.assert_array_equal(fine[at], stored.data[at])
+    assert stored.read == 4 * 17 * 23 + 12 * 23  # three planes are kept
+
+
+def test_space_is_dark_until_a_worker_has_made_it(stored):
+    coarser = Coarser(stored, 4, meanwhile=-2.5)
+    coarse, told = Unread(coarser), []
+    assert (np.asarray(coarse) == -2.5).all()
+    assert stored.read == 0
+    made = coarser.make(lambda done, total: told.append((done, total)))
+    assert told == [(0, 3), (1, 3), (2, 3)]
+    np.testing.assert_array_equal(np.asarray(coarse), made)
+    assert made[2, 3, 4] == pytest.approx(stored.data[8:12, 12:16, 16:20].mean(), abs=1e-6)
+
+
+def test_contrast_comes_from_the_middle_of_few_slices(stored):
+    low, high = contrast_limits(stored, edge=10)
+    assert stored.read == 5 * 10 * 10
+    middle = stored.data[[1, 3, 6, 8, 10], 3:13, 6:16]
+    assert (low, high) == pytest.approx(np.quantile(middle, [0.005, 0.995]))
+
+
+def test_labels_have_their_colours_without_numba(monkeypatch):
+    monkeypatch.setattr("numba.core.dispatcher.Dispatcher._compile_for_args", None)
+    from tomorois.napari.colours import label_colours
+
+    for kind in (np.uint8, np.int16):
+        drawn = label_colours({1: "#ff0000", 7: "#0000ff"}).map(np.array([[0, 1, 7, 3]], kind))
+        np.testing.assert_array_equal(drawn[0, :, 3], [0, 1, 1, 0])
+        np.testing.assert_array_equal(drawn[0, 1:3, :3], [[1, 0, 0], [0, 0, 1]])

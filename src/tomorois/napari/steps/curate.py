@@ -13,7 +13,7 @@ from tomocore.page import shown
 from tomorois.annotation.curation import Curation
 from tomorois.annotation.judged import STATUS_TOLD, JudgedRoi
 from tomorois.napari import layers as names
-from tomorois.napari.canvas import IN_VIEW_VALUE, STATUS_VALUES, status_colours
+from tomorois.napari.colours import IN_VIEW_VALUE, STATUS_VALUES, status_colours
 from tomorois.napari.steps.planes import ThreePlanes
 from tomorois.napari.steps.step import Step, small_button
 
@@ -227,11 +227,11 @@ class CurateStep(Step):
             return
         layer = canvas.layer(names.ROIS)
         if layer is None or not layer.visible:
-            values = np.zeros(state.session.volume.shape, np.uint8)
-            canvas.show_labels(names.ROIS, values, status_colours(), 0.55)
-            layer = canvas.layer(names.ROIS)
+            empty = np.zeros(state.session.volume.shape, np.uint8)
+            canvas.show_labels(names.ROIS, empty, status_colours(), 0.55)
             self._boxes = []
-        values = layer.data
+        values = canvas.labels(names.ROIS)
+        assert values is not None
         for box in self._boxes:
             values[box] = 0
         current = roi.key if roi is not None else state.curation.current
@@ -242,7 +242,7 @@ class CurateStep(Step):
             value = IN_VIEW_VALUE if one.key == current else STATUS_VALUES[one.status]
             values[one.box][one.mask] = value
         self._boxes = [one.box for one in rois]
-        layer.refresh()
+        canvas.refresh(names.ROIS)
 
     def _build_buttons(self) -> None:
         grid = QGridLayout()

@@ -95,18 +95,24 @@ class OpenStep(Step):
         self.table.selectRow(state.session.index)
 
     def show_facts(self) -> None:
-        """What `tomorois info` says of the tomogram in view, read beside the window at the first look."""
+        """What `tomorois info` says of the tomogram in view, once it was looked at."""
         state = self.loop.state
         assert state is not None
-        tomogram = state.session.tomogram
-        if tomogram in self._reports:
-            self._show_report(self._reports[tomogram])
-            return
-        self.facts.setText("")
-        job = Job("Looking at the file", lambda job: inspect_file(tomogram), quiet=True)
-        job.succeeded.connect(self._show_report)
-        job.failed.connect(self.facts.setText)
-        self.loop.jobs.start(f"facts of {tomogram}", job)
+        report = self._reports.get(state.session.tomogram)
+        if report is None:
+            self.facts.setText("")
+        else:
+            self._show_report(report)
+
+    def look_at_file(self) -> None:
+        """Read beside the window, once for each tomogram, what `tomorois info` says of the one in view."""
+        state = self.loop.state
+        if state is not None and state.session.tomogram not in self._reports:
+            tomogram = state.session.tomogram
+            job = Job("Looking at the file", lambda job: inspect_file(tomogram), quiet=True)
+            job.succeeded.connect(self._show_report)
+            job.failed.connect(self.facts.setText)
+            self.loop.jobs.start(f"facts of {tomogram}", job)
 
     def _show_report(self, report: FileReport) -> None:
         self._reports[report.path] = report
