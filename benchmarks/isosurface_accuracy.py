@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import shapes
 from shapes import Shape
 
-from surfora.geometry.surface import SurfaceMesh, component_count
+from surfora.geometry.pieces import component_count
+from surfora.geometry.surface import SurfaceMesh
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
 
 Mask = NDArray[np.bool_]

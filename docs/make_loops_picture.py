@@ -11,7 +11,8 @@ import pyvista as pv
 from matplotlib.figure import Figure
 
 from surfora.geometry.files import read_mesh
-from surfora.geometry.surface import SurfaceMesh, boundary_edges, component_count, to_polydata
+from surfora.geometry.pieces import component_count
+from surfora.geometry.surface import SurfaceMesh, boundary_edges, to_polydata
 from surfora.meshing.loops import boundary_loops
 
 PICTURE = Path(__file__).parent / "pictures" / "te1_loops.png"

@@ -192,7 +192,7 @@ class WorkerPool(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function in a worker, which is started here if there are too few."""
-        with _signals_held():
+        with signals_held():
             return super().submit(fn, *args, **kwargs)
 
     def __exit__(
@@ -206,7 +206,7 @@ class WorkerPool(ProcessPoolExecutor):
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def signals_held() -> Iterator[None]:
     """Signals wait until it is left; processes begun within never get them: only their parent acts."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from surfora.geometry.surface import SurfaceMesh, component_count, face_areas_nm2
+from surfora.geometry.pieces import component_count
+from surfora.geometry.surface import SurfaceMesh, face_areas_nm2
 from surfora.isosurface.boundary import isosurface
 from surfora.masks.cleaning import clean_mask
 from surfora.medial.points import medial_points

@@ -16,9 +16,9 @@ import pyvista as pv
 from numpy.typing import NDArray
 
 from surfora.geometry.arrays import Floats
+from surfora.geometry.pieces import component_of_vertices
 from surfora.geometry.surface import (
     SurfaceMesh,
-    component_of_vertices,
     face_areas_nm2,
     face_cross_products,
     to_polydata,

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import IO
 
 from tomocore.contract import InputError
+from tomocore.machine import signals_held
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,13 @@ def import_open3d() -> ModuleType:
     """The module ``open3d``, its printing limited to errors. Raises InputError where it cannot be loaded.
 
     Open3D's shared library asks for ``libusb-1.0.so.0`` (for depth cameras). The copy inside
-    ``libusb-package``, loaded globally first, answers that on machines without the system's.
+    ``libusb-package``, loaded globally first, answers that on machines without the system's. An interrupt
+    waits until it is loaded: in the midst of it, Open3D makes another error of it and cannot load again.
     """
     _load_packaged_libusb()
     try:
-        open3d = importlib.import_module("open3d")
+        with signals_held():
+            open3d = importlib.import_module("open3d")
     except (ImportError, OSError) as error:
         raise InputError(f"Open3D cannot be loaded ({error}); {REMEDY}") from error
     open3d.utility.set_verbosity_level(open3d.utility.VerbosityLevel.Error)

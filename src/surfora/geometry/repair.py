@@ -18,11 +18,11 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 from scipy.spatial import cKDTree
 
 from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.pieces import component_of_vertices
 from surfora.geometry.surface import (
     PointCloud,
     SurfaceMesh,
     boundary_edges,
-    component_of_vertices,
     face_cross_products,
     vertex_areas_nm2,
     vertex_normals,

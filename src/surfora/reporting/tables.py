@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.facts import SurfaceFacts
+from surfora.geometry.pieces import component_count
 from surfora.geometry.surface import (
     SurfaceMesh,
     boundary_edges,
-    component_count,
     enclosed_volume_nm3,
     face_areas_nm2,
     vertex_areas_nm2,

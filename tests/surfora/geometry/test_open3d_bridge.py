@@ -21,6 +21,28 @@ def test_open3d_loads_in_a_fresh_process():
     assert done.stdout.split()[-1] == "100"
 
 
+def test_an_interrupt_while_it_loads_is_not_lost_and_it_can_be_loaded_again():
+    code = (
+        "import os, subprocess, sys, time\n"
+        "from surfora.geometry.open3d_bridge import import_open3d\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'open3d.pybind':\n"
+        "            subprocess.Popen(['sh', '-c', f'sleep 0.3; kill -INT {os.getpid()}'])\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "try:\n"
+        "    import_open3d()\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+        "sys.meta_path.pop(0)\n"
+        "print(import_open3d().geometry.TriangleMesh().is_empty())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["interrupted", "True"]
+
+
 def run_quietly(body):
     code = (
         "import os, sys\n"

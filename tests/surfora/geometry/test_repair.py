@@ -5,12 +5,12 @@ import pytest
 import pyvista as pv
 
 from surfora.geometry.files import read_mesh, read_points, read_surface
+from surfora.geometry.pieces import component_count
 from surfora.geometry.repair import Told, equal_points, is_sound, repaired_mesh, repaired_points
 from surfora.geometry.surface import (
     PointCloud,
     SurfaceMesh,
     boundary_edges,
-    component_count,
     edges_and_counts,
     enclosed_volume_nm3,
     face_areas_nm2,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import pyvista as pv
 
+from surfora.geometry.pieces import component_count
 from surfora.geometry.surface import (
     SurfaceMesh,
     boundary_edges,
     boundary_vertices,
-    component_count,
     enclosed_volume_nm3,
     face_areas_nm2,
     vertex_areas_nm2,

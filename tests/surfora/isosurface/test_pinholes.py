@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import shapes
 
-from surfora.geometry.surface import SurfaceMesh, component_count, edges_and_counts
+from surfora.geometry.pieces import component_count
+from surfora.geometry.surface import SurfaceMesh, edges_and_counts
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
 from surfora.isosurface.pinholes import without_pinholes
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.spatial.transform import Rotation
 
-from surfora.geometry.surface import PointCloud, SurfaceMesh, component_count, face_areas_nm2
+from surfora.geometry.pieces import component_count
+from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2
 from surfora.medial.points import medial_points
 from surfora.medial.thickened import thickened
 from surfora.meshing.ballpivot import mesh_points

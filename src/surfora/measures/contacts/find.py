@@ -17,7 +17,8 @@ from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Faces, Floats, Ints, Mask
 from surfora.geometry.cut import cut_mesh
-from surfora.geometry.surface import SurfaceMesh, boundary_vertices, component_of_vertices, face_areas_nm2
+from surfora.geometry.pieces import component_of_vertices
+from surfora.geometry.surface import SurfaceMesh, boundary_vertices, face_areas_nm2
 from surfora.measures.contacts.facing import Facing
 from tomocore.settings import Settings
 
