@@ -1,4 +1,4 @@
-"""Connected pieces of a mesh, by union-find over its triangles (a graph of its edges takes 28 times longer)."""
+"""Connected pieces of a mesh by union-find over its triangles; a graph of edges takes 28 times as long."""
 
 from __future__ import annotations
 
