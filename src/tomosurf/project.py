@@ -14,6 +14,7 @@ from tomocore.contract import InputError
 from tomocore.files import write_text
 from tomocore.files_of_tomograms import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
+from tomorois.annotation.curation import CURATED_FOLDER
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
@@ -88,6 +89,11 @@ class TomogramPlan:
     confidence: Path
     rois: Path
     surfaces: Path
+
+    @property
+    def curated(self) -> Path:
+        """Where `tomorois curate` leaves the ROIs that a person judged."""
+        return self.rois.parent / CURATED_FOLDER / self.rois.name
 
     @property
     def results(self) -> dict[str, Path]:

@@ -25,7 +25,6 @@ from tomocore.contract import NOBODY, Watcher
 from tomocore.files import writable_folder
 from tomocore.locks import one_run
 from tomocore.page import Cell, Page, Section, shown, table_of, write_page
-from tomocore.roiset import read_rois
 from tomorois.evaluation.evaluate import Evaluation, write_evaluation
 from tomorois.evaluation.files import EvaluateRequest, evaluate_files
 from tomorois.evaluation.report import cautions, score_cards, score_section
@@ -39,6 +38,7 @@ from tomosurf.pages.runs import ProjectRuns, cautions_of_runs, runs_of, trace_se
 from tomosurf.pages.tomogram_page import page_link, page_path, roi_table, write_tomogram_page
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.report_record import REPORT, recorded_report
+from tomosurf.rounds import counted_path, counted_rois, stale_line
 from tomosurf.statistics import summary_over_tomograms
 from tomosurf.statistics.files import PAGE as COMPARISON_PAGE
 from tomosurf.statistics.files import CompareRequest
@@ -113,6 +113,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     warnings = [
         *_warnings(project, runs),
         *cautions_of_runs(runs, project),
+        *stale_line(project),
         *compared.warnings,
         *([] if evaluation is None else cautions(evaluation)),
     ]
@@ -167,7 +168,8 @@ def _failures(project: Project, runs: ProjectRuns) -> list[str]:
 def _comparison(project: Project) -> CompareRequest:
     """How the tomograms' own tables are compared; of one where nothing was found, the pooled have no row."""
     folders = [plan.surfaces for plan in project.included if any(plan.surfaces.glob("*.csv"))]
-    rois = [path for plan in project.included if (path := plan.rois.with_suffix(".csv")).is_file()]
+    tables = [counted_path(plan).with_suffix(".csv") for plan in project.included]
+    rois = [path for path in tables if path.is_file()]
     return CompareRequest(
         (*folders, *rois),
         project.report_folder / COMPARISON,
@@ -205,9 +207,7 @@ def _counted(project: Project) -> str:
 
 def pooled_tables(project: Project) -> PooledTables:
     """The tables of all tomograms that have results."""
-    rois = [
-        _with_tomogram(read_rois(plan.rois).table, plan) for plan in project.included if plan.rois.exists()
-    ]
+    rois = [_with_tomogram(counted_rois(plan).table, plan) for plan in project.included if plan.rois.exists()]
     parts = {
         name: _pooled(
             [_with_tomogram(read_table(plan.surfaces / f"{name}.csv"), plan) for plan in project.included]

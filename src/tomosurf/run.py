@@ -12,6 +12,7 @@ from tomocore.locks import clear_of_dead, one_run
 from tomocore.provenance import RunRecord, read_record, recorded_run
 from tomocore.side_files import read_json
 from tomosurf.project import STEPS, Project, TomogramPlan, step_record_path
+from tomosurf.rounds import keep_ledger
 from tomosurf.step_records import read_step_record
 from tomosurf.steps import OfTomogram, StepMaker
 from tomosurf.workflow.plan import job_folder
@@ -99,6 +100,7 @@ def write_run_record(project: Project, record: RunRecord, batch: Batch) -> None:
     record.warnings = list(dict.fromkeys([*record.warnings, *of_steps]))
     for model in filter(None, (project.model, project.membrane_model)):
         record.add_input(model)
+    keep_ledger(project)
     earlier = _earlier_record(project)
     others = set(project.stems) - {plan.stem for plan in project.plans}
     failures = {name: line for name, line in earlier.get("failures", {}).items() if name in others}

@@ -134,9 +134,11 @@ def _input_change(role: str, before: FileMark | None, now: Path | None) -> str:
         return f"is made without {role} now"
     if before is None:
         return f"is made with {role} now"
-    if not is_same(now, before):
-        return f"{now.name} changed" if now.exists() else f"{now.name} is gone"
-    return ""
+    if is_same(now, before):
+        return ""
+    if now.exists() and Path(before.path).parent.name != now.parent.name:
+        return f"{now.parent.name}/{now.name} stands in place of {Path(before.path).parent.name}/{now.name}"
+    return f"{now.name} changed" if now.exists() else f"{now.name} is gone"
 
 
 def is_same(path: Path, mark: FileMark) -> bool:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from surfora.batch import RunRequest, run_masks
 from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, is_filled
 from tomocore.provenance import RunRecord, recorded_run
-from tomocore.roiset import is_readable, read_rois
+from tomocore.roiset import is_readable
 from tomocore.volumes.formats import is_whole
 from tomorois.instances.files import find_instances_in_files
 from tomorois.loop.folder import model_facts
 from tomorois.prediction.record import record_of_map, record_path
 from tomosurf.project import STEPS, Project, TomogramPlan
+from tomosurf.rounds import counted_path, counted_rois
 from tomosurf.step_records import (
     StepBasis,
     StepRecord,
@@ -85,7 +86,7 @@ class StepMaker:
             }
         else:
             own = {"surfora": settings.surfora.model_dump()}
-            inputs = {"membranes": plan.membranes, "ROIs": plan.rois}
+            inputs = {"membranes": plan.membranes, "ROIs": counted_path(plan)}
             if settings.density:
                 inputs["tomogram"] = plan.tomogram
         return StepBasis(VERSIONS[step], {**own, **common}, inputs, self.project.output)
@@ -246,13 +247,13 @@ class StepMaker:
         )
 
     def _measure(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
-        if len(read_rois(plan.rois)) == 0:
+        if len(counted_rois(plan)) == 0:
             watcher.say("no ROI, so no surface is measured")
             return
         request = RunRequest(
             masks=(plan.membranes,),
             folder=plan.surfaces,
-            rois=(plan.rois,),
+            rois=(counted_path(plan),),
             tomograms=(plan.tomogram,) if self.project.settings.density else (),
             voxel_size_nm=plan.voxel_size_nm,
             resample=self.project.settings.resample,

@@ -1,5 +1,6 @@
 """What a run of a project makes again, and why: records of steps against inputs, settings and versions."""
 
+import json
 import os
 import shutil
 
@@ -8,17 +9,25 @@ import pytest
 from command_line import run_command
 
 import tomosurf.steps
-from tomocore.contract import InputError, Watcher
+from tomocore.contract import Batch, InputError, Watcher
+from tomocore.provenance import file_hash
 from tomocore.roiset import rois_from_masks, write_rois
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
+from tomorois.annotation.curation import Curation
 from tomosurf.project import STEPS, read_project
+from tomosurf.report import pooled_tables
 from tomosurf.report_record import bring_report_up_to_date
+from tomosurf.rounds import counted_path, rounds_of, stale_line, what_is_next
 from tomosurf.run import run_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
 from tomosurf.steps import StepMaker
+from tomosurf.workflow.plan import job_folder, jobs_of, read_job, write_plan
+from tomosurf.workflow.step import make_step
 
 SHAPE = (6, 8, 10)
+BETTER = b"weights that find one more"
+MEASURE = StepMaker._measure
 
 
 class Listener(Watcher):
@@ -54,7 +63,8 @@ def folder(tmp_path, monkeypatch, made):
         made.append(f"{plan.stem} confidence")
         plan.confidence.parent.mkdir(parents=True, exist_ok=True)
         write_volume(plan.confidence, Volume(read_volume(plan.tomogram).data + 0, 2.0))
-        plan.confidence.with_suffix(".json").write_text("{}")
+        model = {"model": self.project.model.name, "model_sha256": file_hash(self.project.model)}
+        plan.confidence.with_suffix(".json").write_text(json.dumps(model))
 
     def find_rois(self, plan, overwrite, watcher):
         made.append(f"{plan.stem} rois")
@@ -62,7 +72,8 @@ def folder(tmp_path, monkeypatch, made):
         high = read_volume(plan.confidence).data > 0.5
         size = 1 + int(self.project.settings.instances.min_volume_nm3 > 1e6)
         masks = [np.ones((size, 2, 2), bool)] if high.any() else []
-        rois = rois_from_masks([(1, 1, 1)] * len(masks), masks, SHAPE, 2.0, (0.0, 0.0, 0.0))
+        masks *= 2 if self.project.model.read_bytes() == BETTER else 1
+        rois = rois_from_masks([(1, 1, 1), (1, 4, 5)][: len(masks)], masks, SHAPE, 2.0, (0.0, 0.0, 0.0))
         write_rois(plan.rois.parent, plan.stem, rois, overwrite=True)
 
     def measure(self, plan, overwrite, watcher):
@@ -256,3 +267,99 @@ def test_reasons_in_words(tmp_path):
     assert reason_to_make(done, basis) == "mask.mrc is gone"
     with pytest.raises(InputError, match=r"mask\.mrc: no such file"):
         basis.begun(replaces=False)
+
+
+@pytest.fixture
+def measured(folder, made, monkeypatch):
+    """The files of ROIs that surfaces were measured within; the folder's project has been run once."""
+    run(folder, made)
+    found = []
+
+    def run_masks(request, settings, watcher):
+        found.append(request.rois[0].relative_to(folder / "results" / "rois").as_posix())
+        request.folder.mkdir(parents=True, exist_ok=True)
+        (request.folder / "report.html").write_text("measured")
+        return Batch(watcher)
+
+    monkeypatch.setattr("tomosurf.steps.run_masks", run_masks)
+    monkeypatch.setattr(StepMaker, "_measure", MEASURE)
+    return found
+
+
+def judge(folder, stem, *statuses):
+    """Judge the ROIs of a tomogram, one after the other, and close the window."""
+    curation = Curation(folder / "results" / "rois")
+    for roi, status in zip(curation.of(stem), statuses, strict=False):
+        curation.look_at(roi.key)
+        curation.judge(status, go_on=False)
+    curation.close()
+
+
+def test_judged_rois_stand_in_place_of_those_found(folder, made, measured):
+    judge(folder, "t1")  # looked at, and nothing said: curated/ is written, and the same ROIs count
+    assert run(folder, made) == ([], [])
+    judge(folder, "t1", "kept")
+    _, said = run(folder, made)
+    assert said[:2] == ["t1:", "surfaces: curated/t1__rois.npz stands in place of rois/t1__rois.npz"]
+    assert measured == ["curated/t1__rois.npz"]
+    assert run(folder, made) == ([], [])
+    judge(folder, "t1", "rejected")
+    assert "  no ROI, so no surface is measured".strip() in run(folder, made)[1]
+    assert measured == ["curated/t1__rois.npz"]
+    assert not list((folder / "results" / "surfaces" / "t1").glob("*.*"))
+    assert pooled_tables(read_project(folder)).rois["tomogram"].tolist() == ["t2"]
+    shutil.rmtree(folder / "results" / "rois" / "curated")
+    assert "surfaces: rois/t1__rois.npz stands in place of curated/t1__rois.npz" in run(folder, made)[1]
+    assert measured[-1] == "t1__rois.npz"
+
+
+def test_jobs_measure_judged_rois_too(folder, made, measured, monkeypatch):
+    judge(folder, "t2", "kept")
+    project = read_project(folder)
+    maker = StepMaker(project)
+    (job,) = jobs_of(project, maker, overwrite=False)
+    assert (job.plan.stem, list(job.reasons)) == ("t2", ["surfaces"])
+    place = job_folder(project)
+    write_plan(place, project, [job], maker, 1, overwrite=False, slurm=False)
+    monkeypatch.chdir(folder)
+    assert make_step(place.path, job.name, "surfaces", 1) == 0
+    assert place.word_of(job.name, "surfaces").made
+    assert measured == ["curated/t2__rois.npz"]
+    assert counted_path(read_job(place, job.name)[0].plans[0]) == project.plans[1].curated
+    shutil.rmtree(place.path)
+    assert jobs_of(read_project(folder), StepMaker(read_project(folder)), overwrite=False) == []
+
+
+def test_rounds_tell_what_was_judged_after_which_model_and_what_is_stale(folder, made, measured):
+    project = read_project(folder)
+    (first,) = rounds_of(project)
+    assert (first.model.name, first.maps, first.line) == ("model.safetensors", 2, "–")
+    assert what_is_next(project, [first]).startswith(
+        "nothing is judged after the last model: tomorois curate"
+    )
+    judge(folder, "t1", "kept")
+    (first,) = rounds_of(project)
+    assert first.line == "1 tomograms: 1 kept"
+    assert what_is_next(project, [first]).startswith("judged after the last model: t1; refine it")
+    (folder / "model.safetensors").write_bytes(BETTER)
+    assert "has found no ROIs here yet" in what_is_next(project, rounds_of(project))
+    again, _ = run(folder, made)
+    assert again == ["t1 confidence", "t1 rois", "t2 confidence", "t2 rois"]
+    assert measured == ["curated/t1__rois.npz", "t2__rois.npz"]  # of t1 when it was judged
+    first, second = rounds_of(project)
+    assert (first.maps, first.stale, second.maps, second.line) == (0, ["t1"], 2, "–")
+    assert stale_line(project)[0].startswith("t1: measured within ROIs that were judged before")
+    status = run_command("tomosurf", "status", folder).stdout
+    assert "1 kept, stale" in status
+    assert "ROIs of t1 were found again after they were judged" in status
+    judge(folder, "t1")  # in the window the judgement is carried over to what was found again
+    _, second = rounds_of(project)
+    assert (second.line, second.stale, stale_line(project)) == ("1 tomograms: 1 kept, 1 unseen", [], [])
+    assert "surfaces: t1__rois.npz changed" in run(folder, made)[1]
+    models = folder / "results" / "models"
+    models.mkdir()
+    (models / "model_001.safetensors").write_bytes(b"refined")
+    assert "trained since: results/models/model_001.safetensors" in what_is_next(project, rounds_of(project))
+    ledger = (folder / "results" / "rounds.json").stat().st_mtime_ns
+    run(folder, made)
+    assert (folder / "results" / "rounds.json").stat().st_mtime_ns == ledger

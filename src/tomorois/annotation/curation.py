@@ -61,6 +61,16 @@ def no_map(stem: str) -> NDArray[Any] | None:
     return None
 
 
+def judged_marks(curated: Path) -> dict[str, str]:
+    """The SHA-256 of the ``.npz`` whose ROIs were judged last, by tomogram, as the journal in a folder tells.
+
+    Empty where there is none. Raises InputError where it is damaged.
+    """
+    journal = Journal(curated / JOURNAL_NAME)
+    with replayed(journal.path):
+        return {r["stem"]: r["sha256"] for r in journal.read(mend=False) if r.get("do") == "begin"}
+
+
 class Curation:
     """ROIs of all tomograms in a folder, the one in view, and every judgement since the folder was made.
 
@@ -267,8 +277,7 @@ class Curation:
         if not files:
             raise InputError(f"{self.folder}: holds no <name>__rois.npz; make ROIs first: tomorois instances")
         records = self.journal.read()
-        with replayed(self.journal.path):
-            marks = {r["stem"]: r["sha256"] for r in records if r.get("do") == "begin"}
+        marks = judged_marks(self.curated)
         found = {stem: read_rois(path) for stem, path in files.items()}
         for stem, rois in found.items():
             self._grids[stem] = _Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm)

@@ -38,14 +38,17 @@ class Journal:
         self._file: Any = None
         self._lock = threading.Lock()
 
-    def read(self) -> list[dict[str, Any]]:
-        """All whole records. A line cut short by a crash is taken away; InputError for any other damage."""
+    def read(self, mend: bool = True) -> list[dict[str, Any]]:
+        """All whole records. A line cut short by a crash is taken away; InputError for any other damage.
+
+        Without ``mend`` the file stays as it is, since another process may be writing that line.
+        """
         if not self.path.exists():
             return []
         require_size(self.path, MOST_JSON_BYTES)
         raw = self.path.read_bytes()
         whole = raw[: raw.rfind(b"\n") + 1]
-        if len(whole) < len(raw):
+        if mend and len(whole) < len(raw):
             os.truncate(self.path, len(whole))
         records = []
         for number, line in enumerate(whole.splitlines(), start=1):

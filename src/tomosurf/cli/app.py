@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.markup import escape
@@ -13,6 +14,9 @@ from tomocore.machine import cores
 from tomocore.terminal.console import Terminal, leave, out, say_first_use, status_of
 from tomocore.terminal.options import Jobs, Overwrite, next_hint
 from tomosurf.cli.compare import compare
+
+if TYPE_CHECKING:
+    from tomosurf.rounds import Round
 
 app = App(
     name="tomosurf",
@@ -109,15 +113,36 @@ def run(
 
 @app.command(sort_key=4)
 def status(project: ProjectPath, /, *, only: Only = None) -> None:
-    """Which steps of which tomograms are done and when, what failed last, and what is left out and why."""
+    """Which steps of which tomograms are done and when, what failed last, and what is left out and why.
+
+    Then the rounds: the models that found ROIs, what was judged after which, what is stale, and what is next.
+    """
     from tomosurf.project import STEPS, read_project
+    from tomosurf.rounds import rounds_of, what_is_next
     from tomosurf.status import status_of_project
 
-    table = Table("tomogram", *STEPS, "remark")
-    for one in status_of_project(read_project(project, only)):
+    planned = read_project(project, only)
+    rounds = rounds_of(planned)
+    judged = {stem: one for round_ in rounds for stem, one in round_.judged.items()}
+    table = Table("tomogram", *STEPS, *(["judged"] if judged else []), "remark")
+    for one in status_of_project(planned):
         times = (f"done {when:%Y-%m-%d %H:%M}" if when else "–" for when in one.done.values())
-        table.add_row(escape(one.name), *times, escape(one.remark))
+        words = [judged[one.name].words if one.name in judged else "–"] if judged else []
+        table.add_row(escape(one.name), *times, *words, escape(one.remark))
     out.print(table)
+    if rounds:
+        out.print(_table_of_rounds(rounds))
+        out.print(what_is_next(planned, rounds), markup=False)
+
+
+def _table_of_rounds(rounds: Sequence[Round]) -> Table:
+    """A row a round, first to last."""
+    table = Table("round", "model", "used since", "what it is", "maps", "judged after it", "stale")
+    for number, one in enumerate(rounds, start=1):
+        model, stale = one.model, ", ".join(one.stale)
+        told = (str(number), model.name, model.since, model.told, str(one.maps), one.line, stale)
+        table.add_row(*map(escape, told))
+    return table
 
 
 @app.command(sort_key=5)

@@ -22,10 +22,10 @@ from tomocore.columns import ROI_COLUMNS
 from tomocore.contract import InputError
 from tomocore.files import writable_folder
 from tomocore.page import Page, Section, Table, address_of, shown, table_of, write_page
-from tomocore.roiset import read_rois
 from tomocore.volumes.formats import read_volume
 from tomosurf.pages.runs import SOFTWARE, ProjectRuns, versions_text
 from tomosurf.project import Project, TomogramPlan
+from tomosurf.rounds import counted_path, counted_rois
 
 FOLDER = "tomograms"
 MADE_OF = "made-of"
@@ -77,7 +77,7 @@ def tomogram_page(
     ``runs`` are the project's records, ``failure`` what ended the tomogram's last run, if anything did.
     """
     surfaces, contacts = (read_table(plan.surfaces / f"{name}.csv") for name in ("surfaces", "contacts"))
-    rois = read_rois(plan.rois).table if plan.rois.exists() else pd.DataFrame()
+    rois = counted_rois(plan).table if plan.rois.exists() else pd.DataFrame()
     record = runs.surfaces.get(plan.stem, {})
     warnings = [in_words(text, surfaces) for text in record.get("warnings", [])]
     lacking: list[str] = []
@@ -193,7 +193,7 @@ def _state(project: Project, plan: TomogramPlan, runs: ProjectRuns, failure: str
     files = [
         plan.tomogram,
         plan.membranes,
-        plan.rois,
+        counted_path(plan),
         plan.surfaces / "run.json",
         plan.surfaces / "contacts.csv",
     ]
