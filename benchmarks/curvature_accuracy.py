@@ -4,10 +4,10 @@
 
 Clean meshes have their vertices on the shape, moved about along it; those from voxels are meshed and
 smoothed by our own stages from the shape's mask (1 nm voxels, 4 nm thick) with their defaults. Errors away
-from surfora.geometry.arrays import Floats
 from rims (6 nm), in % as median / 95th percentile: of H over at least 0.02/nm, of K over at least 5e-4/nm².
 "best radius" is order 4 at the one radius of the scan that errs least on that shape, which only the truth
-can tell. The bias of H is the median signed error. libigl is compared where it is installed.
+can tell. The bias of H is the median signed error. libigl is compared where it is installed. The last table
+has the surfaces that PyCurv was published on (Salfer et al. 2020), beside what its authors' files say.
 """
 
 from __future__ import annotations
@@ -61,11 +61,26 @@ SHAPES = [
     shapes.wavy_sheet(60.0, 3.0, 40.0),
     shapes.invaginated_vesicle(),
 ]
+ONE_FIT = CurvatureSettings(scale="balanced")
 PUBLISHED = CurvatureSettings(scale="stable", coordinates="tangent", order=2)
 # Targets in %: median and 95th percentile of H, median of K. Shapes whose radius of curvature falls below 10
 # voxels (the ellipsoid's tips 8.5, the vesicle's lip 6) or swings within a wavelength have the looser ones.
 CLEAN, VOXELS, VOXELS_AT_WORST = (1.0, None, 2.0), (1.0, 5.0, 6.0), (3.0, 5.0, 6.0)
 TIGHT = ("ellipsoid", "wavy sheet", "invaginated vesicle")
+# Median relative errors in % of k1 / k2 over the triangles, from the per-triangle files in PyCurv's own
+# repository (pycurv_testing/test_vector_voting_output); of RVV what the first 90 triangles of a file say.
+PYCURV = {
+    "smooth": (
+        (shapes.sphere(10.0), 0.0, {"AVV": "0.9 / 1.2", "SSVV": "0.2 / 0.5"}),
+        (shapes.sphere(20.0), 0.0, {"AVV": "1.3 / 1.6"}),
+        (shapes.torus(25.0, 10.0), 0.0, {"AVV": "2.9 / 12.9", "SSVV": "0.4 / 4.5"}),
+        (shapes.open_cylinder(10.0, 25.0), 5.0, {"AVV": "3.1 / –", "SSVV": "1.8 / –"}),
+    ),
+    "voxels": (
+        (shapes.sphere(10.0), 0.0, {"RVV": "4 / 1", "AVV": "6.2 / 3.4"}),
+        (shapes.sphere(30.0), 0.0, {"AVV": "4.9 / 2.2 at 10 voxels, 2.5 / 0.8 at 28"}),
+    ),
+}
 
 
 def clean_mesh(shape: Shape, edge_nm: float = 1.8) -> SurfaceMesh:
@@ -149,6 +164,7 @@ def rows(shape: Shape, mesh: SurfaceMesh, kind: str) -> Iterator[str]:
     radius = float(np.nanmedian(ours["curvature_radius_nm"]))
     ways: list[tuple[str, Any]] = [
         (f"ours ({radius:.0f} nm)", ours),
+        ("one fit", mesh_curvature(mesh, ONE_FIT).data),
         ("published rule", mesh_curvature(mesh, PUBLISHED).data),
         ("VTK", vtk_curvature(mesh)),
     ]
@@ -163,6 +179,28 @@ def rows(shape: Shape, mesh: SurfaceMesh, kind: str) -> Iterator[str]:
         size = f"{shape.name} {_radius_of(shape):.0f}" if shape.name == "sphere" else shape.name
         of_h, of_k = f"{h:.2f} / {h95:.1f} | {bias:+.2f}", f"{k:.2f} / {k95:.1f}"
         yield f"| {size} | {kind} | {name} | {of_h} | {of_k} | {judged} |"
+
+
+def beside_pycurv() -> Iterator[str]:
+    """Lines of median relative errors in % of k1 and k2, and of H, with what PyCurv's files say."""
+    for kind, cases in PYCURV.items():
+        for shape, away_nm, published in cases:
+            mesh = clean_mesh(shape, 1.0) if kind == "smooth" else medial_mesh(shape)
+            found, feet = mesh_curvature(mesh).data, shape.feet(mesh.vertices)
+            half = np.sqrt(np.maximum(feet.mean_curvature**2 - feet.gaussian_curvature, 0.0))
+            inside = shape.rim_distance(mesh.vertices) > away_nm
+            off = []
+            for name, true in (
+                ("k1_per_nm", feet.mean_curvature + half),
+                ("k2_per_nm", feet.mean_curvature - half),
+                ("mean_curvature_per_nm", feet.mean_curvature),
+            ):
+                bent = inside & (np.abs(true) > 1e-6)
+                relative = 100 * np.abs(found[name][bent] / true[bent] - 1)
+                off.append(f"{np.nanmedian(relative):.2f}" if bent.any() else "–")
+            size = f"{shape.name} {_radius_of(shape):.0f}" if shape.name == "sphere" else shape.name
+            theirs = " | ".join(published.get(way, "") for way in ("RVV", "AVV", "SSVV"))
+            yield f"| {size} | {kind} | {off[0]} / {off[1]} | {off[2]} | {theirs} |"
 
 
 def _radius_of(shape: Shape) -> float:
@@ -199,6 +237,14 @@ def speeds(edge_nm: float = 1.8) -> Iterator[str]:
         speed = len(sources) / cpu
         judged = "" if target is None else f"{target:,} " + ("met" if speed >= target else "MISS")
         yield f"| {label} | {speed:,.0f} | {front / cpu:.1f} × | {one / two:.2f} × | {judged} |"
+    mesh = SurfaceMesh(vertices, faces, normals)
+    for label, settings in (("averaged, all in all", CurvatureSettings()), ("one fit, all in all", ONE_FIT)):
+        cpu = np.inf
+        for _ in range(3):
+            begin = time.process_time()
+            mesh_curvature(mesh, settings)
+            cpu = min(cpu, time.process_time() - begin)
+        yield f"| {label} | {len(vertices) / cpu:,.0f} | | | |"
 
 
 def main() -> None:
@@ -217,6 +263,10 @@ def main() -> None:
         print("\n| fit, on one thread | vertices/CPU-s | against fronts | second thread | target |")
         print("|---|---|---|---|---|")
         print("\n".join(speeds()))
+        print("\n| k1 / k2, median error (%) | mesh | ours | ours: H | RVV | AVV | SSVV |")
+        print("|---|---|---|---|---|---|---|")
+        for line in beside_pycurv():
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

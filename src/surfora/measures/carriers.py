@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.frames import tangents
 from surfora.measures.geodesics import Fans
 
 SOFTENED = 0.25  # of the spacing: within it the nearest carrier alone is believed
+LEAST_SPREAD = 1e-3  # of the carriers' places, in squared spacings: below it they do not tell a slope
+LINEAR = ("mean_curvature_per_nm", "k1_per_nm", "k2_per_nm")
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,14 @@ def _owners(vertices: Floats, turn: Ints, start: Any, corner: Any, spacing: floa
     return owner
 
 
-def interpolation(carriers: Carriers, vertices: Floats, spacing_nm: float, known: Mask) -> csr_array:
+def interpolation(
+    carriers: Carriers, vertices: Floats, normals: Floats, spacing_nm: float, known: Mask
+) -> tuple[csr_array, csr_array]:
     """Weights (n, c), of sum 1, of the carriers about each vertex; no weight for those not known (c,).
 
-    A vertex takes its own carrier and those beside it, by the inverse fourth power of their distance. Rows
-    are empty where none is known.
+    A vertex takes its own carrier and those beside it, by the inverse fourth power of their distance; the
+    second weights are the same, tilted so that what varies linearly along the plane of the normals (n, 3) is
+    met exactly (some may be negative). Rows are empty where none is known.
     """
     start, corner, _ = carriers.fans.arrays
     count = np.diff(start)[carriers.carrier]
@@ -102,29 +108,54 @@ def interpolation(carriers: Carriers, vertices: Floats, spacing_nm: float, known
     step = np.arange(len(row)) - np.repeat(first, count + 1)
     own = np.repeat(carriers.carrier, count + 1)
     column = np.where(step == 0, own, corner[np.minimum(start[own] + step - 1, len(corner) - 1), 0])
-    square = np.sum((vertices[row] - vertices[carriers.vertex[column]]) ** 2, axis=1)
-    weight = known[column] / (square + (SOFTENED * spacing_nm) ** 2) ** 2
-    total = np.bincount(row, weights=weight, minlength=len(vertices))
+    way = vertices[carriers.vertex[column]] - vertices[row]
+    weight = known[column] / (np.sum(way**2, axis=1) + (SOFTENED * spacing_nm) ** 2) ** 2
     kept = weight > 0
+    row, column, way, weight = row[kept], column[kept], way[kept], weight[kept]
+    weight = weight / np.bincount(row, weights=weight, minlength=len(vertices))[row]
+    along, across = tangents(normals)
+    place = [np.einsum("ni,ni->n", way, axis[row]) / spacing_nm for axis in (along, across)]
     shape = (len(vertices), len(carriers.vertex))
-    return csr_array((weight[kept] / total[row[kept]], (row[kept], column[kept])), shape=shape)
+    plain = csr_array((weight, (row, column)), shape=shape)
+    tilted = csr_array((weight * _tilts(row, weight, place, len(vertices)), (row, column)), shape=shape)
+    return plain, tilted
+
+
+def _tilts(row: Ints, weight: Floats, place: list[Floats], count: int) -> Floats:
+    """Factors λ₀ + λ·x (m,) of weights (m,) of sum 1 in each row (m,) that centre them on the place x = 0."""
+    basis = [np.ones(len(row)), *place]
+    system = np.empty((count, 3, 3))
+    for i, one in enumerate(basis):
+        for j, other in enumerate(basis):
+            system[:, i, j] = np.bincount(row, weights=weight * one * other, minlength=count)
+    system += LEAST_SPREAD * np.diag([0.0, 1.0, 1.0])
+    system[system[:, 0, 0] == 0] = np.eye(3)
+    factor = np.linalg.solve(system, np.broadcast_to([[1.0], [0.0], [0.0]], (count, 3, 1)))[row, :, 0]
+    return sum(factor[:, i] * one for i, one in enumerate(basis))
 
 
 def interpolated(
-    found: dict[str, NDArray], weights: csr_array, carriers: Carriers, normals: Floats, known: Mask
+    found: dict[str, NDArray],
+    weights: tuple[csr_array, csr_array],
+    carriers: Carriers,
+    normals: Floats,
+    known: Mask,
 ) -> dict[str, NDArray]:
     """Arrays of the carriers (c, …) at all vertices (n, …); NaN where no known carrier is near.
 
+    Curvatures are interpolated by the second weights of `interpolation`, errors and confidence by the first.
     The direction ``k1_direction`` has no sign, and lies in the plane of the normals (n, 3); the radius
     ``curvature_radius_nm`` stays one that was scanned.
     """
-    there = np.diff(weights.indptr) > 0
+    plain, tilted = weights
+    there = np.diff(plain.indptr) > 0
     spread: dict[str, NDArray] = {}
     for name, values in found.items():
         if values.ndim == 1:
-            spread[name] = np.where(there, weights @ np.where(known, values, 0.0), np.nan)
+            how = tilted if name in LINEAR else plain
+            spread[name] = np.where(there, how @ np.where(known, values, 0.0), np.nan)
     nearest = np.zeros(len(normals), dtype=np.int64)
-    nearest[there] = np.asarray(weights.argmax(axis=1)).ravel()[there]
+    nearest[there] = np.asarray(plain.argmax(axis=1)).ravel()[there]
     spread["curvature_radius_nm"] = np.where(there, found["curvature_radius_nm"][nearest], np.nan)
     along = found["k1_direction"][nearest]
     along = along - np.einsum("ni,ni->n", along, normals)[:, None] * normals

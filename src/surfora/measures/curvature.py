@@ -1,10 +1,9 @@
 """Curvature of triangle meshes by local jets over geodesic balls, at a scale that the data choose.
 
-The published scale rule (``scale="stable"``) takes the smallest radius at which H stops changing. On
-surfaces that come from voxels two noisy neighbours agree by chance, and its 95th percentile error is 20–50
-%. The default (``scale="balanced"``) predicts the error at every radius and takes the smallest: the noise
-part from the scatter of the fits over the mesh, the bias from how far the orders 2 and 4 disagree. It also
-gives each vertex an error bar.
+By default (``scale="averaged"``) fits stay small, at the radius of the smallest predicted error up to half
+of the largest, and what they tell is averaged along the surface as far as it says the same. Two rules for
+a fit alone remain: that of the smallest predicted error over all radii (``"balanced"``), and the published
+one (``"stable"``), the smallest radius at which H stops changing. Each vertex gets an error bar.
 
     curved = mesh_curvature(mesh)
     curved.data["mean_curvature_per_nm"]
@@ -12,7 +11,6 @@ gives each vertex an error bar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -22,37 +20,30 @@ from scipy.sparse import csr_array
 
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
+from surfora.measures.averaging import averaged
 from surfora.measures.carriers import carriers_of, interpolated, interpolation
 from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
-from surfora.measures.jets import (
-    COUNT,
-    DIFFERENCE,
-    DIFFERENCE_VARIANCE,
-    K1_X,
-    K1_Z,
-    MEAN,
-    MEAN_VARIANCE,
-    OFFSET,
-    TWIST,
-    jet_table,
+from surfora.measures.jets import MEAN, jet_table
+from surfora.measures.scales import (
+    ORDERS,
+    Choice,
+    Fits,
+    balanced_choice,
+    fits_taken,
+    joined,
+    noise_density,
+    stable_choice,
 )
 from surfora.measures.statistics import require_values
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 
-ORDERS = (2, 4)
 BLOCK = 65536
 PORTION = 4096
 NOISE_SAMPLE = 3000
-EVENING_ROUNDS = 2
-# Bias of order 4 over the squared relative disagreement of the orders: 0.12 on a sphere, 0.3 on the crests
-# of a wavy sheet (measured on clean meshes at radii of 0.5 to 2 radian).
-BIAS_FACTOR = 0.35
-FLAT_PER_NM = 1e-3
-# Noise of surfaces from voxels is correlated over 4 to 8 nm, which near radii share: at steps of 1.2 the next
-# radius shows a quarter of its variance, the next but one half (nine medial surfaces, two isosurfaces).
-RADII_APART = 2
+# Of the noise of a fit alone what its correlation hides; where fits are averaged, that takes it off again.
 NOISE_UNSEEN = 2.0
+FITTED_TO = 0.55  # of the largest radius, the radii that are fitted where fits are averaged
 # Spacing of the vertices fitted on a dense mesh, in smallest radii: a ball of that radius still holds twice
 # what order 4 needs.
 CARRIER_SPACING = 0.22
@@ -73,11 +64,12 @@ class CurvatureSettings(Settings):
         24.0,
         gt=0,
         le=1000,
-        description="Largest radius (nm) of the scale scan; at least 6 mean edges are taken.",
+        description="Largest radius (nm) of the scale scan, of which averaged fits use half and averages "
+        "five sixths; at least 6 mean edges are taken.",
     )
     radii_count: int = Field(9, ge=1, le=40, description="Number of radii between them, in equal ratios.")
     radii_nm: tuple[float, ...] = Field(
-        (), description="Radii (nm) to scan instead, ascending; one radius alone fixes the scale."
+        (), description="Radii (nm) to scan instead, ascending, without averages; one alone fixes the scale."
     )
     order: Literal["auto", 2, 4] = Field(
         "auto",
@@ -88,10 +80,11 @@ class CurvatureSettings(Settings):
         description="Balls and coordinates of the polynomials: arc for geodesics taken as circular arcs, "
         "geodesic for fronts marched over the triangles, tangent for the published Monge patch.",
     )
-    scale: Literal["balanced", "stable"] = Field(
-        "balanced",
-        description="Choice of the radius: balanced for the smallest predicted error, stable for the "
-        "published rule (the smallest radius at which H no longer changes).",
+    scale: Literal["averaged", "balanced", "stable"] = Field(
+        "averaged",
+        description="Scale of a value: averaged for small fits that are averaged as far as they agree, "
+        "balanced for the one fit of the smallest predicted error, stable for the published rule (the fit "
+        "of the smallest radius at which H no longer changes).",
     )
     tau_rel: float = Field(
         0.05,
@@ -119,15 +112,6 @@ class CurvatureSettings(Settings):
         if any(b <= a for a, b in zip((0.0, *self.radii_nm), self.radii_nm, strict=False)):
             raise ValueError("radii_nm must be positive and ascend")
         return self
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which radius and order each vertex took (-1: none), and the standard error (n,) of its H in 1/nm."""
-
-    radius: Ints
-    order: Ints
-    error_per_nm: Floats
 
 
 def mesh_curvature(
@@ -164,120 +148,6 @@ def scan_radii_nm(settings: CurvatureSettings, mean_edge_nm: float) -> Floats:
     smallest = max(settings.smallest_radius_nm, 2.5 * mean_edge_nm)
     largest = max(settings.largest_radius_nm, 6.0 * mean_edge_nm, smallest)
     return np.geomspace(smallest, largest, settings.radii_count)
-
-
-def noise_density(table: Floats, radii_nm: Floats) -> Floats:
-    """Noise density (radii, orders) in nm⁴: variance of height × the area over which it is correlated.
-
-    From the scatter between fits of order 4 at a radius and the next but one. Balls are nested, so without
-    bias the variance of the difference is the difference of the variances (Hausman 1978). Noise from voxels
-    is correlated, so its density grows with the scale; order 2 sees at r what order 4 sees at 1.6 r.
-    """
-    apart = min(RADII_APART, len(radii_nm) - 1)
-    inner, outer = table[:, : len(radii_nm) - apart, -1], table[:, apart:, -1]
-    square = (inner - outer) ** 2
-    variances = [MEAN_VARIANCE, DIFFERENCE_VARIANCE]
-    fewer = inner[..., variances] - outer[..., variances]
-    fewer[~(fewer > 0)] = np.nan  # a ball that holds no more than the other
-    both = square[..., DIFFERENCE] + square[..., TWIST]
-    # medians of χ² with one and with two degrees of freedom
-    of_mean = _median_over_sources(square[..., MEAN] / fewer[..., 0]) / 0.455
-    of_difference = _median_over_sources(both / fewer[..., 1]) / 1.386
-    found = np.fmin(of_mean, of_difference)
-    known = np.isfinite(found)
-    if not known.any():
-        return np.zeros((len(radii_nm), 2))
-    at = np.log(radii_nm)
-    high = _growing_ever_slower(np.interp(at, at[: len(found)][known], found[known]))
-    return np.stack([np.interp(at + shift, at, high) for shift in (np.log(1.6), 0.0)], axis=1)
-
-
-def _growing_ever_slower(density: Floats) -> Floats:
-    """The density held down to growing by no larger factor than before: steeper growth is bias, not noise."""
-    held = density.copy()
-    largest = np.inf
-    for at in range(1, len(held)):
-        factor = min(density[at] / max(held[at - 1], 1e-300), largest)
-        largest = factor if factor > 1.0 else largest
-        held[at] = held[at - 1] * factor
-    return held
-
-
-def balanced_choice(
-    table: Floats,
-    radii_nm: Floats,
-    density: Floats,
-    order: Literal["auto", 2, 4],
-    neighbours: csr_array | None = None,
-) -> Choice:
-    """The radius of the smallest predicted error at each vertex of a jet table of the orders 2 and 4.
-
-    With ``neighbours`` (n, n) the radii are then evened out between neighbouring vertices, which errs less
-    than their single choices. Order 2 is taken where it is asked for, and by ``"auto"`` where no ball can
-    bear order 4.
-    """
-    bias, variance = predicted_errors(table, radii_nm, density)
-    usable = np.isfinite(table[..., MEAN])
-    if order == "auto":
-        usable[:, :, 0] &= ~usable[:, :, 1].any(axis=1, keepdims=True)
-    else:
-        usable[:, :, 1 - ORDERS.index(order)] = False
-    shape_variance = variance + 2.0 * table[..., DIFFERENCE_VARIANCE] * density
-    risk = np.where(usable, bias**2 + shape_variance, np.inf)
-    radius, kind = np.divmod(risk.reshape(len(risk), -1).argmin(axis=1), 2)
-    at = np.arange(len(table))
-    none = ~np.isfinite(risk[at, radius, kind])
-    if neighbours is not None:
-        even = _evened(np.where(none, np.nan, radius), neighbours)
-        radius = np.where(none | ~usable[at, even, kind], radius, even)
-    error = np.sqrt(bias[at, radius, kind] ** 2 + variance[at, radius, kind])
-    return Choice(np.where(none, -1, radius), np.where(none, -1, kind), np.where(none, np.nan, error))
-
-
-def predicted_errors(table: Floats, radii_nm: Floats, density: Floats) -> tuple[Floats, Floats]:
-    """Bias of the shape in 1/nm and variance of H in 1/nm², both (n, radii, orders), of a jet table.
-
-    The bias of order 4 goes with the square of how far the orders disagree, less what noise explains, and
-    is never more than that; once seen at one radius it is held for all larger ones. That of order 2 is
-    their disagreement, or that of its series on a sphere.
-    """
-    shape = table[..., [MEAN, DIFFERENCE, TWIST]]
-    noise = (table[:, :, 1, MEAN_VARIANCE] + 2.0 * table[:, :, 1, DIFFERENCE_VARIANCE]) * density[:, 1]
-    size = np.linalg.norm(shape, axis=-1)
-    apart = np.linalg.norm(shape[:, :, 1] - shape[:, :, 0], axis=-1) ** 2
-    apart = np.maximum(apart - noise, 0.0)
-    low = np.fmax(0.1 * (radii_nm * size[:, :, 0]) ** 2 * size[:, :, 0], np.sqrt(apart))
-    whole = size[:, :, 1] + FLAT_PER_NM + BIAS_FACTOR * np.sqrt(apart)
-    high = np.fmax.accumulate(BIAS_FACTOR * apart / whole, axis=1)
-    return np.stack([low, high], axis=-1), table[..., MEAN_VARIANCE] * density
-
-
-def _evened(index: Floats, neighbours: csr_array) -> Ints:
-    """Indices (n,) after two rounds of means over each vertex and its neighbours; NaN has no say."""
-    total, count = np.nan_to_num(index), np.isfinite(index).astype(float)
-    for _ in range(EVENING_ROUNDS):
-        total, count = total + neighbours @ total, count + neighbours @ count
-    return np.rint(total / np.maximum(count, 1.0)).astype(np.int64)
-
-
-def stable_choice(
-    mean_curvature: Floats, tau_rel: float, tau_abs_per_nm: float, epsilon_per_nm: float
-) -> tuple[Ints, Floats]:
-    """The published rule on H (n, radii): the index of the radius (-1: none) and the change of H to the next.
-
-    The smallest radius rᵢ at which |H(rᵢ₊₁) − H(rᵢ)| is both ≤ τ_rel (|H(rᵢ₊₁)| + |H(rᵢ)| + ε) and ≤ τ_abs;
-    else the largest radius with a finite estimate.
-    """
-    finite = np.isfinite(mean_curvature)
-    change = np.abs(np.diff(mean_curvature, axis=1))
-    size = np.abs(mean_curvature)
-    both = size[:, :-1] + size[:, 1:] + epsilon_per_nm
-    steady = (change <= tau_rel * both) & (change <= tau_abs_per_nm)
-    largest = np.where(finite.any(axis=1), finite.shape[1] - 1 - finite[:, ::-1].argmax(axis=1), -1)
-    chosen = np.where(steady.any(axis=1), _first_true(steady), largest)
-    if change.shape[1] == 0:
-        return chosen, np.full(len(chosen), np.nan)
-    return chosen, change[np.arange(len(chosen)), np.clip(chosen, 0, change.shape[1] - 1)]
 
 
 def confidence(
@@ -323,13 +193,14 @@ def _curvature_of(mesh: SurfaceMesh, settings: CurvatureSettings, progress: Prog
         mesh.vertices[at], normals[at], few.areas_nm2, few.fans, inner[at], radii, settings, progress
     )
     known = np.isfinite(found["mean_curvature_per_nm"])
-    weights = interpolation(few, mesh.vertices, spacing_nm, known)
+    weights = interpolation(few, mesh.vertices, normals, spacing_nm, known)
     return _consistent(interpolated(found, weights, few, normals, known), inner)
 
 
 def _consistent(found: dict[str, NDArray], inner: Mask) -> dict[str, NDArray]:
     """Interpolated arrays with K and the shape of the k1 and k2 there, and none on the boundary."""
-    k1, k2 = found["k1_per_nm"], found["k2_per_nm"]
+    mean, half = found["mean_curvature_per_nm"], np.maximum(found["k1_per_nm"] - found["k2_per_nm"], 0.0) / 2
+    k1, k2 = found["k1_per_nm"], found["k2_per_nm"] = mean + half, mean - half
     found["gaussian_curvature_per_nm2"] = k1 * k2
     found["shape_index"], found["curvedness_per_nm"] = shape_of(k1, k2)
     for name, values in found.items():
@@ -352,15 +223,17 @@ def _fitted(
 
     vertices, normals: (n, 3), of the areas (n,) that they stand for; fans: their edges; radii_nm: the scan.
     """
-    inner = np.flatnonzero(wanted)
+    inner, neighbours = np.flatnonzero(wanted), _neighbours(fans)
+    averages = _averages(settings)
+    fitted_nm = radii_nm[radii_nm <= max(FITTED_TO * radii_nm[-1], radii_nm[0])] if averages else radii_nm
 
     def table_of(sources: Ints) -> Floats:
         return jet_table(
-            sources, radii_nm, ORDERS, vertices, normals, areas_nm2, fans,
+            sources, fitted_nm, ORDERS, vertices, normals, areas_nm2, fans,
             coordinates=settings.coordinates, neighbours_per_term=settings.neighbours_per_term,
         ).astype(np.float32)  # fmt: skip
 
-    found = _empty_results(len(vertices))
+    taken = []
     for begin in range(0, len(inner), BLOCK):
         block = inner[begin : begin + BLOCK]
         parts = []
@@ -368,51 +241,43 @@ def _fitted(
             parts.append(table_of(block[part : part + PORTION]))
             progress(min(begin + part + PORTION, len(inner)), len(inner))
         table = np.concatenate(parts)
-        choice = _choose(table, radii_nm, _neighbours_within(block, fans), settings)
-        for name, values in _results(table, choice, radii_nm).items():
-            found[name][block] = values
-    return found
+        choice = _choose(table, fitted_nm, csr_array(neighbours[block][:, block]), settings)
+        taken.append(fits_taken(table, choice, fitted_nm))
+    if not taken:
+        return _arrays(Fits.none(len(vertices)))
+    fits = joined(taken, inner, len(vertices))
+    if averages and np.isfinite(fits.mean_per_nm).any():
+        fits = averaged(fits, vertices, normals, areas_nm2, fans, float(radii_nm[-1]), neighbours)
+    return _arrays(fits)
 
 
-def _neighbours_within(block: Ints, fans: Fans) -> csr_array:
-    """Which vertices of a block (n,) share an edge: (n, n) of ones."""
+def _averages(settings: CurvatureSettings) -> bool:
+    return settings.scale == "averaged" and not settings.radii_nm
+
+
+def _neighbours(fans: Fans) -> csr_array:
+    """Which vertices share an edge: (n, n) of ones."""
     count = len(fans.start) - 1
-    ones = np.ones(len(fans.corner))
-    neighbours = csr_array((ones, fans.corner[:, 0], fans.start), shape=(count, count))
-    return csr_array(neighbours[block][:, block])
+    return csr_array((np.ones(len(fans.corner)), fans.corner[:, 0], fans.start), shape=(count, count))
 
 
 def _choose(table: Floats, radii_nm: Floats, neighbours: csr_array, settings: CurvatureSettings) -> Choice:
-    if settings.scale == "balanced":
-        step = max(1, len(table) // NOISE_SAMPLE)
-        density = NOISE_UNSEEN * noise_density(table[::step], radii_nm)
+    if settings.scale != "stable":
+        sample = table[:: max(1, len(table) // NOISE_SAMPLE)]
+        averages = _averages(settings)
+        unseen = 1.0 if averages else NOISE_UNSEEN
+        density = unseen * noise_density(sample, radii_nm, grows_on=averages)
         return balanced_choice(table, radii_nm, density, settings.order, neighbours)
     kind = ORDERS.index(4 if settings.order == "auto" else settings.order)
     radius, change = stable_choice(
         table[:, :, kind, MEAN], settings.tau_rel, settings.tau_abs_per_nm, settings.epsilon_per_nm
     )
-    return Choice(radius, np.where(radius < 0, -1, kind), change)
+    return Choice(radius, np.where(radius < 0, -1, kind), change, np.zeros((len(table), 2)))
 
 
-def _empty_results(count: int) -> dict[str, NDArray]:
-    numbers = ["mean_curvature_per_nm", "gaussian_curvature_per_nm2", "k1_per_nm", "k2_per_nm"]
-    numbers += ["shape_index", "curvedness_per_nm"]
-    found: dict[str, NDArray] = {name: np.full(count, np.nan) for name in numbers}
-    found["k1_direction"] = np.full((count, 3), np.nan)
-    found["curvature_error_per_nm"] = np.full(count, np.nan)
-    found["curvature_radius_nm"] = np.full(count, np.nan)
-    found["curvature_confidence"] = np.zeros(count)
-    return found
-
-
-def _results(table: Floats, choice: Choice, radii_nm: Floats) -> dict[str, NDArray]:
-    """The result arrays of one block of vertices."""
-    fit = table[np.arange(len(table)), choice.radius, choice.order]
-    fit[choice.radius < 0] = np.nan
-    mean = fit[:, MEAN]
-    half = np.hypot(fit[:, DIFFERENCE], fit[:, TWIST])
-    order = np.array(ORDERS)[choice.order]
-    terms = (order + 1) * (order + 2) / 2
+def _arrays(fits: Fits) -> dict[str, NDArray]:
+    """The result arrays (n, …) of fits."""
+    mean, half = fits.mean_per_nm, fits.half_per_nm
     shape_index, curvedness = shape_of(mean + half, mean - half)
     return {
         "mean_curvature_per_nm": mean,
@@ -421,23 +286,13 @@ def _results(table: Floats, choice: Choice, radii_nm: Floats) -> dict[str, NDArr
         "k2_per_nm": mean - half,
         "shape_index": shape_index,
         "curvedness_per_nm": curvedness,
-        "k1_direction": fit[:, K1_X : K1_Z + 1],
-        "curvature_error_per_nm": choice.error_per_nm,
-        "curvature_radius_nm": np.where(choice.radius < 0, np.nan, radii_nm[choice.radius]),
+        "k1_direction": fits.k1_direction,
+        "curvature_error_per_nm": fits.error_per_nm,
+        "curvature_radius_nm": fits.radius_nm,
         "curvature_confidence": confidence(
-            np.hypot(mean, half), choice.error_per_nm, fit[:, OFFSET], fit[:, COUNT] / terms
+            np.hypot(mean, half), fits.error_per_nm, fits.offset, fits.filling
         ),
     }
-
-
-def _first_true(mask: Mask) -> Ints:
-    """Column (n,) of the first True in each row; 0 where there is none or no column."""
-    return mask.argmax(axis=1) if mask.shape[1] else np.zeros(len(mask), dtype=np.int64)
-
-
-def _median_over_sources(values: Floats) -> Floats:
-    """Medians over the finite values of each column; NaN where there are none."""
-    return np.array([np.median(v[np.isfinite(v)]) if np.isfinite(v).any() else np.nan for v in values.T])
 
 
 def _renumbered(mesh: SurfaceMesh, order: Ints) -> SurfaceMesh:

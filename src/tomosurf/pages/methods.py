@@ -62,8 +62,10 @@ AGREEMENTS = {
     "dipole": "by dipole propagation (Metzer et al. 2021)",
 }
 SCALES = {
-    "balanced": "that of the smallest predicted error",
-    "stable": "the smallest at which H no longer changes",
+    "averaged": "that of the smallest predicted error, up to half of the largest, was taken, and averaged "
+    "along the surface as far as it agrees",
+    "balanced": "that of the smallest predicted error was taken at each vertex",
+    "stable": "the smallest at which H no longer changes was taken at each vertex",
 }
 
 
@@ -169,7 +171,7 @@ def _measures_text(settings: Mapping[str, Any]) -> str:
     return (
         "Curvature is of polynomials fitted in geodesic coordinates about each vertex, over radii of "
         f"{_nm(curvature['smallest_radius_nm'])} to {_nm(curvature['largest_radius_nm'])} of which "
-        f"{SCALES.get(scale, scale)} was taken at each vertex; mean curvature H is positive where the "
+        f"{SCALES.get(scale, scale)}; mean curvature H is positive where the "
         "surface bends outward along its normal. Roughness is the root mean square height over a Gaussian "
         f"regression filter (ISO 16610-31) of cut-off wavelength {_nm(roughness['cutoff_wavelength_nm'])}. "
         f"Area that faces into the missing wedge (tilts to ±{wedge['max_tilt_deg']:g}° about "

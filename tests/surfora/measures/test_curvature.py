@@ -12,13 +12,10 @@ from scipy.sparse import csr_array
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures.curvature import (
     CurvatureSettings,
-    balanced_choice,
     confidence,
     mesh_curvature,
-    noise_density,
     scan_radii_nm,
     shape_of,
-    stable_choice,
 )
 from surfora.measures.geodesics import new_front, triangle_fans
 from surfora.measures.jets import (
@@ -32,6 +29,7 @@ from surfora.measures.jets import (
     arc_ball,
     jet_table,
 )
+from surfora.measures.scales import balanced_choice, noise_density, stable_choice
 from surfora.measures.statistics import NoValues
 from tomocore.contract import InputError
 
