@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tomorois.annotation.curation import CURATED_FOLDER
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
+from tomosurf.sources import lists_in, segmentations_of, tomograms_of
 from tomosurf.statistics.settings import CompareSettings
 from tomosurf.tomogram_table import (
     TomogramRow,
@@ -41,13 +42,17 @@ STEPS = ("confidence", "rois", "surfaces")
 class ProjectSettings(Settings):
     """A project of tomograms; paths are relative to the project file."""
 
-    tomograms: tuple[str, ...] = Field((TOMOGRAMS,), description="Tomograms, or folders of them.")
+    tomograms: tuple[str, ...] = Field(
+        (TOMOGRAMS,),
+        description="Tomograms, folders of them, or lists (tomograms.star, optimisation set, copick.json).",
+    )
     table: str = Field(
         TABLE_FILE,
         description="Table of tomograms, where there is one: name, condition, grid, voxel_size_nm, exclude.",
     )
     membranes: str = Field(
-        MEMBRANES, description="Folder of <tomogram>__membranes volumes (masks or labels)."
+        MEMBRANES,
+        description="Folder of <tomogram>__membranes volumes (masks or labels), or copick.json:OBJECT.",
     )
     truth: str | None = Field(
         None, description="Folder of <tomogram>__truth.npz, where the true ROIs are known."
@@ -76,7 +81,8 @@ class ProjectSettings(Settings):
 class TomogramPlan:
     """The files of one tomogram in a project, those that are there and those to be made.
 
-    ``row`` is what the table says of it, ``voxel_size_nm`` the edge that overrules headers, if any.
+    ``row`` is what the table says of it, ``voxel_size_nm`` the edge that overrules headers, if any, and
+    ``listed`` what a list of another program calls it, where it comes from one.
     """
 
     stem: str
@@ -89,6 +95,7 @@ class TomogramPlan:
     confidence: Path
     rois: Path
     surfaces: Path
+    listed: str = ""
 
     @property
     def curated(self) -> Path:
@@ -188,7 +195,7 @@ def new_project(folder: Path) -> Path:
     found = inputs_in(folder)
     write_text(path, settings_template(ProjectSettings, values=found))
     if "tomograms" in found and not (folder / TABLE_FILE).exists():
-        files = tomogram_files([folder / name for name in found["tomograms"]])
+        files = tomograms_of(folder, found["tomograms"])
         write_tomogram_table(folder / TABLE_FILE, [volume_stem(file) for file in files])
     return path
 
@@ -208,8 +215,9 @@ def inputs_in(folder: Path) -> dict[str, Any]:
             found[key] = _relative(holders[0], folder)
     holders = [place for place in places if place.name != MEMBRANES and _tomograms_in(place)]
     named = [place for place in holders if place.name == TOMOGRAMS]
-    if holders:
-        found["tomograms"] = tuple(_relative(place, folder) for place in named or holders)
+    lists = [] if holders else lists_in(folder)[:1]
+    if holders or lists:
+        found["tomograms"] = tuple(_relative(place, folder) for place in named or holders) or tuple(lists)
     models = [path for place in places for path in sorted(place.glob("*.safetensors"))]
     if models:
         found["model"] = _relative(models[0], folder)
@@ -242,15 +250,23 @@ def read_project(path: Path, only: Path | None = None) -> Project:
     path = path / PROJECT_FILE if path.is_dir() else path
     settings = load_settings(ProjectSettings, path)
     folder = path.parent
-    tomograms = tomogram_files([folder / name for name in settings.tomograms])
+    listed = tomograms_of(folder, settings.tomograms)
+    tomograms = list(listed)
     require_own_names(tomograms, volume_stem)
-    membranes = _matched_in(folder / settings.membranes, tomograms, "membranes", "membranes")
+    masks = segmentations_of(folder, settings.membranes)
+    if masks is None:
+        membranes = _matched_in(folder / settings.membranes, tomograms, "membranes", "membranes")
+    else:
+        membranes = matched(tomograms, masks, "membranes")
     truth = _matched_in(folder / settings.truth, tomograms, "truth.npz", "truth") if settings.truth else None
     stems = tuple(volume_stem(tomogram) for tomogram in tomograms)
     table = _table(folder / settings.table, stems)
     asked = stems if only is None else names_listed(only, stems)
     plans = tuple(
-        _plan(tomogram, table.rows.get(stem, TomogramRow(stem)), folder, settings, membranes, truth)
+        replace(
+            _plan(tomogram, table.rows.get(stem, TomogramRow(stem)), folder, settings, membranes, truth),
+            listed=listed[tomogram],
+        )
         for tomogram, stem in zip(tomograms, stems, strict=True)
         if stem in asked
     )

@@ -39,6 +39,7 @@ class _Object(StoredRow):
 class _Config(StoredRow):
     pickable_objects: list[_Object]
     overlay_root: str
+    static_root: str | None = None
     user_id: str | None = None
     session_id: str | None = None
 
@@ -85,20 +86,88 @@ def opened_project(config: Path, entry: Entry) -> Project:
 
     Raises InputError where it lies on no disk of this machine, or nothing names user and session.
     """
-    found: _Config = read_json(config, _Config, "give the configuration file of a copick project")
-    place = LOCAL.fullmatch(found.overlay_root)
-    if place is None:
-        raise InputError(
-            f"{config}: its overlay {found.overlay_root} is no folder of this machine; copy it here"
-        )
+    found = _config(config)
+    root = _local(config, found.overlay_root, "overlay")
     user, session = entry.user or found.user_id or "", entry.session or found.session_id or "0"
     if not user:
         raise InputError(f"{config}: names no user_id; pass --user")
-    root = Path(place["path"])
-    root = root if root.is_absolute() else config.parent / root
     return Project(
         root, tuple(one.name for one in found.pickable_objects), Entry(_fit(user), _fit(session), entry.name)
     )
+
+
+def _config(path: Path) -> _Config:
+    found: _Config = read_json(path, _Config, "give the configuration file of a copick project")
+    return found
+
+
+def _local(config: Path, root: str, what: str) -> Path:
+    """The folder of a root. InputError where it is on no disk of this machine."""
+    place = LOCAL.fullmatch(root)
+    if place is None:
+        raise InputError(f"{config}: its {what} {root} is no folder of this machine; copy it here")
+    return config.parent / place["path"]
+
+
+def _runs(config: Path) -> list[Path]:
+    """The folders of a project's runs, of its static files and of its overlay. InputError without any."""
+    found = _config(config)
+    roots = [_local(config, root, "static root") for root in [found.static_root] if root]
+    roots.append(_local(config, found.overlay_root, "overlay"))
+    runs = [run for root in roots for run in sorted((root / RUNS).glob("*")) if run.is_dir()]
+    if not runs:
+        raise InputError(f"{config}: no runs in {roots[0] / RUNS}; check its roots")
+    return runs
+
+
+def tomograms(config: Path, which: str = "") -> dict[str, Path]:
+    """The tomogram of each run of a project that has any, by run.
+
+    which: type and spacing in Å (``wbp@10.000``), where runs have several. Raises InputError where no run has
+    such a one, and where several are meant.
+    """
+    kind, _, spacing = which.partition("@")
+    found: dict[str, dict[str, Path]] = {}
+    for run in _runs(config):
+        for path in sorted(run.glob("VoxelSpacing*/*.zarr")):
+            edge = path.parent.name.removeprefix("VoxelSpacing")
+            fits = path.stem == kind and (not spacing or _same_number(edge, spacing))
+            if not path.stem.endswith("_features") and (fits or not which):
+                found.setdefault(run.name, {})[f"{path.stem}@{edge}"] = path
+    return _one_each(config, found, f"tomogram {which}".strip())
+
+
+def segmentations(config: Path, which: str) -> dict[str, Path]:
+    """The segmentation of each run of a project that has any, by run.
+
+    which: its object, or ``USER_SESSION_OBJECT`` where runs have several. Raises InputError where no run has
+    such a one, and where several are meant.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    for run in _runs(config):
+        for path in sorted((run / "Segmentations").glob("*.zarr")):
+            name = path.stem.removesuffix("-multilabel").partition("_")[2]
+            if name == which or name.split("_", 2)[-1] == which:
+                found.setdefault(run.name, {})[name] = path
+    return _one_each(config, found, f"segmentation {which}")
+
+
+def _one_each(config: Path, found: dict[str, dict[str, Path]], what: str) -> dict[str, Path]:
+    several = next((run for run, paths in found.items() if len(paths) > 1), None)
+    if several is not None:
+        names = ", ".join(found[several])
+        one = next(iter(found[several]))
+        raise InputError(f"{config}: {several} has {names}; say which one, as in {config.name}:{one}")
+    if not found:
+        raise InputError(f"{config}: no run has a {what}; check the name")
+    return {run: path for run, paths in found.items() for path in paths.values()}
+
+
+def _same_number(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
 
 
 def _fit(name: str) -> str:

@@ -40,6 +40,7 @@ ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 SUBTOMOGRAM_ANGLES = tuple(f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi"))
 WARP = ("rlnDetectorPixelSize", "rlnMagnification")
 """µm on the detector, and how many times these are magnified."""
+RECONSTRUCTIONS = tuple(f"rlnTomoReconstructedTomogram{which}" for which in ("", "Denoised", "Half1"))
 SIZES = tuple(f"rlnTomoSize{axis}" for axis in "XYZ")
 
 
@@ -61,6 +62,26 @@ def _found(name: str, beside: Path) -> Path:
             if (folder / name).is_file():
                 return folder / name
     raise InputError(f"{beside}: names {shortened(name)}, which is not there; run where the project lies")
+
+
+def reconstructions(path: Path, column: str = "") -> dict[str, Path | None]:
+    """The volume of each tomogram in a tomograms.star, by name; None where it tells no files.
+
+    column: which of its volumes, of RELION the reconstruction where none is named. Raises InputError where
+    there are no tomograms, the column is not there, or a file is not.
+    """
+    for table in star_blocks(path).values():
+        if not isinstance(table, pd.DataFrame) or "rlnTomoName" not in table:
+            continue
+        names = [bare_name(str(name)) for name in table["rlnTomoName"]]
+        if column and column not in table:
+            there = [name for name in map(str, table) if name.startswith(RECONSTRUCTIONS[0])]
+            raise InputError(f"{path}: no column {column}; there are {some_of(there) or 'none of volumes'}")
+        chosen = next((name for name in (column, *RECONSTRUCTIONS) if name in table), None)
+        if chosen is None:
+            return dict.fromkeys(names)
+        return {name: _found(str(file), path) for name, file in zip(names, table[chosen], strict=True)}
+    raise InputError(f"{path}: tells no tomograms (rlnTomoName); give a tomograms.star or optimisation set")
 
 
 def sizes_of(path: Path) -> dict[str, TomogramSize]:

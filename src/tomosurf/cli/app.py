@@ -57,7 +57,7 @@ def new(folder: Annotated[Path, Parameter(help="folder of the new project")], /)
 def validate(project: ProjectPath, /, *, only: Only = None) -> int:
     """Check the project file and every input, and say all that is wrong at once, a line each.
 
-    First which membranes and truth belong to which tomogram.
+    First which membranes and truth belong to which tomogram, and what the list that it comes from calls it.
     """
     from tomosurf.project import read_project
     from tomosurf.validation import problems_of
@@ -66,7 +66,8 @@ def validate(project: ProjectPath, /, *, only: Only = None) -> int:
     for plan in planned.plans:
         truth = f", {plan.truth.name}" if plan.truth else ""
         left_out = f" (left out: {plan.row.excluded})" if plan.row.excluded else ""
-        out.print(f"{plan.tomogram.name}: {plan.membranes.name}{truth}{left_out}", markup=False)
+        named = f"{plan.stem} ({plan.listed}, {plan.tomogram})" if plan.listed else plan.tomogram.name
+        out.print(f"{named}: {plan.membranes.name}{truth}{left_out}", markup=False)
     problems = problems_of(planned)
     for problem in problems:
         Terminal().failed(problem)
