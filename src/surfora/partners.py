@@ -11,6 +11,7 @@ import numpy as np
 
 from surfora.earlier import COLUMNS_OF, EarlierRun, Row, RunTables
 from surfora.geometry.files import write_surface
+from surfora.geometry.nearest import Way
 from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.beside_masks import BesideMasks, Neighbours
 from surfora.measures.contacts.pairs import (
@@ -103,6 +104,7 @@ class _Group:
     neighbours: Neighbours
     latest: dict[Path, MeasuredSurface] = field(default_factory=dict)
     changed: set[Path] = field(default_factory=set)
+    ways: dict[tuple[Path, Path], Way] = field(default_factory=dict)
 
     def measured(self, number: int) -> RunTables:
         """The rows of the group, whose files take the arrays on; its first contact has the next number."""
@@ -124,13 +126,14 @@ class _Group:
             one, other = self.latest[source.path], self.latest[target.path]
             try:
                 _tell_place(source, target, self.outcome)
-                measured, row = measured_distances(one, other, self.settings.distance, self.record)
+                measured, row, way = measured_distances(one, other, self.settings.distance, self.record)
             except FAILURES as error:
                 if both not in self.outcome.failed:
                     self.outcome.fail(both, error)
                 continue
             self.latest[source.path] = measured
             self.changed.add(source.path)
+            self.ways[source.path, target.path] = way
             rows.append(row)
         return rows
 
@@ -196,6 +199,10 @@ class _Group:
                         self.settings.contacts,
                         begin=number + len(rows) + 1,
                         progress=progress,
+                        ways=(
+                            self.ways.get((first.path, second.path)),
+                            self.ways.get((second.path, first.path)),
+                        ),
                     )
                     counts["contacts"], counts["left out"] = len(found.rows), found.left_out
             except FAILURES as error:

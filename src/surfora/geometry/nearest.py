@@ -32,6 +32,23 @@ class SurfaceDistance:
     shares: Floats
 
 
+@dataclass(frozen=True)
+class Way:
+    """The ways from each vertex (n,) of a surface to another one.
+
+    ``nearest``: to its nearest point; ``along_nm``: straight along the normal, to either side, to the first
+    hit, NaN where both miss it.
+    """
+
+    nearest: SurfaceDistance
+    along_nm: Floats
+
+
+def way_to(mesh: SurfaceMesh, target: SurfaceMesh) -> Way:
+    """Both ways from a mesh to another one. Raises InputError where either has no triangle."""
+    return Way(surface_distance(mesh, target), np.abs(distance_along_normals(mesh, target)))
+
+
 def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
     """Exact point-to-triangle distances from the vertices of a mesh to another mesh, in nm.
 

@@ -8,11 +8,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh
-from surfora.geometry.nearest import distance_along_normals, surface_distance
+from surfora.geometry.nearest import Way, way_to
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.grids import Grid, differences, grid_from, places_are_known
 from surfora.measures.distance import (
@@ -102,14 +100,14 @@ def unmatched_pairs(surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair]) -> l
 
 def measured_distances(
     source: MeasuredSurface, target: MeasuredSurface, settings: DistanceSettings, record: RunRecord
-) -> tuple[MeasuredSurface, dict[str, Any]]:
-    """The source with its distance to the target as an array, and the pair's row.
+) -> tuple[MeasuredSurface, dict[str, Any], Way]:
+    """The source with its distance to the target as an array, the pair's row, and the way there.
 
     source, target: two surfaces; settings: of the section ``distance``; record: times it.
     """
     with record.stage("distance", f"{source.name} {source.facts.kind} to {target.name}"):
-        distances = surface_distance(source.mesh, target.mesh)
-        along_nm = np.abs(distance_along_normals(source.mesh, target.mesh))
+        way = way_to(source.mesh, target.mesh)
+    distances, along_nm = way.nearest, way.along_nm
     mesh = source.mesh.with_data(**distance_arrays(target.name, distances.distance_nm, along_nm))
     names = {
         "name": source.name,
@@ -123,7 +121,7 @@ def measured_distances(
     summary = distance_summary(source.mesh, distances, settings)
     evidence = distance_evidence_columns(mesh, distances.distance_nm, settings.contact_distance_nm)
     along = along_normal_columns(mesh, distances.distance_nm, along_nm, settings)
-    return replace(source, mesh=mesh), names | summary | along | evidence
+    return replace(source, mesh=mesh), names | summary | along | evidence, way
 
 
 def _answering(surfaces: Sequence[S], pair: Pair) -> Iterator[tuple[S, S]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surfora.geometry.arrays import Floats, Ints, Mask
-from surfora.geometry.nearest import distance_along_normals, surface_distance
+from surfora.geometry.nearest import Way, way_to
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_normals
 
 ON_A_CORNER = 1e-4  # weight of a corner below which a nearest point lies on the opposite edge
@@ -32,9 +32,13 @@ class Facing:
     is_beyond: Mask
 
 
-def facing_partner(mesh: SurfaceMesh, partner: SurfaceMesh) -> Facing:
-    """How a mesh faces another one. Raises InputError where either has no triangle."""
-    found = surface_distance(mesh, partner)
+def facing_partner(mesh: SurfaceMesh, partner: SurfaceMesh, way: Way | None = None) -> Facing:
+    """How a mesh faces another one. Raises InputError where either has no triangle.
+
+    way: from the mesh to its partner, where it is known already.
+    """
+    way = way or way_to(mesh, partner)
+    found = way.nearest
     corners = partner.faces[found.triangle]
     nearest = np.take_along_axis(corners, found.shares.argmax(axis=1)[:, None], axis=1)[:, 0]
     own, other = normals_of(mesh), normals_of(partner)
@@ -46,7 +50,7 @@ def facing_partner(mesh: SurfaceMesh, partner: SurfaceMesh) -> Facing:
         nearest,
         found.facing_deg,
         angles_deg(own, there),
-        np.abs(distance_along_normals(mesh, partner)),
+        way.along_nm,
         is_beyond=np.all(on_border | (found.shares < ON_A_CORNER), axis=1),
     )
 

@@ -165,10 +165,9 @@ def _patches(facing: Facing, threshold_nm: float, settings: ContactSettings) -> 
     within = ~above | _small_holes(cut, above, border, settings.largest_hole_nm2)
     faces = cut.faces[within]
     piece = component_of_vertices(faces, len(cut.vertices))
-    used = np.zeros(len(cut.vertices), dtype=bool)
-    used[faces] = True
-    of_vertex = np.full(len(cut.vertices), -1)
-    of_vertex[used] = np.unique(piece[used], return_inverse=True)[1].ravel()
+    is_patch = np.zeros(len(cut.vertices), dtype=bool)
+    is_patch[piece[faces[:, 0]]] = True
+    of_vertex = np.where(is_patch, np.cumsum(is_patch) - 1, -1)[piece]
     return _Patches(cut.with_data(**{BORDER: border}), faces, of_vertex[faces[:, 0]], of_vertex)
 
 

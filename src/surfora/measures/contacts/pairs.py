@@ -10,7 +10,7 @@ import numpy as np
 
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.files import read_mesh
-from surfora.geometry.nearest import nearest_places
+from surfora.geometry.nearest import Way, nearest_places
 from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.contacts.curve import contact_curve, curve_thresholds
 from surfora.measures.contacts.describe import contact_rows
@@ -46,12 +46,14 @@ def contacts_of_pair(
     settings: ContactSettings = ContactSettings(),
     begin: int = 1,
     progress: Progress = no_progress,
+    ways: tuple[Way | None, Way | None] = (None, None),
 ) -> PairContacts:
     """All contacts of two surfaces, or of one with itself where both are the same one.
 
     first, second: with all their arrays; those of other contacts that they carry are kept where these are
     nearer. threshold_nm: the gap below which is contact. begin: the number of the largest contact; the others
-    follow. progress: told of the geodesics of a surface with itself.
+    follow. progress: told of the geodesics of a surface with itself. ways: from the first to the second and
+    back, where they are known already.
     """
     is_fold = second is first
     along_nm = settings.self_along_nm or 2 * threshold_nm
@@ -60,7 +62,7 @@ def contacts_of_pair(
         one = other = facing_itself(_with_thickness(first), along_nm, max(thresholds), progress)
     else:
         meshes = _with_thickness(first), _with_thickness(second)
-        one, other = facing_partner(*meshes), facing_partner(*meshes[::-1])
+        one, other = facing_partner(*meshes, ways[0]), facing_partner(*meshes[::-1], ways[1])
     contacts = contacts_between(one, other, threshold_nm, settings)
     names = _names(first, second)
     rows = contact_rows(contacts, one.mesh, other.mesh)
