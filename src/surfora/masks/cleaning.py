@@ -226,10 +226,24 @@ def without_cavities(mask: Mask, largest_voxels: float) -> Mask:
         return mask
     if fewest > LARGEST_FLOOD:
         return ~cc3d.dust((~mask).view(np.uint8), threshold=fewest, connectivity=6).view(bool)
-    walled = np.pad(mask, 1, constant_values=True)
-    first = walled[:-2, 1:-1, 1:-1] & walled[1:-1, :-2, 1:-1] & walled[1:-1, 1:-1, :-2] & ~mask
-    _fill_from(walled, np.argwhere(first) + 1, fewest)
-    return np.ascontiguousarray(walled[1:-1, 1:-1, 1:-1])
+    walled = np.array(mask, dtype=bool, order="C")
+    _fill_from(walled, _walled_corners(walled), fewest)
+    return walled
+
+
+def _walled_corners(walled: Mask) -> Ints:
+    """The voxels (n, 3) outside of a mask with a wall of it, or the volume's border, behind along each axis.
+
+    Only those beside an occupied voxel or at the border are looked at, not the whole volume.
+    """
+    _, rows, columns = walled.shape
+    flat = walled.ravel()
+    beside = np.flatnonzero(flat) + 1
+    places = np.concatenate([beside[beside % columns > 0], np.arange(0, walled.size, columns)])
+    places = places[~flat[places]]
+    plane, row = places // (rows * columns), places // columns % rows
+    has_walls = ((row == 0) | flat[places - columns]) & ((plane == 0) | flat[places - rows * columns])
+    return np.column_stack(np.unravel_index(np.sort(places[has_walls]), walled.shape))
 
 
 def without_small_pieces(mask: Mask, fewest_voxels: float) -> Mask:
@@ -266,7 +280,11 @@ def _pieces(occupied: Ints, shape: tuple[int, ...]) -> NDArray[np.int32]:
 
 @njit(cache=True, nogil=True)
 def _fill_from(walled: Mask, seeds: Ints, fewest: int) -> None:
-    """Fill, in place, every hole (6-connected) of fewer voxels than this that holds a seed (n, 3)."""
+    """Fill, in place, every hole (6-connected) of fewer voxels than this that holds a seed (n, 3).
+
+    The volume's border counts as a wall.
+    """
+    depth, rows, columns = walled.shape
     found = np.empty((fewest, 3), dtype=np.int64)
     for i in range(len(seeds)):
         if walled[seeds[i, 0], seeds[i, 1], seeds[i, 2]]:
@@ -281,7 +299,8 @@ def _fill_from(walled: Mask, seeds: Ints, fewest: int) -> None:
                     z += way * (axis == 0)
                     y += way * (axis == 1)
                     x += way * (axis == 2)
-                    if count < fewest and not walled[z, y, x]:
+                    within = 0 <= z < depth and 0 <= y < rows and 0 <= x < columns
+                    if count < fewest and within and not walled[z, y, x]:
                         walled[z, y, x] = True
                         found[count, 0], found[count, 1], found[count, 2] = z, y, x
                         count += 1
