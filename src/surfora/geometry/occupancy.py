@@ -8,7 +8,12 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from surfora.geometry.arrays import Floats
+from surfora.geometry.arrays import Floats, Ints, Mask
+
+
+def set_voxels(mask: Mask) -> Ints:
+    """The places (n, 3) z, y, x of the voxels set, rising; `numpy.argwhere` takes ten times as long."""
+    return np.column_stack(np.unravel_index(np.flatnonzero(mask), mask.shape))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")

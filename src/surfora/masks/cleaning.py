@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.occupancy import set_voxels
 from surfora.masks.sheets import without_bridges
 from surfora.masks.values import some_of
 from tomocore.contract import InputError, about
@@ -111,7 +112,7 @@ def fewest_voxels(mask: Mask, voxel_size_nm: float, min_volume_nm3: float) -> fl
     fewest = min_volume_nm3 / voxel_size_nm**3
     if fewest <= 1 or not (mask ^ without_small_pieces(mask, fewest)).any():
         return fewest
-    occupied = np.argwhere(mask)
+    occupied = set_voxels(mask)
     depth, faces = voxel_depths(mask, occupied[:: max(1, len(occupied) // ENOUGH_VOXELS)])
     thickness_nm = sheet_thickness(depth, int(faces.sum())) * voxel_size_nm
     return fewest * min(1.0, thickness_nm / NOMINAL_NM)
@@ -319,7 +320,7 @@ def mask_thickness_nm(mask: Mask, voxel_size_nm: float) -> float:
     projection of the voxel faces (Crofton); too large where the sheet lies along the voxel planes.
     """
     require_membrane(mask)
-    occupied = np.argwhere(mask)
+    occupied = set_voxels(mask)
     depth, faces = voxel_depths(mask, occupied)
     return sheet_thickness(depth, int(faces.sum())) * voxel_size_nm
 

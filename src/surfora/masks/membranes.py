@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from surfora.geometry.arrays import Floats, Mask
+from surfora.geometry.occupancy import set_voxels
 from surfora.masks.grids import Grid, differences, grid_of
 from surfora.masks.tally import Box, tallied
 from surfora.masks.values import labelled, some_of
@@ -207,7 +208,7 @@ def _same_place(a: MembraneName, b: MembraneName) -> bool:
 
 def sampled_points(membrane: Membrane) -> Floats:
     """Voxel centres (n, 3) in nm of a membrane, evenly left out where there are very many."""
-    voxels = np.argwhere(membrane.mask)
+    voxels = set_voxels(membrane.mask)
     return membrane.support.world(voxels[:: max(1, len(voxels) // MOST_PARTNER_POINTS)])
 
 

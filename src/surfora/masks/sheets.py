@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.occupancy import set_voxels
 
 AXES = ((0, 0, 1), (0, 1, 0), (1, 0, 0))
 DIAGONALS = tuple(
@@ -50,10 +51,10 @@ def without_bridges(mask: Mask, filled: Mask) -> Mask:
 
     mask, filled: bool [z, y, x], the second with all of the first. What is filled there is a gap, no hole.
     """
-    added = np.argwhere(filled & ~mask)
+    added = set_voxels(filled & ~mask)
     if len(added) == 0:
         return filled
-    occupied = np.argwhere(mask)
+    occupied = set_voxels(mask)
     sheet = sheets_apart(mask, occupied)
     if sheet.max() == 0:
         return filled

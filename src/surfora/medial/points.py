@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.frames import tangents
-from surfora.geometry.occupancy import occupancy
+from surfora.geometry.occupancy import occupancy, set_voxels
 from surfora.geometry.sampling import poisson_disc
 from surfora.geometry.surface import PointCloud
 from surfora.masks.cleaning import mask_box, require_membrane, sheet_thickness, voxel_depths
@@ -125,7 +125,7 @@ def medial_points(
     require_membrane(mask)
     box = mask_box(mask, 2)
     sheet = np.ascontiguousarray(mask[box])
-    occupied = np.argwhere(sheet)
+    occupied = set_voxels(sheet)
     depth, faces = voxel_depths(sheet, occupied)
     scales = _scales(sheet_thickness(depth, int(faces.sum())), voxel_size_nm, settings)
     found = []
@@ -187,7 +187,7 @@ def _part_patches(
     if scales.thin:
         thick, wider = thickened(sheet, occupied)
         widened = occupied[wider, ::-1].astype(np.float64)
-        sheet, occupied = thick, np.argwhere(thick)
+        sheet, occupied = thick, set_voxels(thick)
         depth = voxel_depths(sheet, occupied)[0]
     centres = occupied[:, ::-1].astype(np.float64)
     lattice = face_lattice(sheet, occupied) if scales.mode == 0 else point_lattice(centres, sheet.shape)
