@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from surfora.batch import RunOutcome, run_masks
+from surfora.masks.border_doubt import MapsOfConfidence
 from surfora.masks.perturbed import Perturbation
 from surfora.measures.intervals import Draw, drawn, interval_of
 from surfora.pipeline import SurforaSettings
-from surfora.planning import RunRequest
+from surfora.planning import RunRequest, confidence_maps
 from surfora.reporting.interval_columns import FILE, INTERVAL_COLUMNS, KEYS, TABLES, lowest, takes_interval
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import write_table
@@ -30,8 +31,12 @@ def run_with_intervals(
 
     All masks are measured ``settings.intervals.repeats`` times more, each time with their borders moved and
     all else that is uncertain drawn anew, in a folder that is deleted again. A membrane that fails then, or a
-    contact that is not found, leaves that repeat out. Raises InputError as `run_masks` does.
+    contact that is not found, leaves that repeat out. Raises InputError as `run_masks` does, and for a map of
+    confidence that is none, or is not of its mask.
     """
+    maps = confidence_maps(request, settings.intervals.confidence_error)
+    for mask in maps.by_mask:
+        maps.require_fit(mask)
     outcome = run_masks(request, settings, watcher)
     if outcome.report is None:
         return outcome
@@ -50,17 +55,20 @@ def intervals_of(
     ``outcome`` is what the run of ``request`` with ``settings`` gave; ``progress`` is told of the repeats.
     """
     draws = drawn(settings.intervals)
+    maps = confidence_maps(request, settings.intervals.confidence_error)
     repeats = []
     for done, draw in enumerate(draws, start=1):
-        repeats.append(_repeated(request, settings, draw))
+        repeats.append(_repeated(request, settings, draw, maps))
         progress(done, len(draws))
     return [row for table in TABLES for row in _interval_rows(table, outcome, repeats)]
 
 
-def _repeated(request: RunRequest, settings: SurforaSettings, draw: Draw) -> dict[str, list[Row]]:
+def _repeated(
+    request: RunRequest, settings: SurforaSettings, draw: Draw, maps: MapsOfConfidence
+) -> dict[str, list[Row]]:
     """The tables of one repeat, by name; places are scaled back to the voxel edge of the run."""
     chosen = settings.intervals
-    how = Perturbation(draw.seed, chosen.border_voxels, chosen.correlation_voxels, draw.voxel_factor)
+    how = Perturbation(draw.seed, chosen.border_voxels, chosen.correlation_voxels, draw.voxel_factor, maps)
     with tempfile.TemporaryDirectory(prefix="surfora-intervals-") as folder, told_before():
         asked = replace(request, folder=Path(folder), overwrite=True, perturbation=how)
         try:

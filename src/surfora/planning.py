@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from surfora.geometry.arrays import Floats
+from surfora.masks.border_doubt import MapsOfConfidence
 from surfora.masks.membranes import (
     KnownSide,
     Membrane,
@@ -26,7 +27,7 @@ from surfora.masks.membranes import (
     sampled_points,
 )
 from surfora.masks.perturbed import Perturbation
-from surfora.measures.beside_masks import REGION, TOMOGRAM, BesideMasks
+from surfora.measures.beside_masks import CONFIDENCE, REGION, TOMOGRAM, BesideMasks
 from surfora.measures.pairs import Pair
 from surfora.pipeline import (
     SurfaceKind,
@@ -55,6 +56,8 @@ class RunRequest:
     """What the density along normals is read from, one a mask; none where it is not to be measured."""
     valid: tuple[Path, ...] = ()
     """Valid regions, one a mask."""
+    confidence: tuple[Path, ...] = ()
+    """Maps that say how sure the borders of masks are, one a mask, for intervals."""
     pairs: tuple[Pair, ...] | None = None
     inside: tuple[Pair, ...] = ()
     lumens: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
@@ -75,10 +78,20 @@ def beside_masks(request: RunRequest) -> BesideMasks:
     return BesideMasks(
         _one_each(request.masks, request.tomograms, TOMOGRAM),
         _one_each(request.masks, request.valid, REGION),
+        _one_each(request.masks, request.confidence, CONFIDENCE),
         request.voxel_size_nm,
         request.resample,
         request.perturbation.voxel_factor if request.perturbation else 1.0,
     )
+
+
+def confidence_maps(request: RunRequest, error: float) -> MapsOfConfidence:
+    """The map of confidence of each mask of a request, matched by name; ``error`` is the SD of their values.
+
+    Raises InputError where a mask has none and others have.
+    """
+    by_mask = _one_each(request.masks, request.confidence, CONFIDENCE)
+    return MapsOfConfidence(by_mask, error, request.voxel_size_nm, request.resample)
 
 
 def _one_each(masks: Sequence[Path], files: Sequence[Path], what: str) -> dict[Path, Path]:

@@ -1,9 +1,12 @@
 """Intervals of a whole run: which rows of the repeats belong together, and the file that comes of them."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from command_line import run_command
+from scipy.special import expit
 
 from surfora.batch import RunOutcome
 from surfora.intervals import _interval_rows, _same_contacts
@@ -86,3 +89,39 @@ def test_a_run_with_intervals(tmp_path):
         assert row["high"] - row["low"] < 0.4 * truth
     assert "95 % intervals" in (tmp_path / "out" / "report.html").read_text()
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+
+
+def test_a_map_of_confidence_is_for_intervals_alone(tmp_path):
+    write_volume(tmp_path / "a.mrc", Volume(np.zeros((8, 8, 8), np.int8), 1.5))
+    words = ("run", tmp_path / "a.mrc", "-o", tmp_path / "out", "--confidence", tmp_path / "a.mrc")
+    result = run_command("surfora", *words)
+    assert result.returncode == 1
+    assert "add --intervals" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_map_of_confidence_widens_the_intervals_of_what_it_is_not_sure_of(tmp_path):
+    """Two like vesicles of one mask; the map, in a folder of its own, falls off fast about one of them."""
+    z, y, x = np.indices((26, 26, 50)) * 1.5
+    labels, values = np.zeros(z.shape, np.int8), np.zeros(z.shape, np.float32)
+    for label, (middle_nm, width_nm) in enumerate([(18.7, 1.5), (56.2, 9.0)], start=1):
+        depth = 2.6 - np.abs(np.sqrt((z - 18.6) ** 2 + (y - 18.9) ** 2 + (x - middle_nm) ** 2) - 11.0)
+        labels[depth >= 0] = label
+        values = np.maximum(values, expit(4 * depth / width_nm).astype(np.float32))
+    (tmp_path / "maps").mkdir()
+    write_volume(tmp_path / "t1__membranes.mrc", Volume(labels, 1.5))
+    write_volume(tmp_path / "maps" / "t1__confidence.mrc", Volume(values, 1.5))
+    record = {"model": "m.safetensors", "threshold": 0.4, "tomogram": "t1.mrc"}
+    (tmp_path / "maps" / "t1__confidence.json").write_text(json.dumps(record))
+    (tmp_path / "s.toml").write_text("[intervals]\nrepeats = 3\n")
+    words = ("run", tmp_path / "t1__membranes.mrc", "--labels", "1=SHARP,2=BLURRED", "-o", tmp_path / "out")
+    more = ("--intervals", "--confidence", tmp_path / "maps", "-s", tmp_path / "s.toml", "--jobs", "1")
+    result = run_command("surfora", *words, *more)
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(tmp_path / "out" / "intervals.csv")
+    spread = table.pivot(index="measure", columns="label", values="spread")
+    spread = spread[spread["SHARP"] > 0]
+    assert len(spread) > 10
+    assert (spread["BLURRED"] / spread["SHARP"]).median() > 1.5
+    inputs = json.loads((tmp_path / "out" / "run.json").read_text())["inputs"]
+    assert [one["role"] for one in inputs if one.get("role")] == ["confidence"]

@@ -14,6 +14,7 @@ from surfora.cli.editing import edit as edits_made
 from surfora.cli.export import export
 from surfora.cli.particles import particles, sample
 from surfora.cli.stages import STAGES
+from tomocore.contract import InputError
 from tomocore.files_of_tomograms import product_files
 from tomocore.machine import cores
 from tomocore.settings import load_settings, settings_template
@@ -105,6 +106,11 @@ def run(
             help="a 95 % interval for each value, by measuring again with moved borders; 7 times as long",
         ),
     ] = False,
+    confidence: Annotated[
+        list[Path] | None,
+        Several,
+        Parameter(help="for --intervals: maps of confidence, one a mask, by name, or folders of them"),
+    ] = None,
     jobs: Jobs = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -121,6 +127,7 @@ def run(
         rois=tuple(rois or ()),
         tomograms=tuple(tomogram or ()),
         valid=tuple(valid or ()),
+        confidence=tuple(product_files(confidence or (), "confidence", "membranes")),
         pairs=tuple(parsed_pair(pair) for pair in distances) if distances else None,
         inside=tuple(parsed_pair(pair, "--inside") for pair in inside or ()),
         lumens=dict(parsed_lumen(place) for place in lumen or ()),
@@ -130,6 +137,8 @@ def run(
         jobs=cores(jobs),
         overwrite=overwrite,
     )
+    if confidence and not intervals:
+        raise InputError("--confidence: says how wide intervals are; add --intervals")
     say_first_use("surfora")
     measure = run_with_intervals if intervals else run_masks
     outcome = measure(request, load_settings(SurforaSettings, settings), Terminal())

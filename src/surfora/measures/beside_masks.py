@@ -18,18 +18,19 @@ from surfora.measures.valid_region import ScaledRegion, ValidRegion, read_valid_
 from tomocore.provenance import RunRecord
 from tomocore.volumes.volume import Volume
 
-TOMOGRAM, REGION = "tomogram", "valid region"
+TOMOGRAM, REGION, CONFIDENCE = "tomogram", "valid region", "confidence"
 
 
 @dataclass
 class BesideMasks:
-    """The tomogram and the valid region of each mask; voxels stay on disk, and one region is held.
+    """The tomogram, valid region and map of confidence of each mask; voxels stay on disk, one region is held.
 
     ``voxel_size_nm`` and ``resample`` are as for the masks; ``factor`` scales the world about its origin.
     """
 
     tomograms: Mapping[Path, Path] = field(default_factory=dict)
     regions: Mapping[Path, Path] = field(default_factory=dict)
+    confidence: Mapping[Path, Path] = field(default_factory=dict)
     voxel_size_nm: float | None = None
     resample: bool = False
     factor: float = 1.0
@@ -37,7 +38,8 @@ class BesideMasks:
 
     def note(self, record: RunRecord) -> None:
         """Note all files as inputs of a run."""
-        for role, files in ((TOMOGRAM, self.tomograms), (REGION, self.regions)):
+        roles = (TOMOGRAM, self.tomograms), (REGION, self.regions), (CONFIDENCE, self.confidence)
+        for role, files in roles:
             for path in files.values():
                 record.add_input(path, role=role)
 

@@ -31,7 +31,13 @@ class IntervalSettings(Settings):
         0.5, ge=0, le=3, description="Standard deviation of the place of the mask's border (voxels)."
     )
     correlation_voxels: float = Field(
-        2.0, gt=0, le=10, description="Length over which the errors of the border are alike (voxels)."
+        2.5, gt=0, le=10, description="Length over which the errors of the border are alike (voxels)."
+    )
+    confidence_error: float = Field(
+        0.14,
+        gt=0,
+        le=0.5,
+        description="Standard deviation of a map of confidence (0 to 1) at borders, where maps are given.",
     )
     curvature_scale_share: float = Field(
         0.15, ge=0, lt=1, description="Scales of curvature are drawn within this share up and down."
