@@ -29,6 +29,8 @@ from tomosurf.workflow.settings import ClusterSettings
 LOOK_S = 0.5
 QUEUE_LOOK_S = 30.0
 ENDS_S = 20.0
+BEGUN = {True: "has been submitted with SLURM jobid", False: "Error in rule"}
+"""By whether it is on Slurm, what Snakemake says once a job began that then left no word."""
 FULL_BYTES = 1_000_000
 """Where less is free a job that left no word most likely could not write it."""
 
@@ -110,7 +112,7 @@ def _run_jobs(
                 slurm.end_jobs(prefix)
             shutil.rmtree(folder.path / ".snakemake", ignore_errors=True)
     teller.look()
-    _require_begun(folder, engine.returncode, teller, project)
+    _require_begun(folder, engine.returncode, teller, project, request.slurm)
     warnings = _told_in(batch, folder, jobs, teller.words)
     if not batch.failed:
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -235,15 +237,21 @@ def end_tree(engine: subprocess.Popen[bytes]) -> None:
     psutil.wait_procs(below, timeout=ENDS_S)
 
 
-def _require_begun(folder: JobFolder, status: int | None, teller: _Teller, project: Project) -> None:
-    """InputError where Snakemake ended before any step did; NoRoomError where that is for want of room."""
+def _require_begun(
+    folder: JobFolder, status: int | None, teller: _Teller, project: Project, on_slurm: bool
+) -> None:
+    """InputError where Snakemake ended before any job began; NoRoomError where that is for want of room.
+
+    Where all jobs were lost, as with their node, there is no word of any either: that is told of each.
+    """
     if not teller.left:
         return
     if shutil.disk_usage(project.output).free < FULL_BYTES:
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise unwritable(project.output / "results", error)
-    if not teller.words:
-        lines = [line for line in folder.log.read_text(errors="replace").splitlines() if line.strip()]
+    text = folder.log.read_text(errors="replace")
+    if not teller.words and BEGUN[on_slurm] not in text:
+        lines = [line for line in text.splitlines() if line.strip()]
         last = next((line.strip() for line in reversed(lines) if "rror" in line), (lines or ["nothing"])[-1])
         raise InputError(
             f"Snakemake ended with status {status} before any step did: {last}; see {folder.log}"

@@ -98,3 +98,33 @@ def test_jobs_of_a_killed_run_are_cancelled_before_the_next_begins(folder, node)
     assert seen[0] == []
     assert f"cancelled {len(left)} jobs of an earlier run that was broken off" in listener.lines
     assert end_jobs(prefix) == 0
+
+
+def test_a_lost_node_is_one_line_a_tomogram_and_a_run_after_it_finishes(folder, node):
+    """The node dies with both jobs at work; the run ends, and one that follows once it is back makes all."""
+    (folder / "behaviour.json").write_text(json.dumps({f"t{n} confidence": "sleep" for n in (1, 2)}))
+    run = subprocess.Popen(
+        [*run_beside(folder, "print(json.dumps(batch.failed))"), "slurm"], stdout=subprocess.PIPE
+    )
+    try:
+        until(lambda: len(made_in_so_far(folder)) == 2 or run.poll() is not None, "both maps are begun")
+        node.end_node()
+        failed = json.loads(run.communicate(timeout=WAITS_S)[0])
+    finally:
+        run.kill()
+        node.start_node()
+    assert set(failed) == {"t1", "t2"}
+    for name, line in failed.items():
+        assert line.startswith(f"{name}: the job of confidence ended without a word, so it was killed")
+        assert "or with its node" in line
+    until(lambda: node.jobs() == [], "no job is left")
+    (folder / "behaviour.json").unlink()
+    made_in(folder)
+    assert run_workflow(read_project(folder), ON_SLURM).done == ["t1", "t2"]
+    assert made_in(folder) == [f"{stem} {step}" for stem in ("t1", "t2") for step in sorted(STEPS)]
+
+
+def made_in_so_far(folder):
+    """The steps that were begun."""
+    path = folder / "made.txt"
+    return path.read_text().splitlines() if path.exists() else []
