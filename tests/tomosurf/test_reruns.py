@@ -7,9 +7,11 @@ import shutil
 import numpy as np
 import pytest
 from command_line import run_command
+from filling_disk import FillingDisk
 
 import tomosurf.steps
-from tomocore.contract import Batch, InputError, Watcher
+from tomocore.contract import Batch, InputError, NoRoomError, Watcher
+from tomocore.files import written_beside
 from tomocore.provenance import file_hash
 from tomocore.roiset import rois_from_masks, write_rois
 from tomocore.volumes.formats import read_volume, write_volume
@@ -79,8 +81,10 @@ def folder(tmp_path, monkeypatch, made):
     def measure(self, plan, overwrite, watcher):
         made.append(f"{plan.stem} surfaces")
         plan.surfaces.mkdir(parents=True, exist_ok=True)
-        (plan.surfaces / f"size{self.project.settings.surfora.mesh.pinhole_nm:g}.vtp").write_text("surface")
-        (plan.surfaces / "report.html").write_text("report")
+        size_nm = self.project.settings.surfora.mesh.pinhole_nm
+        for name in (f"size{size_nm:g}.vtp", "report.html"):
+            with written_beside(plan.surfaces / name) as beside:
+                beside.write_text(name)
 
     monkeypatch.setattr("tomosurf.steps._sees_membranes", lambda project: False)
     for name, work in (("_predict", predict), ("_find_rois", find_rois), ("_measure", measure)):
@@ -150,6 +154,33 @@ def test_a_report_that_was_broken_off_is_drawn_again(folder, made, monkeypatch):
     assert bring_report_up_to_date(project) == (folder / "results" / "report.html", False)
 
 
+def test_full_at_any_write_a_project_says_so_in_one_line_and_goes_on_later(folder, made, monkeypatch):
+    results = folder / "results"
+    with monkeypatch.context() as patch:
+        disk = FillingDisk(results, patch)
+        run(folder, made)
+    expected = files_of(results)
+    assert disk.count >= 20
+    for room in range(disk.count):
+        shutil.rmtree(results)
+        with monkeypatch.context() as patch:
+            FillingDisk(results, patch, room)
+            with pytest.raises(
+                NoRoomError, match=rf"{results}/\S+: (no space left|only a part).*; free some"
+            ):
+                run(folder, made)
+        assert not [path for path in results.rglob("*") if path.name.startswith(".")], room
+        run(folder, made)
+        assert files_of(results) == expected, room
+        assert run(folder, made) == ([], [])
+
+
+def files_of(results):
+    """The results of a project but for the records of its runs, whose times differ."""
+    paths = [path for path in results.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in paths if path.suffix != ".json"}
+
+
 def test_settings_make_their_step_and_what_follows_of_it(folder, made):
     run(folder, made)
     (folder / "project.toml").write_text("[surfora.mesh]\npinhole_nm = 3.5\n")
@@ -188,7 +219,9 @@ def test_a_touched_file_is_the_same_and_a_changed_one_is_not(folder, made):
     assert again == ["t2 confidence", "t2 rois"]  # and the same ROIs came of it
     assert said == ["t2:", "confidence: t2.mrc changed", "rois: t2__confidence.mrc changed"]
     (folder / "model.safetensors").write_bytes(b"other weights")
-    assert run(folder, made)[0] == ["t1 confidence", "t2 confidence"]
+    again, said = run(folder, made)
+    assert again == ["t1 confidence", "t1 rois", "t2 confidence", "t2 rois"]
+    assert "rois: t1__confidence.json changed" in said  # it names the model
 
 
 def test_a_lost_result_and_another_version_are_made_again(folder, made, monkeypatch):
@@ -230,7 +263,9 @@ def test_results_without_records_are_kept_where_nothing_speaks_against_them(fold
     monkeypatch.setattr(StepMaker, "finder", type("Model", (), {"sha256": "abc"}))
     run(folder, made)
     shutil.rmtree(folder / "results" / "steps")
-    (folder / "results" / "confidence" / "t2__confidence.json").write_text('{"model_sha256": "def"}')
+    for stem, model in (("t1", "abc"), ("t2", "def")):
+        record = folder / "results" / "confidence" / f"{stem}__confidence.json"
+        record.write_text(json.dumps({"model_sha256": model}))
     again, said = run(folder, made)
     assert again == ["t2 confidence"]
     assert said.count("confidence: kept, made before the project had a record of it") == 1
