@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,7 +35,6 @@ class UsedModel(StoredRow):
     sha256: str
     name: str
     told: str = ""
-    since: str = ""
 
 
 class Ledger(StoredRow):
@@ -218,9 +216,7 @@ def _used(project: Project, sha256: str, model: Path) -> UsedModel:
         model = project.model
         with suppress(InputError):  # another program's: what it is was told when it was used
             told = model_facts(model).line()
-    return UsedModel(
-        sha256=sha256, name=model.name, told=told, since=datetime.now().isoformat(" ", "minutes")
-    )
+    return UsedModel(sha256=sha256, name=model.name, told=told)
 
 
 def _said_of(plan: TomogramPlan) -> tuple[tuple[str, str], ...]:

@@ -138,10 +138,10 @@ def status(project: ProjectPath, /, *, only: Only = None) -> None:
 
 def _table_of_rounds(rounds: Sequence[Round]) -> Table:
     """A row a round, first to last."""
-    table = Table("round", "model", "used since", "what it is", "maps", "judged after it", "stale")
+    table = Table("round", "model", "what it is", "maps", "judged after it", "stale")
     for number, one in enumerate(rounds, start=1):
         model, stale = one.model, ", ".join(one.stale)
-        told = (str(number), model.name, model.since, model.told, str(one.maps), one.line, stale)
+        told = (str(number), model.name, model.told, str(one.maps), one.line, stale)
         table.add_row(*map(escape, told))
     return table
 
