@@ -22,7 +22,8 @@ def component_count(faces: Faces, vertex_count: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _root(parent: Ints, vertex: int) -> int:
+def root_of(parent: Ints, vertex: int) -> int:
+    """The number that all of a piece hang on by their ``parent`` (n,), whose ways there are shortened."""
     while parent[vertex] != vertex:
         parent[vertex] = parent[parent[vertex]]
         vertex = parent[vertex]
@@ -34,9 +35,9 @@ def _numbers(faces: Faces, vertex_count: int) -> Ints:
     """Each piece hangs on its lowest vertex, so that numbers rise with these."""
     parent = np.arange(vertex_count)
     for k in range(len(faces)):
-        one = _root(parent, faces[k, 0])
+        one = root_of(parent, faces[k, 0])
         for corner in range(1, 3):
-            other = _root(parent, faces[k, corner])
+            other = root_of(parent, faces[k, corner])
             one, other = min(one, other), max(one, other)
             parent[other] = one
     number = np.empty(vertex_count, np.int64)
@@ -46,5 +47,5 @@ def _numbers(faces: Faces, vertex_count: int) -> Ints:
             number[vertex] = count
             count += 1
         else:
-            number[vertex] = number[_root(parent, vertex)]
+            number[vertex] = number[root_of(parent, vertex)]
     return number

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.pieces import root_of
 from surfora.orientation.jet_normals import nearest_neighbours, sheet_reach
 
 SAME_SHEET_COSINE = 0.3  # |nᵢ·nⱼ| below which two neighbours say nothing about each other's side
@@ -210,20 +211,12 @@ def _absorb_small(labels: Ints, parent: Ints, links: Ints, least: int) -> None:
     for label in labels:
         size[label] += 1
     for point in links:
-        one, other = _root(root, labels[point]), _root(root, labels[parent[point]])
+        one, other = root_of(root, labels[point]), root_of(root, labels[parent[point]])
         if one != other and min(size[one], size[other]) < least:
             root[one] = other
             size[other] += size[one]
     for point in range(count):
-        labels[point] = _root(root, labels[point])
-
-
-@njit(cache=True, nogil=True)
-def _root(root: Ints, label: int) -> int:
-    while root[label] != label:
-        root[label] = root[root[label]]
-        label = root[label]
-    return label
+        labels[point] = root_of(root, labels[point])
 
 
 def smoothed_axes(graph: Graph, normals: Floats) -> Floats:
