@@ -26,7 +26,8 @@ import numpy as np
 SIZE = (1500, 940)
 LARGE = (512, 1024, 1024)
 NOISE_PLANES = 16
-JUDGED = ((128, 256, 256), (256, 512, 512), LARGE)
+JUDGED = {(128, 256, 256): 5, (256, 512, 512): 2, LARGE: 1}
+"""Voxels of the tomograms, and how many of them."""
 ROIS = 100
 MAP_SHAPE = (256, 512, 512)
 POINTS = 1_000_000
@@ -42,10 +43,18 @@ class Times:
 
     def add(self, work: Callable[[], Any]) -> None:
         """Run it once more."""
-        start, used = time.perf_counter(), time.process_time()
+        self.start()
         work()
-        self.clock.append(time.perf_counter() - start)
-        self.processor.append(time.process_time() - used)
+        self.stop()
+
+    def start(self) -> None:
+        """From here on."""
+        self._started = time.perf_counter(), time.process_time()
+
+    def stop(self, *_: Any) -> None:
+        """Up to here."""
+        self.clock.append(time.perf_counter() - self._started[0])
+        self.processor.append(time.process_time() - self._started[1])
 
     def told(self) -> str:
         """A row: least and median."""
@@ -74,10 +83,14 @@ def drawn(viewer: Any) -> None:
     from qtpy.QtWidgets import QApplication
     from vispy.gloo import gl
 
+    canvas = viewer.window._qt_viewer.canvas
+    painted: list[Any] = []
+    canvas._scene_canvas.events.draw.connect(painted.append)
     QApplication.processEvents()
-    canvas = viewer.window._qt_viewer.canvas.native
-    canvas.repaint()
-    canvas.makeCurrent()
+    if not painted:
+        canvas.native.repaint()
+    canvas._scene_canvas.events.draw.disconnect(painted.append)
+    canvas.native.makeCurrent()
     gl.glFinish()
 
 
@@ -207,10 +220,167 @@ def key(viewer: Any, name: Any) -> None:
     QTest.keyClick(viewer.window._qt_viewer.canvas.native, name)
 
 
+# judging
+
+
+def judge_rois() -> None:
+    """ROIs judged by keys, the least sure first, so that every few keys another tomogram comes into view."""
+    from qtpy.QtCore import Qt
+
+    from tomorois.loop.state import LoopState
+    from tomorois.napari.window import CURATE, open_window
+
+    viewer, window = open_window()
+    viewer.window._qt_window.resize(*SIZE)
+    live(1000)
+    names = (Qt.Key.Key_K, Qt.Key.Key_R, Qt.Key.Key_K, Qt.Key.Key_U)
+    for shape, tomograms in JUDGED.items():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            paths = [write_mrc(folder / f"ts_{n}.mrc", shape) for n in range(tomograms)]
+            for number, path in enumerate(paths):
+                write_balls(folder / "rois", path.stem, shape, ROIS // tomograms, number)
+            window.open(LoopState(paths))
+            window.go_to_step(CURATE)
+            rest(window)
+            size = " × ".join(map(str, shape))
+            times = Times(f"{ROIS} ROIs judged in {tomograms} of {size}: a key, to the next ROI's picture")
+            for number in range(ROIS):
+                times.add(lambda n=number: (key(viewer, names[n % 4]), drawn(viewer)))
+            print(times.told(), flush=True)
+            print(
+                f"all {ROIS}: {sum(times.clock):.0f} s by the clock, {sum(times.processor):.0f} of processor"
+            )
+            assert window.curation().seen() == (ROIS, ROIS)
+    viewer.close()
+
+
+def write_balls(folder: Path, stem: str, shape: tuple[int, int, int], count: int, seed: int) -> None:
+    """So many round ROIs of a radius of 10 voxels, at random places and of random confidence."""
+    from tomocore.roiset import rois_from_masks, write_rois
+
+    rng = np.random.default_rng(seed)
+    ball = sum(axis**2 for axis in np.ogrid[-10:11, -10:11, -10:11]) <= 100
+    starts = rng.integers(0, np.subtract(shape, 21), (count, 3))
+    confidence = {"confidence_mean": rng.uniform(0.3, 1, count)}
+    folder.mkdir(exist_ok=True)
+    write_rois(folder, stem, rois_from_masks(list(starts), [ball] * count, shape, 1.0, columns=confidence))
+
+
+# threshold
+
+
+def slide_threshold() -> None:
+    """The slider over a confidence map: to the mask at the new threshold and the number of its ROIs."""
+    from qtpy.QtCore import QPoint, Qt
+    from qtpy.QtTest import QTest
+    from scipy.ndimage import gaussian_filter
+
+    from tomocore.volumes.formats import write_volume
+    from tomocore.volumes.volume import Volume
+    from tomorois.loop.state import LoopState
+    from tomorois.napari.window import PREDICT, open_window
+    from tomorois.network.checkpoint import ModelRecord, save_model
+    from tomorois.network.msdnet.config import MSDNetConfig
+    from tomorois.network.msdnet.module import MSDNet
+
+    viewer, window = open_window()
+    viewer.window._qt_window.resize(*SIZE)
+    live(1000)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tomogram = write_mrc(folder / "ts.mrc", MAP_SHAPE)
+        (folder / "models").mkdir()
+        model = folder / "models" / "model_001.safetensors"
+        save_model(model, MSDNet(MSDNetConfig(layers=2)), ModelRecord(voxel_size_nm=1.0))
+        state = LoopState([tomogram])
+        path = state.folder.map_of(tomogram, model)
+        path.parent.mkdir(parents=True)
+        smooth = gaussian_filter(np.random.default_rng(0).normal(0, 1, (64, 128, 128)), 3)
+        smooth = np.clip(0.5 + 0.2 * smooth / smooth.std(), 0, 1).astype(np.float32)
+        write_volume(path, Volume(smooth.repeat(4, 0).repeat(4, 1).repeat(4, 2), 1.0))
+        window.open(state)
+        rest(window)
+        counted = Times("map of 256 × 512 × 512: its ROIs counted at all thresholds, beside the window")
+        counted.add(lambda: (window.go_to_step(PREDICT), rest(window)))
+        times = Times("threshold slider, moved: to the mask and the number")
+        slider = window.step.slider
+        middle = slider.height() // 2
+        at = round(slider.width() * slider.value() / slider.maximum())
+        QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(at, middle))
+        for number in range(1, 31):
+            before = slider.value()
+            place = QPoint(at + 3 * number, middle)
+            times.add(lambda p=place: (QTest.mouseMove(slider, p), drawn(viewer)))
+            assert slider.value() != before
+        QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=place)
+        for one in (counted, times):
+            print(one.told(), flush=True)
+        print(f"the last: {window.step.count.text()}")
+        viewer.close()
+
+
+# the editor
+
+
+def select_in_editor() -> None:
+    """A rectangle and a lasso drawn over a million points, from the button's release to the picture."""
+    from qtpy.QtCore import QPoint, Qt
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication
+
+    from surfora.editor.layers import Layer
+    from surfora.editor.session import Session
+    from surfora.editor.window import EditorWindow
+    from surfora.geometry.surface import PointCloud
+
+    app = QApplication.instance() or QApplication([])
+    ways = np.random.default_rng(0).normal(size=(POINTS, 3))
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    session = Session((Layer(Path("sphere.vtp"), PointCloud(200 * ways, ways), None, 0),))
+    window = EditorWindow(session)
+    window.resize(1200, 900)
+    window.show()
+    QTest.qWaitForWindowActive(window)
+    window._neighbours.wait()
+    view, left = window.view, Qt.MouseButton.LeftButton
+    middle = np.array([view.width() / 2, view.height() / 2])
+    turn = np.linspace(0, 2 * np.pi, 200)
+    loops = {
+        "rectangle": middle + 120 * np.array([[-1, -1], [1, 1]]),
+        "lasso": middle + 150 * np.column_stack([np.cos(turn), np.sin(turn)]),
+    }
+    for tool, loop in loops.items():
+        for through in (False, True):
+            window.actions_by_name["through"].setChecked(through)
+            what = f"{tool} over {POINTS:,} points, {'through' if through else 'what is seen'}"
+            shown, whole = Times(f"{what}: to what is selected"), Times(f"{what}: to the whole picture")
+            window.tools.looped.connect(shown.stop)  # heard after the window has drawn what it chose
+            for _ in range(6):
+                window.do(tool)
+                corners = [QPoint(*(int(c) for c in corner)) for corner in loop]
+                QTest.mousePress(view, left, pos=corners[0])
+                for corner in corners[1:]:
+                    QTest.mouseMove(view, corner)
+                app.processEvents()
+                shown.start()
+                whole.add(lambda c=corners[-1]: QTest.mouseRelease(view, left, pos=c))
+            window.tools.looped.disconnect(shown.stop)
+            for times in (shown, whole):
+                times.clock, times.processor = times.clock[1:], times.processor[1:]  # the first one compiles
+                print(times.told(), flush=True)
+            print(f"{window.session.selected.sum():,} points")
+    session.history.mark_saved()
+    window.close()
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "napari": napari_alone,
     "mrc": lambda: open_large("mrc"),
     "zarr": lambda: open_large("zarr"),
+    "judging": judge_rois,
+    "threshold": slide_threshold,
+    "editor": select_in_editor,
 }
 
 

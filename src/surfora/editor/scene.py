@@ -113,10 +113,11 @@ class Scene:
     # what is shown
 
     def show_cells(self) -> None:
-        """Draw what is shown of the session now, with its normals."""
+        """Draw what is shown of the session now, with its normals; while the view moves a part of it."""
         shown = self.session.shown
+        most = MOST_MOVING // len(self._actors) if self._moving else None
         for one in self._actors:
-            one.set_cells(shown[one.layer.rows])
+            one.set_cells(shown[one.layer.rows], most)
             one.actor.SetVisibility(bool(shown[one.layer.rows].any()))
         self.show_normals()
 
@@ -128,6 +129,9 @@ class Scene:
 
     def show_normals(self) -> None:
         """Draw the normals of points as short lines, of at most `MOST_NORMALS`; of meshes none."""
+        if self._moving:
+            self._lines.SetVisibility(False)
+            return
         starts, ends = self.normal_lines()
         self._lines.SetVisibility(len(starts) > 0)
         _set_segments(self._lines.GetMapper().GetInput(), starts, ends)
@@ -231,10 +235,7 @@ class Scene:
         """While the view moves, draw a part of the points where the whole is slow."""
         if self.frame_s > SLOW_S and not self._moving:
             self._moving = True
-            shown = self.session.shown
-            for one in self._actors:
-                one.set_cells(shown[one.layer.rows], MOST_MOVING // len(self._actors))
-            self._lines.SetVisibility(False)
+            self.show_cells()
 
     def end_moving(self) -> None:
         """Draw the whole again."""

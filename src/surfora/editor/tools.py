@@ -144,8 +144,11 @@ class Tools(QObject):
         return self.tool != "look"
 
     def _finish(self, loop: Floats, mode: Mode) -> None:
-        self.drop()
+        """Hand a loop on, and only then draw the whole again: that takes longer than the selection."""
+        self._corners.clear()
+        self._pressed = None
         self.looped.emit(loop, mode)
+        self.drop()
 
     def _pixel(self, event: Any) -> tuple[float, float]:
         """Where an event is, in pixels of the screen from the view's lower left corner."""

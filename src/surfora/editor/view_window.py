@@ -277,6 +277,7 @@ class ViewWindow(QMainWindow):
                 )
             return self.session.select(points_in_loop(self.session, self.sight(), loop), mode)
 
+        self.scene.show_loop(np.empty((0, 2)), False)
         self._try(take)
 
     def _on_drawing(self, corners: Floats, closed: bool) -> None:

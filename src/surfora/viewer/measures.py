@@ -76,7 +76,7 @@ def measures_of(meshes: Sequence[SurfaceMesh]) -> list[Measure]:
         found = {name: parts for name, parts in found.items() if name not in targets}
     order = {column.key: k for k, column in enumerate(ARRAYS)}
     limited = ((name, _limits(name, np.concatenate(found[name]))) for name in found)
-    known = [Measure(_words(name), *limits, _colours(name)) for name, limits in limited if limits]
+    known = [Measure(array_column(name), *limits, _colours(name)) for name, limits in limited if limits]
     return sorted(known, key=lambda measure: order.get(measure.column.key, len(order)))
 
 
@@ -89,7 +89,8 @@ def _is_distance(name: str) -> bool:
     return name.startswith(DISTANCE) and name != NEAREST
 
 
-def _words(name: str) -> Column:
+def array_column(name: str) -> Column:
+    """What an array of a mesh is called, with its unit; one without words of its own by its key."""
     if _is_distance(name):
         return Column(name, f"gap to {name.removeprefix(DISTANCE).removesuffix('_nm')}", "nm")
     known = column_of(name, ARRAYS)

@@ -165,6 +165,12 @@ class Jobs(QObject):
         self.changed.emit()
 
 
+def without_options(line: str) -> str:
+    """A warning without what it says of options of a command, which a window does not have."""
+    parts = [part for part in line.split("; ") if "--" not in part]
+    return "; ".join(parts) or line
+
+
 class _Emitter(QObject):
     logged = Signal(str)
 
@@ -182,7 +188,7 @@ class WarningsShown(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand one warning on."""
-        self._emitter.logged.emit(" ".join(record.getMessage().split()))
+        self._emitter.logged.emit(without_options(" ".join(record.getMessage().split())))
 
     def close(self) -> None:
         """Hear no more."""

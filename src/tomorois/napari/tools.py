@@ -154,10 +154,10 @@ class Hand:
             at = self._at(event)
             if np.linalg.norm(np.subtract(at, knots[-1])) >= 1.0:
                 knots = [start, at] if self.tool == "split" else [*knots, at]
-                self._draw(knots)
+                self.mark(knots)
             yield
         event.handled = True
-        self._draw([])
+        self.mark([])
         axis = self.canvas.axis
         others = [k for k in range(3) if k != axis]
         flat = np.array(knots)[:, others]
@@ -178,14 +178,14 @@ class Hand:
         elif self.tool in ("tube", "seeds"):
             self._negative = negative
             self._knots.append(at)
-            self._draw(self._knots)
+            self.mark(self._knots)
         else:
             self.gestures.pick(self.tool, at)
 
     def _clicked_circle(self, at: tuple[float, float, float], negative: bool) -> None:
         if not self._knots:
             self._knots = [at]
-            self._draw([at])
+            self.mark([at])
             self.gestures.told("Now click its border.")
             return
         centre = self._knots[0]
@@ -219,10 +219,10 @@ class Hand:
 
     def _forget(self) -> None:
         self._knots = []
-        self._draw([])
+        self.mark([])
 
-    def _draw(self, knots: Any) -> None:
-        """Show the way drawn so far."""
+    def mark(self, knots: Any) -> None:
+        """Show voxels (z, y, x), such as those of the way drawn so far; none for no voxels."""
         viewer, drawing = self.canvas.viewer, self.canvas.layer(names.DRAWING)
         if not len(knots):
             if drawing is not None:

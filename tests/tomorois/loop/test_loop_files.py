@@ -16,7 +16,7 @@ from tomorois.annotation.targets import AnnotationSettings, training_targets
 from tomorois.loop.changes import change_of
 from tomorois.loop.commands import handover_rois, job_script, train_command
 from tomorois.loop.folder import LoopFolder, loop_of, membranes_beside, model_facts
-from tomorois.loop.measured import measured_of, table_headings
+from tomorois.loop.measured import array_headings, contact_of, measured_of, nearest_hit, told_headings
 from tomorois.loop.state import LoopState
 from tomorois.loop.training_set import taught_labels
 from tomorois.training.data import rejected_mask
@@ -196,10 +196,44 @@ def test_what_was_measured_of_a_surface_has_headings_in_words(tmp_path):
     rows = [{"name": f"m_{n}", "kind": "medial", "source": "m.mrc", "area_nm2": 1234.5 * n} for n in (1, 2)]
     write_table(tmp_path / "surfaces.csv", rows)
     write_table(tmp_path / "distances.csv", [{"name": "m_1", "target": "m_2", "mean_nm": 22.61}])
-    values = measured_of(tmp_path, "m_2", table_headings())
+    values = measured_of(tmp_path, "m_2", told_headings(()))
     told = {value.heading: value.value for value in values}
     assert told["area (nm²)"] == "2,469"
     assert "mask" not in told
     assert [value.heading for value in values if not value.value] == ["Surface", "Distance"]
     assert any(value.value == "22.6" for value in values)
     assert "area of the triangles" in next(v.meaning.lower() for v in values if v.heading == "area (nm²)")
+
+
+def test_a_contact_and_the_arrays_of_surfaces_have_their_words(tmp_path):
+    from surfora.reporting.tables import write_table
+
+    rows = [{"contact": n, "name": "a", "target": "b", "gap_mean_nm": 10.0 * n} for n in (1, 2)]
+    write_table(tmp_path / "contacts.csv", rows)
+    headings = told_headings(("mean_curvature_per_nm", "distance_to_b_nm", "contact_id", "odd"))
+    values = contact_of(tmp_path, 2, headings)
+    assert values[0].heading == "Contact 2"
+    assert ("gap, mean (nm)", "20") in [(value.heading, value.value) for value in values]
+    assert contact_of(tmp_path, 3, headings) == contact_of(tmp_path / "none", 1, headings) == []
+    assert array_headings(("odd",), headings) == {
+        "mean_curvature_per_nm": "mean curvature H (1/nm)",
+        "distance_to_b_nm": "gap to b (nm)",
+        "odd": "odd",
+    }
+    assert array_headings(("area_nm2",), {}) == {"area_nm2": "area nm2"}
+
+
+def test_a_line_meets_the_nearest_surface_at_its_nearest_vertex():
+    from shapes import sphere
+
+    vertices, faces = sphere(5.0, seed=None).mesh(0.4)
+    surfaces = {name: (np.add(vertices, (x, 2.0, 3.0)), faces) for name, x in (("far", 40.0), ("near", 20.0))}
+    start, way = np.array([-100.0, 2.5, 3.0]), np.array([1.0, 0, 0])
+    name, vertex = nearest_hit(surfaces, start, way)
+    assert name == "near"
+    assert np.linalg.norm(surfaces[name][0][vertex] - [15.0, 2.5, 3.0]) < 0.4
+    name, vertex = nearest_hit(surfaces, start + 200 * way, -way)
+    assert name == "far"
+    assert np.linalg.norm(surfaces[name][0][vertex] - [45.0, 2.5, 3.0]) < 0.4
+    assert nearest_hit(surfaces, start, -way) is None
+    assert nearest_hit(surfaces, np.add(start, (0, 50, 0)), way) is None

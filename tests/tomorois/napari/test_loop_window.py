@@ -1,11 +1,15 @@
 """The whole loop in one window: strokes, a network, its ROIs, judgements, a better network, surfaces."""
 
+import logging
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
-from napari_hand import click, picture, press
+import pyvista
+from napari_hand import click, move, picture, press
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtTest import QTest
 
 from tomocore.roiset import read_rois
 from tomocore.volumes.formats import read_volume
@@ -191,3 +195,63 @@ def test_a_tomogram_that_cannot_be_opened_leaves_the_one_in_view(window, opened,
     window.open_paths([tmp_path / "nothing.mrc"])
     assert "no such file" in window.message
     assert read_volume(window.state.session.tomogram).shape == (40, 64, 72)
+
+
+def test_a_click_on_a_mesh_in_space_shows_its_contact(window, opened, qtbot):
+    """Two balls, one before the other along the view (y); the upper half of each is in a contact."""
+    state = window.state
+    folder = state.folder.surfaces / "ts_00"
+    folder.mkdir(parents=True)
+    z, y, x = window.canvas.world((20, 32, 36))
+    for name, dy in (("above", -30.0), ("below", 30.0)):
+        mesh = pyvista.Sphere(radius=12.0, center=(x, y + dy, z)).clean()
+        mesh.point_data["mean_curvature_per_nm"] = np.where(abs(mesh.points[:, 0] - x) < 6, 1 / 12, 0)
+        mesh.point_data["contact_id"] = np.where(mesh.points[:, 2] < z, 3, 0)
+        mesh.save(folder / f"{name}.medial.vtp")
+    rows = pd.DataFrame({"contact": [3], "name": ["above"], "target": ["below"], "gap_mean_nm": [36.0]})
+    rows.to_csv(folder / "contacts.csv", index=False)
+    pd.DataFrame({"name": ["above", "below"], "area_nm2": [1.0, 2.0]}).to_csv(folder / "surfaces.csv")
+    window.go_to_step(HAND_OVER)
+    step = window.step
+    assert [step.list.item(n).text() for n in range(2)] == ["above.medial", "below.medial"]
+    qtbot.waitUntil(lambda: step.colour.currentText() == "mean curvature H (1/nm)", timeout=120_000)
+    assert step.colour.findData("contact_id") == -1
+    window.viewer.layers[names.TOMOGRAM].visible = False
+    window.viewer.camera.angles = (0, 0, 90)  # along y, z downwards
+    window.viewer.camera.center, window.viewer.camera.zoom = (z, y, x), 6.0
+    widget = window.canvas.canvas_widget()
+    shot = picture(window)
+
+    def told():
+        return [step.table.item(n, 0).text() for n in range(step.table.rowCount())]
+
+    seen = {}
+    for up in (-5, 5):  # pixels are nm times the zoom
+        at = QPoint(widget.width() // 2, widget.height() // 2 + 6 * up)
+        ratio = shot.shape[1] / widget.width()
+        assert shot[round(at.y() * ratio), round(at.x() * ratio)].max() > 40  # a surface is drawn there
+        QTest.mouseClick(widget, Qt.MouseButton.LeftButton, pos=at)
+        QTest.qWait(50)
+        seen[up] = (told()[0], step.list.currentItem().text(), window.message)
+    contact, surface = seen[-5], seen[5]
+    assert contact[:2] == ("Contact 3", "above.medial")  # the one in front
+    assert "in contact 3" in contact[2]
+    assert surface[:2] == ("Surface", "above.medial")
+    assert "mean curvature H (1/nm) 0.0833 here" in surface[2]
+    angles = window.viewer.camera.angles
+    QTest.mousePress(widget, Qt.MouseButton.LeftButton, pos=at)
+    for way in (20, 40):
+        move(widget, QPointF(at) + QPointF(way, 0), Qt.MouseButton.LeftButton)
+    QTest.mouseRelease(widget, Qt.MouseButton.LeftButton, pos=at + QPoint(40, 0))
+    picture(window)  # napari takes its camera's turn over as it draws
+    assert window.viewer.camera.angles != angles  # a drag turns the view, and chooses nothing
+    assert window.message == seen[5][2]
+    window.go_to_step(OPEN)
+    window.viewer.dims.ndisplay = 2
+
+
+def test_a_warning_in_the_window_names_no_options_of_commands(window, opened, qtbot):
+    logging.getLogger("tomorois.training").warning(
+        "no tomogram is held out; scores are optimistic; name others with --validation"
+    )
+    qtbot.waitUntil(lambda: window.message == "⚠ no tomogram is held out; scores are optimistic")

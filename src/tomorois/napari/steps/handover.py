@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -24,14 +26,26 @@ from tomocore.files_of_tomograms import volume_stem
 from tomorois.instances.files import restrict_file
 from tomorois.instances.restrict import RestrictSettings
 from tomorois.loop.commands import handover_rois, surfaces_of, surfora_words
-from tomorois.loop.measured import Headings, MeasuredValue, measured_of, table_headings
+from tomorois.loop.measured import (
+    Headings,
+    MeasuredValue,
+    array_headings,
+    contact_of,
+    measured_of,
+    nearest_hit,
+    told_headings,
+)
 from tomorois.napari.jobs import Job
 from tomorois.napari.steps.step import Step
 
 if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget
 
-NO_ARRAYS = ("Normals",)
+CONTACT = "contact_id"
+FAR_NM = 1e5
+"""Farther than any tomogram reaches."""
+STILL_PX = 4
+"""A press and a release closer than this are a click."""
 
 
 class HandOverStep(Step):
@@ -62,13 +76,14 @@ class HandOverStep(Step):
         row = self.row()
         self.colour = QComboBox()
         self.colour.setToolTip("The number that colours the surfaces")
-        self.colour.currentTextChanged.connect(lambda: self.loop.attempt(self.show_surfaces))
+        self.colour.currentIndexChanged.connect(lambda: self.loop.attempt(self.show_surfaces))
         row.addWidget(QLabel("colour by"))
         row.addWidget(self.colour, 1)
         self.list = QListWidget()
         self.list.setMaximumHeight(120)
         self.list.currentRowChanged.connect(lambda: self.loop.attempt(self._picked))
         self.column.addWidget(self.list)
+        self.note("Click a surface in the view: its contact there, or else the surface, is shown below.")
         self.head("Its numbers")
         self.table = QTableWidget(0, 2)
         self.table.horizontalHeader().setVisible(False)
@@ -81,8 +96,19 @@ class HandOverStep(Step):
         self._headings: Headings = {}
 
     def enter(self) -> None:
-        """Show what was measured on this tomogram."""
+        """Show what was measured on this tomogram; clicks in the view choose."""
+        self.loop.viewer.mouse_drag_callbacks.append(self._on_drag)
         self.tomogram_changed()
+
+    def leave(self) -> None:
+        """Clicks are napari's own again."""
+        if self._on_drag in self.loop.viewer.mouse_drag_callbacks:
+            self.loop.viewer.mouse_drag_callbacks.remove(self._on_drag)
+        self.loop.hand.mark([])
+
+    def shut(self) -> None:
+        """The window closes."""
+        self.leave()
 
     def tomogram_changed(self) -> None:
         """Another tomogram is in view."""
@@ -135,7 +161,7 @@ class HandOverStep(Step):
 
     def show_surfaces(self) -> None:
         """Draw the surfaces in space, coloured by the chosen number on one scale for all."""
-        canvas, chosen = self.loop.canvas, self.colour.currentText()
+        canvas, chosen = self.loop.canvas, self.colour.currentData()
         for name in self._meshes:
             canvas.remove(name)
         if not self._meshes or not chosen:
@@ -145,11 +171,10 @@ class HandOverStep(Step):
         limits = _limits(all_values)
         both_signs = limits[0] < 0 < limits[1]
         for name, mesh in self._meshes.items():
-            faces = mesh.faces.reshape(-1, 4)[:, 1:]
             canvas.viewer.add_surface(
                 (
                     np.ascontiguousarray(np.asarray(mesh.points)[:, ::-1]),
-                    faces[:, ::-1],
+                    _triangles(mesh)[:, ::-1],
                     np.nan_to_num(values[name]),
                 ),
                 name=name,
@@ -163,7 +188,8 @@ class HandOverStep(Step):
             canvas.viewer.dims.ndisplay = 3
             canvas.viewer.reset_view()
         canvas.viewer.layers[next(iter(self._meshes))].colorbar.visible = True
-        self.loop.tell(f"{len(self._meshes)} surfaces, {chosen} from {limits[0]:.3g} to {limits[1]:.3g}.")
+        named = self.colour.currentText()
+        self.loop.tell(f"{len(self._meshes)} surfaces, {named} from {limits[0]:.3g} to {limits[1]:.3g}.")
 
     def _measured(self, then: Any) -> None:
         self._load()
@@ -181,22 +207,29 @@ class HandOverStep(Step):
         files = sorted(self._folder().glob("*.medial.vtp")) or sorted(self._folder().glob("*.vtp"))
         files = [path for path in files if not path.name.endswith(".points.vtp")]
         self._meshes = {path.stem: pyvista.read(path) for path in files}
-        arrays = [
-            a for mesh in self._meshes.values() for a in mesh.point_data if mesh.point_data[a].ndim == 1
-        ]
-        chosen = self.colour.currentText()
-        self.colour.blockSignals(True)
-        self.colour.clear()
-        self.colour.addItems([name for name in dict.fromkeys(arrays) if name not in NO_ARRAYS])
-        wanted = chosen or "mean_curvature_per_nm"
-        self.colour.setCurrentIndex(max(self.colour.findText(wanted), 0))
-        self.colour.blockSignals(False)
+        self._show_arrays()
         self.list.clear()
         self.list.addItems(list(self._meshes))
         self.show_surfaces()
         if self._meshes:
             self.list.setCurrentRow(0)
             self._ask_headings()
+
+    def _show_arrays(self) -> None:
+        """Offer what colours the surfaces, in words as far as they are known; what is chosen stays."""
+        wanted = self.colour.currentData() or "mean_curvature_per_nm"
+        self.colour.blockSignals(True)
+        self.colour.clear()
+        for name, heading in array_headings(self._arrays(), self._headings).items():
+            self.colour.addItem(heading, name)
+        self.colour.setCurrentIndex(max(self.colour.findData(wanted), 0))
+        self.colour.blockSignals(False)
+
+    def _arrays(self) -> tuple[str, ...]:
+        """The arrays of the surfaces that hold a number a point."""
+        meshes = self._meshes.values()
+        names = [name for mesh in meshes for name, values in mesh.point_data.items() if values.ndim == 1]
+        return tuple(dict.fromkeys(names))
 
     def _picked(self) -> None:
         """The rows of the surface in view in the tables of the run."""
@@ -209,6 +242,46 @@ class HandOverStep(Step):
         layer = self.loop.canvas.layer(item.text())
         if layer is not None:
             self.loop.viewer.layers.selection.active = layer
+
+    def _on_drag(self, viewer: Any, event: Any) -> Iterator[None]:
+        """A click in space, which is a press and a release without a way between, chooses what is there."""
+        if event.button != 1 or event.view_direction is None or not self._meshes:
+            return
+        start, way = np.array(event.position)[::-1], np.array(event.view_direction)[::-1]
+        pressed = np.array(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        if np.abs(np.array(event.pos) - pressed).max() <= STILL_PX:
+            self.loop.attempt(lambda: self.pick(start, way))
+
+    def pick(self, place: NDArray[np.float64], way: NDArray[np.float64]) -> None:
+        """Choose what a line through a ``place`` along a ``way`` (3,) x, y, z in nm meets first.
+
+        Of a contact its row is shown, else those of the surface.
+        """
+        shown = {
+            name: (np.asarray(mesh.points), _triangles(mesh))
+            for name, mesh in self._meshes.items()
+            if (layer := self.loop.canvas.layer(name)) is not None and layer.visible
+        }
+        hit = nearest_hit(shown, place - FAR_NM * way, way)
+        if hit is None:
+            return
+        name, vertex = hit
+        mesh = self._meshes[name]
+        self.list.setCurrentRow(list(self._meshes).index(name))
+        self._picked()
+        x, y, z = np.asarray(mesh.points)[vertex]
+        self.loop.hand.mark([self.loop.canvas.voxel((z, y, x))])
+        value = _values(mesh, self.colour.currentData())[vertex]
+        told = f"{name.removesuffix('.medial')}: {self.colour.currentText()} {value:.3g} here"
+        contact = int(mesh.point_data[CONTACT][vertex]) if CONTACT in mesh.point_data else 0
+        rows = contact_of(self._folder(), contact, self._headings) if contact > 0 else []
+        if rows:
+            self._show_values(rows)
+            told += f", in contact {contact}"
+        self.loop.tell(f"{told}.")
 
     def _show_values(self, values: list[MeasuredValue]) -> None:
         self.table.clearSpans()
@@ -225,14 +298,17 @@ class HandOverStep(Step):
                 self.table.setSpan(place, 0, 1, 2)
 
     def _ask_headings(self) -> None:
-        """Learn what the columns are called, once and beside the window."""
+        """Learn what columns and arrays are called, beside the window."""
+        arrays = self._arrays()
 
         def told(headings: Headings) -> None:
             self._headings = headings
-            self._picked()
+            if arrays == self._arrays():
+                self._show_arrays()
+                self._picked()
 
-        if not self._headings:
-            job = Job("Headings", lambda job: table_headings(), quiet=True)
+        if arrays:
+            job = Job("Headings", lambda job: told_headings(arrays), quiet=True)
             job.succeeded.connect(told)
             self.loop.jobs.start("headings", job)
 
@@ -286,6 +362,10 @@ def _run(words: list[str], job: Job) -> None:
         if process.wait():
             wrong = [line for line in lines if line.startswith(("error", "failed"))] or lines[-1:]
             raise InputError("; ".join(wrong) or "surfora failed without a word; run it in a terminal")
+
+
+def _triangles(mesh: Any) -> Any:
+    return np.asarray(mesh.faces).reshape(-1, 4)[:, 1:]
 
 
 def _values(mesh: Any, name: str) -> Any:

@@ -18,7 +18,7 @@ from tomocore.volumes.formats import read_volume
 from tomorois.instances.find import instances_and_remarks
 from tomorois.loop.folder import model_facts
 from tomorois.napari import layers as names
-from tomorois.napari.jobs import Job
+from tomorois.napari.jobs import Job, without_options
 from tomorois.napari.steps.form import SettingsForm
 from tomorois.napari.steps.step import Step
 from tomorois.napari.steps.train import require_torch_here
@@ -81,6 +81,7 @@ class PredictStep(Step):
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.model.currentIndexChanged.connect(self._choose_model)
         self.column.addWidget(self.model)
+        self.learned = self.note()
         row = self.row()
         self.go = self.button(
             "Predict, this tomogram first", self.predict, "All others follow in the background", row
@@ -153,14 +154,20 @@ class PredictStep(Step):
         for path in reversed(state.folder.model_files()):
             try:
                 facts = model_facts(path)
-                self.model.addItem(facts.line(), str(path))
+                self.model.addItem(path.stem, str(path))
                 self.model.setItemData(self.model.count() - 1, facts.told(), Qt.ItemDataRole.ToolTipRole)
             except FAILURES as error:
                 self.loop.complain(one_line(error))
         if state.model is not None:
             self.model.setCurrentIndex(self.model.findData(str(state.model)))
         self._busy = False
+        self._show_learned()
         self.jobs_changed()
+
+    def _show_learned(self) -> None:
+        """What the model in use says of itself, over as many lines as it takes."""
+        facts = self._state().facts()
+        self.learned.setText("" if facts is None else facts.line())
 
     def jobs_changed(self) -> None:
         """Buttons as they can be pressed."""
@@ -316,7 +323,7 @@ class PredictStep(Step):
         ids = [int(n) for n in rois.ids]
         colours = {n: names.CLASS_COLOURS[(n - 1) % 7] for n in ids}
         self.loop.canvas.show_labels(names.FOUND, np.asarray(labels_from_rois(rois).data), colours, 0.65)
-        told = [remark.split("; ")[0] for remark in remarks]  # what follows names options of the command
+        told = [without_options(remark) for remark in remarks]
         lines = [f"{len(rois)} ROIs with these settings", *(line[:1].upper() + line[1:] for line in told)]
         self.loop.tell(". ".join(lines) + ".")
 
@@ -325,6 +332,7 @@ class PredictStep(Step):
         if self._busy or state is None or self.model.currentData() is None:
             return
         self.loop.attempt(lambda: state.use_model(Path(self.model.currentData())))
+        self._show_learned()
         self.show_map()
         self.jobs_changed()
 

@@ -101,6 +101,7 @@ class TrainStep(Step):
         self.head("Models")
         self.history = QListWidget()
         self.history.setMinimumHeight(70)
+        self.history.setWordWrap(True)
         self.history.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # the tip has it all
         self.column.addWidget(self.history, 1)
 
