@@ -198,8 +198,8 @@ def matched(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dic
     """
     pairs: dict[Path, Path] = {}
     rest = list(others)
-    for owner_of in _RULES:
-        claims = [(owner_of(other, [t for t in tomograms if t not in pairs]), other) for other in rest]
+    for owners in _RULES:
+        claims = list(zip(owners(rest, [t for t in tomograms if t not in pairs]), rest, strict=True))
         _require_single_claims(claims, what)
         pairs |= {owner: other for owner, other in claims if owner is not None}
         rest = [other for owner, other in claims if owner is None]
@@ -220,8 +220,8 @@ def matched(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dic
 def owner_of(name: str, tomograms: Sequence[str]) -> str | None:
     """The tomogram that something called ``name`` belongs to, by the rules of `matched`; many may to one."""
     by_path = {Path(tomogram): tomogram for tomogram in tomograms}
-    for rule in _RULES:
-        owner = rule(Path(name), list(by_path))
+    for owners in _RULES:
+        (owner,) = owners([Path(name)], list(by_path))
         if owner is not None:
             return by_path[owner]
     return None
@@ -305,34 +305,55 @@ def _products_in(folder: Path, whats: Sequence[str], of_others: bool) -> list[Pa
     raise InputError(f"{folder}: this folder holds no {wanted} files; name the files themselves")
 
 
-def _same_stem(other: Path, tomograms: Sequence[Path]) -> Path | None:
-    return next((t for t in tomograms if tomogram_stem(t) == tomogram_stem(other)), None)
+def _by_stem(others: Sequence[Path], tomograms: Sequence[Path]) -> list[Path | None]:
+    """The tomogram of the same stem as each other file."""
+    known: dict[str, Path] = {}
+    for tomogram in tomograms:
+        known.setdefault(tomogram_stem(tomogram), tomogram)
+    return [known.get(tomogram_stem(other)) for other in others]
 
 
-def _same_bare_stem(other: Path, tomograms: Sequence[Path]) -> Path | None:
-    bare = _ADDED.sub("", tomogram_stem(other))
-    fitting = [t for t in tomograms if _ADDED.sub("", tomogram_stem(t)) == bare]
-    return fitting[0] if len(fitting) == 1 else None
+def _by_bare_stem(others: Sequence[Path], tomograms: Sequence[Path]) -> list[Path | None]:
+    """The only tomogram of the same stem as each, without what programs add to it."""
+    known: dict[str, list[Path]] = defaultdict(list)
+    for tomogram in tomograms:
+        known[_bare_stem(tomogram)].append(tomogram)
+    fitting = [known.get(_bare_stem(other), []) for other in others]
+    return [found[0] if len(found) == 1 else None for found in fitting]
 
 
-def _begins_with_stem(other: Path, tomograms: Sequence[Path]) -> Path | None:
-    """By the beginning of the name; a number behind it (``ts_1_2`` of ``ts_1``) means another tomogram."""
+def _bare_stem(path: Path) -> str:
+    return _ADDED.sub("", tomogram_stem(path))
+
+
+def _by_beginning(others: Sequence[Path], tomograms: Sequence[Path]) -> list[Path | None]:
+    """The tomogram whose stem each name begins with, the longest.
+
+    A number behind it (``ts_1_2`` of ``ts_1``) means another tomogram.
+    """
+    stems = {tomogram: {tomogram_stem(tomogram), _bare_stem(tomogram)} - {""} for tomogram in tomograms}
+    return [_begun_by(other, stems) for other in others]
+
+
+def _begun_by(other: Path, stems: dict[Path, set[str]]) -> Path | None:
     if product_of(other):
         return None  # its stem is known, and it is none of these
     name = volume_stem(other)
 
     def fits(stem: str) -> bool:
         rest = _VOXEL_SIZE.sub("", name.removeprefix(stem), count=1)
-        return name.startswith(stem) and not re.match(r"[^\W_]|[_.\-]\d+([_.\-]|$)", rest)
+        return not re.match(r"[^\W_]|[_.\-]\d+([_.\-]|$)", rest)
 
-    stems = {t: (tomogram_stem(t), _ADDED.sub("", tomogram_stem(t))) for t in tomograms}
-    lengths = {t: max((len(s) for s in both if s and fits(s)), default=0) for t, both in stems.items()}
+    lengths = {
+        tomogram: max((len(stem) for stem in own if name.startswith(stem) and fits(stem)), default=0)
+        for tomogram, own in stems.items()
+    }
     longest = max(lengths.values(), default=0)
-    fitting = [t for t in tomograms if longest and lengths[t] == longest]
+    fitting = [tomogram for tomogram, length in lengths.items() if longest and length == longest]
     return fitting[0] if len(fitting) == 1 else None
 
 
-_RULES = (_same_stem, _same_bare_stem, _begins_with_stem)
+_RULES = (_by_stem, _by_bare_stem, _by_beginning)
 
 
 def _require_single_claims(claims: Sequence[tuple[Path | None, Path]], what: str) -> None:
