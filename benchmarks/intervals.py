@@ -1,6 +1,6 @@
 """Intervals against truth: how often they hold it, and how wide they are beside the spread of noisy masks.
 
-    python benchmarks/intervals.py [--cases 12] [--together] [--into cases.csv]
+    python benchmarks/intervals.py [--cases 7] [--together] [--into cases.csv]
 
 Pairs of membranes with known surfaces, each turned at random, as masks of 1.5 nm voxels whose faces and open
 rims were moved as `border_errors.py` found those of a network to be: by half a voxel (SD), alike over two or
@@ -214,7 +214,7 @@ def main(cases: int, together: bool, into: Path | None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=int, default=12)
+    parser.add_argument("--cases", type=int, default=7)
     parser.add_argument("--together", action="store_true", help="both faces move outward alike")
     parser.add_argument("--into", type=Path, help="CSV file of every case")
     asked = parser.parse_args()
