@@ -7,6 +7,7 @@ from typing import Literal
 
 import edt
 import numpy as np
+from numba import njit
 from pydantic import Field
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.sparse import coo_array
@@ -25,6 +26,7 @@ from tomocore.volumes.volume import index_to_world
 
 MARGIN = 4  # voxels of background about the mask, where the volume has them
 ROUGH_COSINE, SMOOTH_COSINE = 0.5, 0.7  # least cosine of normals in a patch: first round, later rounds
+FAR = 2.0  # voxels, past all corners of a cell that the boundary runs through
 NUDGE = np.float32(1e-3)  # voxels that touch by an edge or a corner only are taken as apart
 
 
@@ -107,8 +109,11 @@ def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid32:
     """Signed distance (z, y, x) in grid cells to the mask's boundary, negative inside, smoothed as asked.
 
     EDT to the nearest voxel inside less EDT to the nearest outside: neighbouring voxel centres on either
-    side have ±1, so that zero lies halfway between them.
+    side have ±1, so that zero lies halfway between them. Where nothing smooths it, that is known only as far
+    as a cell of the grid reaches, which is all that `marched` reads.
     """
+    if settings.scheme == "surface" and settings.supersampling == 1 and settings.gaussian_voxels == 0:
+        return near_distances(mask)
     threads = os.cpu_count() or 1
     outside = edt.edt(~mask, parallel=threads)
     field = outside - edt.edt(mask, parallel=threads)
@@ -124,6 +129,33 @@ def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid32:
     constraint = OBSTACLE if settings.scheme == "published" else TUBE
     steps = settings.flow_steps * cells**2
     return curvature_flow(field, reference, steps, constraint, settings.tube_voxels * cells)
+
+
+def near_distances(mask: Mask) -> Grid32:
+    """Signed distance (z, y, x) in voxels as far as √3 of the boundary, ±2 farther off, negative inside.
+
+    Its time and memory go with the mask, not with the distances to all of a large volume.
+    """
+    field = np.where(mask, np.float32(-FAR), np.float32(FAR))
+    _mark_neighbours(field, np.argwhere(mask))
+    return field
+
+
+@njit(cache=True, nogil=True)
+def _mark_neighbours(field: Grid32, inside: Ints) -> None:
+    """Bring the voxels inside (n, 3) and their neighbours outside to their distance from each other."""
+    depth, height, width = field.shape
+    for n in range(len(inside)):
+        z, y, x = inside[n]
+        nearest = np.float32(FAR)
+        for c in range(max(z - 1, 0), min(z + 2, depth)):
+            for b in range(max(y - 1, 0), min(y + 2, height)):
+                for a in range(max(x - 1, 0), min(x + 2, width)):
+                    if field[c, b, a] > 0:
+                        away = np.float32(np.sqrt((c - z) ** 2 + (b - y) ** 2 + (a - x) ** 2))
+                        field[c, b, a] = min(field[c, b, a], away)
+                        nearest = min(nearest, away)
+        field[z, y, x] = -nearest
 
 
 def marched(field: Grid32) -> tuple[Floats, Ints]:

@@ -154,11 +154,22 @@ def interpolated(
         if values.ndim == 1:
             how = tilted if name in LINEAR else plain
             spread[name] = np.where(there, how @ np.where(known, values, 0.0), np.nan)
-    nearest = np.zeros(len(normals), dtype=np.int64)
-    nearest[there] = np.asarray(plain.argmax(axis=1)).ravel()[there]
+    nearest = _of_most_weight(plain)
     spread["curvature_radius_nm"] = np.where(there, found["curvature_radius_nm"][nearest], np.nan)
     along = found["k1_direction"][nearest]
     along = along - np.einsum("ni,ni->n", along, normals)[:, None] * normals
     length = np.linalg.norm(along, axis=1, keepdims=True)
     spread["k1_direction"] = np.where(there[:, None], along / np.maximum(length, 1e-12), np.nan)
     return spread
+
+
+def _of_most_weight(weights: csr_array) -> Ints:
+    """The column (n,) of the largest weight of each row, 0 where it has none."""
+    there = np.diff(weights.indptr) > 0
+    row = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    largest = np.zeros(weights.shape[0])
+    largest[there] = np.maximum.reduceat(weights.data, weights.indptr[:-1][there])
+    of_most = np.zeros(weights.shape[0], dtype=np.int64)
+    best = np.flatnonzero(weights.data == largest[row])[::-1]  # the first of equals is written last
+    of_most[row[best]] = weights.indices[best]
+    return of_most

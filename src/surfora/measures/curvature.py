@@ -131,14 +131,13 @@ def mesh_curvature(
     _require_mesh(mesh)
     order = spatial_order(mesh.vertices)
     sorted_mesh = _renumbered(mesh, order)
-    found = _curvature_of(sorted_mesh, settings, progress)
+    fans = triangle_fans(sorted_mesh.vertices, sorted_mesh.faces)
+    found = _curvature_of(sorted_mesh, fans, settings, progress)
     require_values(found["mean_curvature_per_nm"], _why_no_curvature(mesh, settings))
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    distance = boundary_distance_nm(mesh.vertices, mesh.faces)
-    return mesh.with_data(
-        **{name: values[back] for name, values in found.items()}, boundary_distance_nm=distance
-    )
+    found["boundary_distance_nm"] = boundary_distance_nm(sorted_mesh.vertices, sorted_mesh.faces, fans)
+    return mesh.with_data(**{name: values[back] for name, values in found.items()})
 
 
 def scan_radii_nm(settings: CurvatureSettings, mean_edge_nm: float) -> Floats:
@@ -177,8 +176,9 @@ def shape_of(k1_per_nm: Floats, k2_per_nm: Floats) -> tuple[Floats, Floats]:
     return shape_index, np.sqrt(0.5 * (k1_per_nm**2 + k2_per_nm**2))
 
 
-def _curvature_of(mesh: SurfaceMesh, settings: CurvatureSettings, progress: Progress) -> dict[str, NDArray]:
-    fans = triangle_fans(mesh.vertices, mesh.faces)
+def _curvature_of(
+    mesh: SurfaceMesh, fans: Fans, settings: CurvatureSettings, progress: Progress
+) -> dict[str, NDArray]:
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
     areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
     mean_edge_nm = float(fans.shape[:, 0].mean())

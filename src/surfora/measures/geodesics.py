@@ -304,11 +304,12 @@ def _from_many(
     return nearest
 
 
-def boundary_distance_nm(vertices: Floats, faces: Ints) -> Floats:
+def boundary_distance_nm(vertices: Floats, faces: Ints, fans: Fans | None = None) -> Floats:
     """Geodesic distance (n,) in nm to the boundary's polyline: 0 on it, infinite where a component is
-    closed."""
+    closed. ``fans`` are those of the mesh where they are known."""
     sources, origins = _along_loops(boundary_edges(faces))
-    return _from_many(sources, origins, 1, *triangle_fans(vertices, faces).arrays, len(vertices))
+    fans = triangle_fans(vertices, faces) if fans is None else fans
+    return _from_many(sources, origins, 1, *fans.arrays, len(vertices))
 
 
 def _along_loops(edges: Ints) -> tuple[Ints, Ints]:

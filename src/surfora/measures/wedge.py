@@ -90,10 +90,15 @@ def _supported(points: Floats, mask: Volume, reach_voxels: float) -> Mask:
     at = mask.index(points)
     nearest = np.rint(at).astype(np.int64)
     reach = int(np.ceil(reach_voxels + 0.5))
+    offsets = np.array(list(np.ndindex(*(2 * reach + 1,) * 3))) - reach
     supported = np.zeros(len(points), dtype=bool)
-    for offset in np.ndindex(*(2 * reach + 1,) * 3):
-        voxel = nearest + np.array(offset) - reach
-        near = np.linalg.norm(voxel - at, axis=1) <= reach_voxels
+    # from the nearest voxel outward, of what is not supported yet: nearly all points are by the first few
+    for offset in offsets[np.argsort(np.linalg.norm(offsets, axis=1), kind="stable")]:
+        left = np.flatnonzero(~supported)
+        if len(left) == 0:
+            break
+        voxel = nearest[left] + offset
+        near = np.linalg.norm(voxel - at[left], axis=1) <= reach_voxels
         near &= np.all((voxel >= 0) & (voxel < mask.shape), axis=1)
-        supported[near] |= np.asarray(mask.data)[tuple(voxel[near].T)] != 0
+        supported[left[near]] = np.asarray(mask.data)[tuple(voxel[near].T)] != 0
     return supported

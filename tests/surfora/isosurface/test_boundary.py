@@ -1,5 +1,6 @@
 """Isosurfaces of voxelised shapes: where they lie, what they keep open, and how they end."""
 
+import edt
 import numpy as np
 import pytest
 import shapes
@@ -8,7 +9,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.surface import boundary_vertices, edges_and_counts, enclosed_volume_nm3, vertex_normals
-from surfora.isosurface.boundary import IsosurfaceSettings, distance_field, isosurface
+from surfora.isosurface.boundary import (
+    IsosurfaceSettings,
+    distance_field,
+    isosurface,
+    marched,
+    near_distances,
+)
 from surfora.isosurface.fit import adjacency, fit_height, fit_patches, gather_patch, neighbour_means
 from surfora.isosurface.levelset import FREE, OBSTACLE, TUBE, curvature_flow, curvature_speed
 from tomocore.contract import InputError
@@ -21,6 +28,17 @@ def boundary_errors(shape, mesh, thickness, rim_margin):
     distance = shape.signed_distance(mesh.vertices)
     away = shape.rim_distance(mesh.vertices) > rim_margin
     return (np.abs(distance) - thickness / 2)[away], (distance > 0)[away]
+
+
+def test_distances_near_the_boundary_make_the_mesh_that_all_distances_make():
+    random = np.random.default_rng(4)
+    for share in (0.02, 0.3, 0.7):
+        mask = random.random((17, 19, 23)) < share
+        every = edt.edt(~mask) - edt.edt(mask)
+        near = near_distances(mask)
+        assert np.allclose(near, np.clip(every, -2.0, 2.0))
+        for ours, theirs in zip(marched(near), marched(every), strict=True):
+            assert np.array_equal(ours, theirs)
 
 
 def part_count(mesh):
