@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surfora.editor.session import Session
-from surfora.editor.view import Projected, View, clicked, in_front, in_loop, projected, simplified
+from surfora.editor.view import NEAR_PX, Projected, View, clicked, in_front, in_loop, projected, simplified
 from surfora.geometry.arrays import Floats, Mask
 
 TOLERANCE_NM = 2.0
@@ -58,10 +58,10 @@ def components_in_loop(session: Session, sight: Sight, loop: Floats) -> Mask:
     return session.components_mostly_in(inside, can)
 
 
-def point_at(session: Session, sight: Sight, pixel: tuple[float, float]) -> Mask:
-    """The point (n,) in front at a pixel, or none."""
+def point_at(session: Session, sight: Sight, pixel: tuple[float, float], reach_px: float = NEAR_PX) -> Mask:
+    """The point (n,) in front within ``reach_px`` of a pixel, or none."""
     found = np.zeros(session.count, dtype=bool)
-    number = clicked(sight.seen, sight.drawn, pixel)
+    number = clicked(sight.seen, sight.drawn, pixel, reach_px)
     if number is not None:
         found[number] = True
     return found

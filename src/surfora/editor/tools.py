@@ -119,7 +119,8 @@ class Tools(QObject):
     def _release(self, event: Any) -> bool:
         here, start = self._pixel(event), self._pressed
         self._pressed = None
-        is_click = start is not None and np.hypot(*np.subtract(here, start)) <= STILL_PX
+        still = STILL_PX * self.view.devicePixelRatioF()
+        is_click = start is not None and np.hypot(*np.subtract(here, start)) <= still
         if self.tool == "look":
             if is_click:
                 self.clicked.emit(here, mode_of(event), False)

@@ -29,7 +29,7 @@ from surfora.editor.scene import Scene
 from surfora.editor.session import Mode, Session
 from surfora.editor.theme import apply_theme
 from surfora.editor.tools import ToolName, Tools
-from surfora.editor.view import view_of
+from surfora.editor.view import NEAR_PX, view_of
 from surfora.editor.worker import Job
 from surfora.geometry.arrays import Floats, Mask
 from tomocore.contract import FAILURES, one_line
@@ -78,6 +78,7 @@ class ViewWindow(QMainWindow):
         self._remember()
         self._neighbours = Job(lambda progress: session.links.nnz, self)
         self._neighbours.start()
+        self._size_points()
         self.scene.look_along(2)
         self.refresh()
         self.say("; ".join(session.notes) or "R draws a rectangle, L a lasso, F1 shows all keys")
@@ -172,7 +173,7 @@ class ViewWindow(QMainWindow):
         panel.layer_switched.connect(self._on_layer)
         panel.coloured.connect(self._on_array)
         panel.limited.connect(self._on_limits)
-        panel.sized.connect(lambda pixels: self._drawn(lambda: self.scene.set_point_size(pixels)))
+        panel.sized.connect(lambda _: self._drawn(self._size_points))
         panel.ruled.connect(lambda rule: self._try(lambda: self.session.select_by_rule(rule)))
         panel.clipped.connect(lambda clip: self._drawn(lambda: self.scene.set_clip(clip)))
         panel.sliced.connect(self._on_slice)
@@ -247,7 +248,7 @@ class ViewWindow(QMainWindow):
 
     def _on_click(self, pixel: tuple[float, float], mode: Mode, twice: bool) -> None:
         def pick() -> str:
-            points = point_at(self.session, self.sight(), pixel)
+            points = point_at(self.session, self.sight(), pixel, NEAR_PX * self.view.devicePixelRatioF())
             if twice and points.any():
                 return self._with_neighbours(lambda: self._pick_component(points, mode))
             said = self.session.select(points, mode)
@@ -300,6 +301,10 @@ class ViewWindow(QMainWindow):
             self._wait_for_neighbours()
         self.panel.show_limits(self.scene.colour_by(name))
         self.scene.render()
+
+    def _size_points(self) -> None:
+        """Points as wide as the panel says, in pixels of which a dense screen has several."""
+        self.scene.set_point_size(self.panel.point_size.value() * self.view.devicePixelRatioF())
 
     def _on_limits(self, low: float, high: float) -> None:
         self._drawn(lambda: self.scene.colour_by(self.scene.colouring.name, (low, high)))

@@ -482,6 +482,66 @@ def test_a_killed_window_loses_no_edit(screen, files):
     session.journal.close()
 
 
+DENSE = """
+import sys
+from pathlib import Path
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from surfora.editor.files import open_session
+from surfora.editor.view import projected
+from surfora.editor.window import EditorWindow
+
+app = QApplication([])
+session = open_session([Path(name) for name in sys.argv[1:]])
+window = EditorWindow(session)
+window.resize(800, 600)
+window.show()
+QTest.qWaitForWindowExposed(window)
+view, left = window.view, Qt.MouseButton.LeftButton
+assert view.devicePixelRatioF() == 2
+assert tuple(view.window_size) == (2 * view.width(), 2 * view.height())
+assert view.screenshot(return_img=True).shape[:2] == (2 * view.height(), 2 * view.width())
+small = (session.points[:, 0] > 40) & (session.layer_of == 0)
+pixels = projected(session.points, window.sight().seen.view).pixels
+
+def on_screen(pixel):  # as Qt counts
+    return QPoint(round(pixel[0] / 2), round(view.height() - 1 - pixel[1] / 2))
+
+low, high = pixels[small].min(axis=0) - 8, pixels[small].max(axis=0) + 8
+loops = {"rectangle": [low, high], "lasso": [low, (high[0], low[1]), high, (low[0], high[1]), low]}
+for tool, loop in loops.items():
+    session.select_none()
+    window.do(tool)
+    QTest.mousePress(view, left, pos=on_screen(loop[0]))
+    for corner in loop[1:]:
+        QTest.mouseMove(view, on_screen(corner))
+    QTest.mouseRelease(view, left, pos=on_screen(loop[-1]))
+    taken = session.selected & (session.layer_of == 0)
+    assert taken.sum() > 0.35 * small.sum(), (tool, taken.sum(), small.sum())
+    assert not (taken & ~small).any(), tool
+window.do("look")
+middle = pixels[small].mean(axis=0)
+QTest.mouseClick(view, left, pos=on_screen(middle))
+assert session.selected.sum() == 1
+assert abs(pixels[session.selected] - middle).max() <= 14
+session.history.mark_saved()
+window.close()
+"""
+
+
+def test_on_a_dense_screen_the_hand_takes_what_is_under_it(screen, files):
+    """Two pixels of the screen for one of Qt's: the picture is sharp, and clicks and loops land in it."""
+    run = subprocess.run(
+        [sys.executable, "-c", DENSE, *files],
+        env={**os.environ, "QT_SCALE_FACTOR": "2"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+
+
 def test_without_a_display_one_line_says_what_to_do(files, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
