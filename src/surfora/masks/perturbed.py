@@ -58,10 +58,7 @@ def perturbed(membrane: Membrane, how: Perturbation) -> Membrane:
     how = replace(how, seed=how.seed + crc32(membrane.name.encode()))
     foreign = None if membrane.foreign is None else np.pad(membrane.foreign, REACH, mode="edge")
     known = None if how.confidence is None else how.confidence.of(membrane)
-
-    def doubt(voxels: Ints) -> Floats:
-        return np.full(len(voxels), how.border_voxels) if known is None else known(voxels - REACH)
-
+    doubt = None if known is None else lambda voxels: known(voxels - REACH)
     moved = moved_border(np.pad(membrane.mask, REACH, mode="edge"), how, foreign, doubt)
     x, y, z = (place * how.voxel_factor for place in membrane.origin_nm)
     return replace(
