@@ -29,7 +29,10 @@ def without_pinholes(
     """
     if len(medial.faces) == 0:
         return mask
-    places, normals, thickness = _places(medial, voxel_size_nm, mask_thickness_nm(mask, voxel_size_nm))
+    if "thickness_nm" not in medial.data:
+        usual_nm = mask_thickness_nm(mask, voxel_size_nm)
+        medial = medial.with_data(thickness_nm=np.full(len(medial.vertices), usual_nm))
+    places, normals, thickness = _places(medial, voxel_size_nm)
     empty = (_share_filled(mask, places, voxel_size_nm, origin_nm) < FILLED) & ~_at_rim(
         medial, places, voxel_size_nm
     )
@@ -46,15 +49,12 @@ def without_pinholes(
     return without_bridges(mask, filled)
 
 
-def _places(
-    medial: SurfaceMesh, voxel_size_nm: float, usual_thickness_nm: float
-) -> tuple[Floats, Floats, Floats]:
+def _places(medial: SurfaceMesh, voxel_size_nm: float) -> tuple[Floats, Floats, Floats]:
     """Points all over the mesh half a voxel apart at most, with normals and thickness there."""
     normals = medial.normals
     if normals is None:
         normals = vertex_normals(medial.vertices, medial.faces)
-    thickness = medial.data.get("thickness_nm", np.full(len(medial.vertices), usual_thickness_nm))
-    corner = np.column_stack([medial.vertices, normals, thickness])[medial.faces]
+    corner = np.column_stack([medial.vertices, normals, medial.data["thickness_nm"]])[medial.faces]
     sides = np.linalg.norm((corner - np.roll(corner, 1, axis=1))[:, :, :3], axis=2)
     steps = np.ceil(2 * sides.max(axis=1) / voxel_size_nm).astype(np.int64)
     spread = np.concatenate(

@@ -31,9 +31,8 @@ from surfora.measures.scales import Fits
 REACHES = (1 / 4, 3 / 8, 1 / 2, 2 / 3, 5 / 6)
 """Radii of the averages, as shares of the largest radius."""
 NEIGHBOUR_ROUNDS = 8  # of means over neighbours that differences are pooled over: some 2.5 edges
-STEP_TO_BIAS = (
-    1.5  # squared bias over the squared difference seen: 1 flattens waves, 2 smooths tubes too little
-)
+# Squared bias over the squared difference that is seen: 1 flattens waves, 2 smooths tubes too little.
+STEP_TO_BIAS = 1.5
 SHARPNESS = 8  # power of the predicted squared error by which averages are weighed against each other
 LEAST_ERROR = 1e-7  # 1/nm, below which no fit is better than another
 FEWEST = 12  # vertices that bear a quadric
