@@ -29,6 +29,7 @@ MOST_JSON_BYTES = 256 * 2**20
 MOST_TOML_BYTES = 2 * 2**20
 MOST_CSV_BYTES = 2**30
 DEEPEST = 64  # brackets in brackets, or parts of a dotted name; ours have fewer than eight
+MOST_COLUMNS = 5000  # of a table
 MOST_PROBLEMS = 4  # told of one file
 LONGEST_VALUE = 60  # letters of a value that a message repeats
 LONGEST_SENTENCE = 200  # letters of what pydantic says of one
@@ -198,7 +199,7 @@ def read_rows(path: Path, kind: type[T], what: str, remedy: str) -> list[T]:
     """
     names = [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)  # type: ignore[attr-defined]
     try:
-        reader = csv.DictReader(io.StringIO(read_text(path, MOST_CSV_BYTES, what)), restkey="")
+        reader = csv.DictReader(io.StringIO(read_table_text(path, what)), restkey="")
         lacking = [name for name in names if name not in (reader.fieldnames or ())]
         rows = list(reader)
     except (OSError, csv.Error) as error:
@@ -210,9 +211,21 @@ def read_rows(path: Path, kind: type[T], what: str, remedy: str) -> list[T]:
     return [checked(row, kind, f"{where} {number}", remedy) for number, row in enumerate(own, 1)]
 
 
+def read_table_text(path: Path, what: str = "a table of comma-separated values") -> str:
+    """The text of a table, as `read_text` gives it; InputError, too, where its heading is far too long."""
+    text = read_text(path, MOST_CSV_BYTES, what)
+    heading = text[: text.find("\n") + 1] or text
+    columns = 1 + max(heading.count(separator) for separator in ",;\t")
+    if columns > MOST_COLUMNS:
+        raise InputError(
+            f"{path}: its first line names {columns:,} columns, which is no table; write it again"
+        )
+    return text
+
+
 def read_frame(path: Path, read: Callable[[Any], Any], remedy: str = "write it again") -> Any:
     """The data frame that ``read`` (of pandas) makes of a table's text; InputError where that is none."""
-    text = read_text(path, MOST_CSV_BYTES, "a table of comma-separated values")
+    text = read_table_text(path)
     try:
         return read(io.StringIO(text))
     except (*_PARSING, csv.Error, TypeError, KeyError, IndexError) as error:

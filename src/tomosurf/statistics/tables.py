@@ -13,7 +13,7 @@ import pandas as pd
 from surfora.reporting.tables import with_numbers
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import owner_of
-from tomocore.side_files import MOST_CSV_BYTES, read_frame, read_text, some_of
+from tomocore.side_files import read_frame, read_table_text, some_of
 from tomosurf.statistics.hierarchy import GRID, TOMOGRAM
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
     """All cells as text without blanks around them; whichever separator the first line has most of."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a table with columns name, condition and grid")
-    lines = read_text(path, MOST_CSV_BYTES, "a table of comma-separated values").splitlines()
+    lines = read_table_text(path).splitlines()
     separator = max(",;\t", key=lines[0].count) if lines else ","
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator) if any(row)]
     uneven = next((k + 1 for k, row in enumerate(rows) if len(row) != len(rows[0])), None)

@@ -225,3 +225,11 @@ def test_surfaces_of_several_kinds_without_their_names_are_refused_with_the_file
     table.to_csv(tmp_path / "surfaces.csv", index=False)
     with pytest.raises(InputError, match=r"surfaces\.csv: no column name.*add it"):
         read_tables([tmp_path], tmp_path / "tomograms.csv", "condition")
+
+
+@pytest.mark.parametrize("read", [read_tomograms, lambda path, by: read_tables([path], None, by)])
+def test_a_heading_of_a_hundred_thousand_columns_is_no_table(tmp_path, read):
+    path = tmp_path / "contacts.csv"
+    path.write_text("name;condition;" * 50_000 + "\na;wt\n")
+    with pytest.raises(InputError, match=r"contacts\.csv: its first line names 100,001 columns"):
+        read(path, "condition")
