@@ -73,7 +73,7 @@ def reconstructions(path: Path, column: str = "") -> dict[str, Path | None]:
     for table in star_blocks(path).values():
         if not isinstance(table, pd.DataFrame) or "rlnTomoName" not in table:
             continue
-        names = [bare_name(str(name)) for name in table["rlnTomoName"]]
+        names = _bare_names(table["rlnTomoName"])
         if column and column not in table:
             there = [name for name in map(str, table) if name.startswith(RECONSTRUCTIONS[0])]
             raise InputError(f"{path}: no column {column}; there are {some_of(there) or 'none of volumes'}")
@@ -94,7 +94,7 @@ def sizes_of(path: Path) -> dict[str, TomogramSize]:
             size = star_numbers(table, *SIZES) * star_numbers(table, pixel) * 0.1
             if not (np.isfinite(size) & (size > 0)).all():
                 raise InputError(f"{path}: a size of a tomogram is no positive number; mend its row")
-            names = table["rlnTomoName"].astype(str).map(bare_name)
+            names = _bare_names(table["rlnTomoName"])
             return {
                 name: TomogramSize((float(x), float(y), float(z)))
                 for name, (x, y, z) in zip(names, size, strict=True)
@@ -141,7 +141,12 @@ def _names(table: pd.DataFrame) -> tuple[str, ...]:
     column = next((name for name in TOMOGRAM_NAMES if name in table), None)
     if column is None:
         return ("",) * len(table)
-    return tuple(bare_name(str(name)) for name in table[column])
+    return _bare_names(table[column])
+
+
+def _bare_names(column: pd.Series) -> tuple[str, ...]:
+    """The `bare_name` of each cell, of which one that holds "nan" was read as a number."""
+    return tuple(bare_name(str(name)) for name in column)
 
 
 def bare_name(name: str) -> str:

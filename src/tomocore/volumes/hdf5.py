@@ -19,7 +19,7 @@ from tomocore.machine import available_memory_bytes
 from tomocore.side_files import StoredRow, parsed_json
 from tomocore.volumes.hdf5_chunks import WholeChunks
 from tomocore.volumes.header import ANGSTROM_PER_NM, Geometry, Loader, VolumeHeader, checked_header
-from tomocore.volumes.lazy import OrderedView, zyx_places
+from tomocore.volumes.lazy import OrderedView, axes_in_words, zyx_places
 
 MOST_NAMED = 8
 NM_PER_UM = 1e3
@@ -62,9 +62,9 @@ def open_hdf5(path: Path) -> tuple[VolumeHeader, Loader]:
         raise InputError(f"{file_path}: cannot be read as HDF5 ({said}); copy or write it again") from error
     places = zyx_places(names, array.shape)
     if places is None:
-        held = ", ".join(f"{n} {name}" for n, name in zip(array.shape, names, strict=False))
         raise InputError(
-            f"{path}: its axes are not one z, y, x volume ({held}); export one channel and time point a file"
+            f"{path}: its axes are not one z, y, x volume ({axes_in_words(names, array.shape)}); "
+            "export one channel and time point a file"
         )
     view = OrderedView(WholeChunks(array, path), places, path)
     return checked_header(path, "HDF5", view, geometry), lambda: view

@@ -7,7 +7,7 @@ error; read as here, it ends in an `InputError` that names the file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomocore.contract import InputError
+from tomocore.side_files import some_of
 
 BLOCK_BYTES = 2**24
 
@@ -173,6 +174,11 @@ def _whole_key(key: tuple[Any, ...]) -> tuple[Any, Any, Any]:
     before, after = key[:at], key[at + 1 :]
     whole: list[Any] = [*before, *[slice(None)] * (3 - len(before) - len(after)), *after]
     return whole[0], whole[1], whole[2]
+
+
+def axes_in_words(names: Sequence[str], shape: Sequence[int]) -> str:
+    """The axes of an array with their lengths, for a message."""
+    return some_of(f"{n} {name}" for n, name in zip(shape, names, strict=False))
 
 
 def zyx_places(names: list[str], shape: tuple[int, ...]) -> tuple[int, int, int] | None:

@@ -23,7 +23,7 @@ from tomocore.machine import available_memory_bytes
 from tomocore.side_files import StoredRow, checked
 from tomocore.volumes.blosc_chunks import check_blosc_chunks
 from tomocore.volumes.header import Geometry, Loader, Triple, VolumeHeader, checked_header
-from tomocore.volumes.lazy import OrderedView, zyx_places
+from tomocore.volumes.lazy import OrderedView, axes_in_words, zyx_places
 from tomocore.volumes.units import nm_per_unit, why_no_unit
 from tomocore.volumes.volume import Volume
 
@@ -108,9 +108,9 @@ def open_zarr(path: Path) -> tuple[VolumeHeader, Loader]:
             "give the folder that holds its .zattrs or zarr.json"
         ) from error
     if places is None or geometry is None:
-        held = ", ".join(f"{n} {name}" for n, name in zip(level.array.shape, names, strict=False))
         raise InputError(
-            f"{path}: its axes are not one z, y, x volume ({held}); give one channel and time point a file"
+            f"{path}: its axes are not one z, y, x volume ({axes_in_words(names, level.array.shape)}); "
+            "give one channel and time point a file"
         )
     view = OrderedView(level.array, places, path)
     return checked_header(path, "OME-Zarr", view, geometry), lambda: view

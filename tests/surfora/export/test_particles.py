@@ -456,3 +456,13 @@ def test_sizes_of_warps_tomograms_fit_relions_centred_coordinates(tmp_path):
     sizes = sizes_of(tmp_path / "tomograms.star")
     starfile.write({"particles": relion5(shift=False)}, tmp_path / "p.star")
     np.testing.assert_allclose(star_particles(tmp_path / "p.star", sizes).places_nm[0], [150, 120, 60])
+
+
+def test_a_tomogram_may_be_called_nan(tmp_path):
+    from surfora.export.star import reconstructions, sizes_of
+
+    columns = ("rlnTomoName", "rlnTomoTiltSeriesPixelSize", "rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
+    path = tmp_path / "tomograms.star"
+    path.write_text("data_global\n\nloop_\n" + "".join(f"_{name}\n" for name in columns) + "nan 15 8 9 6\n")
+    assert sizes_of(path)["nan"] == TomogramSize((12.0, 13.5, 9.0))
+    assert reconstructions(path) == {"nan": None}

@@ -185,3 +185,11 @@ def test_channels_and_empty_groups_are_refused_in_words(tmp_path):
     for name in ("e.zarr", "plain"):
         with pytest.raises(InputError, match=f"{name}: .*OME-Zarr image"):
             read_volume(tmp_path / name)
+
+
+def test_axes_with_names_of_thousands_of_letters_are_told_shortly(tmp_path):
+    named = [{"name": name * 3000, "type": "space"} for name in "zyx"]
+    write_image(tmp_path / "a.zarr", named=named, transforms=[scale(1, 1, 1)])
+    with pytest.raises(InputError, match=r"a\.zarr: ") as refusal:
+        inspect_volume(tmp_path / "a.zarr")
+    assert len(str(refusal.value)) < 600
