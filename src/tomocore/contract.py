@@ -7,6 +7,7 @@ Functions at the level of files print nothing. They raise `InputError` for what 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,11 +21,18 @@ Progress = Callable[[int, int], None]
 Item = TypeVar("Item")
 
 
+_TOO_LONG = re.compile(r"[^\s/]{300,}")
 MOST_DIGITS = 18  # of a number that a file or a person may type, which fits into 64 bits
 
 
 class InputError(ValueError):
-    """A user's input that cannot be used: one line saying what, where, and the remedy."""
+    """A user's input that cannot be used: one line saying what, where, and the remedy.
+
+    Values too long for any name of a file, which damaged files hold, are cut in the message.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_TOO_LONG.sub(lambda value: value[0][:60] + "…", message))
 
 
 class UnwritableError(InputError):
