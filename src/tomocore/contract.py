@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 Item = TypeVar("Item")
 
 
-_TOO_LONG = re.compile(r"[^\s/;]{300,}")
+_TOO_LONG = re.compile(r"[^\s/;:]{300,}")
 MOST_DIGITS = 18  # of a number that a file or a person may type, which fits into 64 bits
 
 

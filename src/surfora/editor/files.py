@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -259,7 +260,7 @@ def _files_of(sources: Sequence[SourceEntry], edits: Path, files: Sequence[Path]
                     "for each surface of the edits"
                 )
             own = fitting[0]
-        if not own.exists():
+        if not os.path.exists(own):  # Path.exists raises where a name is too long for any file
             raise InputError(
                 f"{own}: no such file, which {edits.name} is about; say with --files where it is"
             )

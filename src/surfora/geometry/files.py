@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import lzma
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -137,7 +138,7 @@ def _with_field_data(poly: pv.PolyData, facts: SurfaceFacts | None) -> None:
 
 def existing(path: Path) -> Path:
     """The path, where it leads to a file; else InputError."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises where a name is too long for any file
         raise InputError(f"{path}: no such file; check the path")
     return path
 

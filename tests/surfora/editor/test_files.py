@@ -211,6 +211,11 @@ def test_apply_says_which_file_is_missing(path, edits):
     assert "--files" in refused
 
 
+def test_edits_of_a_file_with_a_name_that_no_file_can_have_are_refused(path, edits):
+    edits.write_text(edits.read_text().replace(path.name, "µ" * 5000 + ".vtp"))
+    assert "no such file" in refusal_of(run_command("surfora", "apply", edits))
+
+
 GARBLED = {
     "no edits": b"hello\n",
     "another file": b'{"entry": "saved"}\n',
