@@ -419,7 +419,12 @@ def annotate(
 ) -> None:
     """Open tomograms in a window and stay until it is closed."""
     files = tomogram_files(tomograms)
-    open_window(lambda: LoopState(files, folder, voxel_size_nm), ANNOTATE)
+    annotate_loop(lambda: LoopState(files, folder, voxel_size_nm))
+
+
+def annotate_loop(state: Callable[[], LoopState]) -> None:
+    """Open a loop in a window, to annotate in it, and stay until it is closed."""
+    open_window(state, ANNOTATE)
     napari.run()
 
 

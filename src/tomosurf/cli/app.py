@@ -80,6 +80,23 @@ def validate(project: ProjectPath, /, *, only: Only = None) -> int:
 
 
 @app.command(sort_key=3)
+def annotate(project: ProjectPath, /, *, only: Only = None) -> None:
+    """Open the project in the window of `tomorois annotate`: paint, train, predict, judge and measure there.
+
+    What is painted, and models, go to the project's folder `annotations`; ROIs are those of `tomosurf run`.
+    """
+    from tomorois.cli.windows import require_window
+    from tomosurf.project import read_project
+
+    require_window()
+    planned = read_project(project, only)
+    from tomorois.napari.window import annotate_loop
+    from tomosurf.annotating import loop_of_project
+
+    annotate_loop(lambda: loop_of_project(planned))
+
+
+@app.command(sort_key=4)
 def run(
     project: ProjectPath,
     /,
@@ -112,7 +129,7 @@ def run(
     return status_of(batch)
 
 
-@app.command(sort_key=4)
+@app.command(sort_key=5)
 def status(project: ProjectPath, /, *, only: Only = None) -> None:
     """Which steps of which tomograms are done and when, what failed last, and what is left out and why.
 
@@ -146,7 +163,7 @@ def _table_of_rounds(rounds: Sequence[Round]) -> Table:
     return table
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=6)
 def report(project: ProjectPath, /, *, only: Only = None) -> None:
     """Write the project's report again, from the results that are there.
 
@@ -159,7 +176,7 @@ def report(project: ProjectPath, /, *, only: Only = None) -> None:
     out.print(f"report: {write_project_report(read_project(project, only), Terminal())}", markup=False)
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def overview(project: ProjectPath, /) -> None:
     """Write a page with one picture of each tomogram: a slice with its ROIs and membranes, searchable.
 
@@ -174,7 +191,7 @@ def overview(project: ProjectPath, /) -> None:
     out.print(f"overview: {found.path}", markup=False)
 
 
-app.command(compare, sort_key=7)
+app.command(compare, sort_key=8)
 
 
 def main() -> None:

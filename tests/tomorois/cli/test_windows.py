@@ -6,11 +6,14 @@ import pytest
 from command_line import refusal_of, run_command
 
 
-@pytest.mark.parametrize("words", [("annotate", "a.mrc"), ("curate", "rois")])
+@pytest.mark.parametrize(
+    "words",
+    [("tomorois", "annotate", "a.mrc"), ("tomorois", "curate", "rois"), ("tomosurf", "annotate", ".")],
+)
 def test_without_a_display_a_line_says_what_to_do(monkeypatch, tmp_path, words):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    line = refusal_of(run_command("tomorois", *words, cwd=tmp_path))
+    line = refusal_of(run_command(*words, cwd=tmp_path))
     assert "no display" in line or "pip install" in line
 
 
