@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numba
 
+from tomocore.terminal.console import err, out
+
 COLUMNS = "200"
 PACKAGES = ("tomocore", "tomorois", "surfora", "tomosurf")
 
@@ -57,12 +59,15 @@ def _as_if_alone(command, cwd):
     argv, folder, columns = sys.argv, Path.cwd(), os.environ.get("COLUMNS")
     threads = numba.get_num_threads()
     sys.argv, os.environ["COLUMNS"] = command, COLUMNS
+    widths = out._width, err._width  # that they found when they were first imported, perhaps by another test
+    out._width = err._width = int(COLUMNS)
     os.chdir(cwd or folder)
     try:
         yield
     finally:
         os.chdir(folder)
         sys.argv = argv
+        out._width, err._width = widths
         os.environ.pop("COLUMNS")
         if columns is not None:
             os.environ["COLUMNS"] = columns

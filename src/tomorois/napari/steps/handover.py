@@ -94,6 +94,7 @@ class HandOverStep(Step):
         self.column.addWidget(self.table, 1)
         self._meshes: dict[str, Any] = {}
         self._headings: Headings = {}
+        self._contact = 0  # whose row is shown, where it is a contact's
 
     def enter(self) -> None:
         """Show what was measured on this tomogram; clicks in the view choose."""
@@ -233,6 +234,7 @@ class HandOverStep(Step):
 
     def _picked(self) -> None:
         """The rows of the surface in view in the tables of the run."""
+        self._contact = 0
         item = self.list.currentItem()
         if item is None:
             self.table.setRowCount(0)
@@ -277,11 +279,17 @@ class HandOverStep(Step):
         value = _values(mesh, self.colour.currentData())[vertex]
         told = f"{name.removesuffix('.medial')}: {self.colour.currentText()} {value:.3g} here"
         contact = int(mesh.point_data[CONTACT][vertex]) if CONTACT in mesh.point_data else 0
-        rows = contact_of(self._folder(), contact, self._headings) if contact > 0 else []
-        if rows:
-            self._show_values(rows)
+        if contact > 0 and self._show_contact(contact):
             told += f", in contact {contact}"
         self.loop.tell(f"{told}.")
+
+    def _show_contact(self, contact: int) -> bool:
+        """Show the row of a contact; whether it has one."""
+        rows = contact_of(self._folder(), contact, self._headings)
+        if rows:
+            self._contact = contact
+            self._show_values(rows)
+        return bool(rows)
 
     def _show_values(self, values: list[MeasuredValue]) -> None:
         self.table.clearSpans()
@@ -305,7 +313,8 @@ class HandOverStep(Step):
             self._headings = headings
             if arrays == self._arrays():
                 self._show_arrays()
-                self._picked()
+                if not (self._contact and self._show_contact(self._contact)):
+                    self._picked()
 
         if arrays:
             job = Job("Headings", lambda job: told_headings(arrays), quiet=True)
