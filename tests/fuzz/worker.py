@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import random
 import resource
 import shutil
@@ -110,7 +111,8 @@ def main(sounds: Path, kept: Path) -> None:
         taken = int(statm.read().split()[0]) * resource.getpagesize()
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_BYTES, hard))
-    answers = sys.stdout
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries written in C may print past Python
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         name, seed = json.loads(line)

@@ -235,3 +235,10 @@ def test_files_that_are_no_rois_are_refused_by_name(tmp_path, overlapping):
     for name in ("text", "other", "pickled", "cut", "damaged"):
         with pytest.raises(InputError, match=f"{name}.npz"):
             read_rois(tmp_path / f"{name}.npz")
+
+
+def test_every_second_voxel_of_a_line_is_a_piece(tmp_path):
+    labels = np.zeros((5, 6, 12), np.int16)
+    labels[2, 3, 1:10:2] = 1
+    write_volume(tmp_path / "a.mrc", Volume(labels, 2.0))
+    assert len(read_rois(tmp_path / "a.mrc")) == 5

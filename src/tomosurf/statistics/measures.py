@@ -261,6 +261,8 @@ def _membranes_in_words(table: pd.DataFrame) -> pd.Series[str]:
 def _of_one_kind(rows: pd.DataFrame, key: str) -> pd.DataFrame:
     if "kind" not in rows:
         return rows
+    if not len(rows):
+        return rows
     known = rows[np.isfinite(_as_numbers(rows[key]))]
     return rows[rows["kind"] == _first_kind(known["kind"] if len(known) else rows["kind"])]
 
