@@ -18,6 +18,7 @@ from tomocore.files_of_tomograms import HDF5_ENDINGS
 from tomocore.machine import available_memory_bytes
 from tomocore.side_files import StoredRow, parsed_json
 from tomocore.volumes.hdf5_chunks import WholeChunks
+from tomocore.volumes.hdf5_process import require_sound
 from tomocore.volumes.header import ANGSTROM_PER_NM, Geometry, Loader, VolumeHeader, checked_header
 from tomocore.volumes.lazy import OrderedView, axes_in_words, zyx_places
 
@@ -49,6 +50,7 @@ def open_hdf5(path: Path) -> tuple[VolumeHeader, Loader]:
     assert file_path is not None
     import h5py  # a tenth of a second that other formats need not wait for
 
+    require_sound(file_path)
     try:
         file = h5py.File(file_path, "r")
         array, notes = _one_stack(path, file, "/".join(path.relative_to(file_path).parts))

@@ -1,14 +1,18 @@
 """HDF5 volumes as ilastik, EMAN2, Fiji and plain programs write them."""
 
 import json
+import random
 import zlib
 
 import h5py
 import numpy as np
 import pytest
+from fuzz.format import damaged
+from fuzz.formats import FORMATS
 
 from tomocore.contract import InputError
 from tomocore.provenance import file_hash
+from tomocore.volumes import hdf5_process
 from tomocore.volumes.formats import inspect_volume, read_volume, write_volume
 from tomocore.volumes.volume import Volume
 
@@ -130,3 +134,13 @@ def test_chunks_that_were_never_written_hold_the_fill_value(tmp_path):
         dataset = file.create_dataset("a", (6, 8, 9), np.uint8, chunks=(3, 8, 8), compression="gzip")
         dataset[:3] = 7
     assert np.unique(read_volume(path, voxel_size_nm=1).data[3:]).tolist() == [0]
+
+
+def test_a_file_that_the_library_follows_without_end_is_refused(tmp_path, monkeypatch):
+    """One of the damaged files of the fuzz: an attribute whose storage leads back to itself."""
+    monkeypatch.setattr(hdf5_process, "SECONDS", 2)
+    HDF5 = FORMATS["HDF5"]
+    HDF5.make(tmp_path / "sound.h5")
+    damaged(HDF5, tmp_path / "sound.h5", tmp_path / "a.h5", random.Random("HDF5 202612020179"))
+    with pytest.raises(InputError, match=r"a\.h5: is damaged: reading it does not come to an end"):
+        inspect_volume(tmp_path / "a.h5")
