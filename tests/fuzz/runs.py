@@ -203,7 +203,42 @@ def _read_locked(folder: Path) -> None:
         pass
 
 
+def _make_copick(folder: Path) -> None:
+    """A copick project of one run with a tomogram and a segmentation, whose volumes are not opened."""
+    run = folder / "data" / "ExperimentRuns" / "TS_001"
+    (run / "VoxelSpacing10.000" / "wbp.zarr").mkdir(parents=True)
+    (run / "Segmentations" / "10.000_me_0_membrane.zarr").mkdir(parents=True)
+    config = {
+        "name": "x", "config_type": "filesystem", "overlay_root": "local://data", "static_root": "local://data",
+        "pickable_objects": [{"name": "membrane", "is_particle": False, "label": 1, "color": [1, 2, 3, 4]}],
+    }  # fmt: skip
+    (folder / "copick.json").write_text(json.dumps(config))
+
+
+def _read_copick(folder: Path) -> None:
+    from surfora.export.copick import segmentations, tomograms
+
+    assert list(tomograms(folder / "copick.json")) == ["TS_001"]
+    segmentations(folder / "copick.json", "membrane")
+
+
+def _make_rounds(folder: Path) -> None:
+    folder.mkdir()
+    told = {"models": [{"sha256": "a", "name": "m", "told": "t"}], "rois": {"t1": {"h": "a"}}}
+    (folder / "rounds.json").write_text(json.dumps(told))
+
+
+def _read_rounds(folder: Path) -> None:
+    from types import SimpleNamespace
+
+    from tomosurf.rounds import read_ledger
+
+    read_ledger(SimpleNamespace(output=folder))  # type: ignore[arg-type]
+
+
 RUNS = {
+    "copick project": Format(_make_copick, JSON, _read_copick, "", 0.5, "copick.json"),
+    "rounds": Format(_make_rounds, JSON, _read_rounds, "", 0.3, "rounds.json"),
     "settings": Format(_make_settings, TEXT, _read_settings, ".toml", 2.0),
     "project": Format(_make_project, TEXT, _read_project, "", 0.6, "*.toml *.csv *.txt *.json"),
     "list of tomograms": Format(

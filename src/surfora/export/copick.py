@@ -8,6 +8,7 @@ tomogram's first voxel.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from surfora.export.painted import CHIMERAX, PaintedMesh, write_glb
 from surfora.export.particles import Particles
 from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.side_files import StoredRow, read_json
+from tomocore.side_files import StoredRow, read_json, said_by
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 
@@ -97,7 +98,11 @@ def opened_project(config: Path, entry: Entry) -> Project:
 
 
 def _config(path: Path) -> _Config:
-    found: _Config = read_json(path, _Config, "give the configuration file of a copick project")
+    remedy = "give the configuration file of a copick project"
+    try:
+        found: _Config = read_json(path, _Config, remedy)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({said_by(error)}); {remedy}") from error
     return found
 
 
@@ -114,7 +119,8 @@ def _runs(config: Path) -> list[Path]:
     found = _config(config)
     roots = [_local(config, root, "static root") for root in [found.static_root] if root]
     roots.append(_local(config, found.overlay_root, "overlay"))
-    runs = [run for root in roots for run in sorted((root / RUNS).glob("*")) if run.is_dir()]
+    there = [root / RUNS for root in roots if os.path.isdir(root / RUNS)]  # also of a name that none can have
+    runs = [run for folder in there for run in sorted(folder.glob("*")) if run.is_dir()]
     if not runs:
         raise InputError(f"{config}: no runs in {roots[0] / RUNS}; check its roots")
     return runs
