@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfora.geometry.arrays import Floats, Ints
-from surfora.masks.grids import Grid, differences, grid_of
+from surfora.masks.grids import Grid, differences, grid_of, lost_its_place
 from surfora.masks.membranes import Membrane
 from tomocore.contract import InputError, told_before
 from tomocore.volumes.formats import read_volume
@@ -112,10 +112,8 @@ def slopes_per_voxel(values: NDArray[Any], voxels: Ints) -> Floats:
 
 
 def _require_same_grid(path: Path, theirs: Grid, ours: Grid) -> None:
-    """InputError where a map lies on another grid; programs that drop a place leave it at zero."""
-    found = differences(theirs, ours)
-    if found == ["place"] and not (any(theirs.origin_nm) and any(ours.origin_nm)):
-        return
+    """InputError where a map lies on another grid, but for a place that a program dropped."""
+    found = [] if lost_its_place(theirs, ours) else differences(theirs, ours)
     if found:
         raise InputError(
             f"{path}: a map of {theirs}, but its mask has {ours}: another {' and '.join(found)}; "

@@ -52,6 +52,11 @@ def differences(a: Grid, b: Grid) -> list[str]:
     return found
 
 
+def lost_its_place(a: Grid, b: Grid) -> bool:
+    """Whether two grids differ in place alone, and one is at zero, where programs put what they drop."""
+    return differences(a, b) == ["place"] and not (any(a.origin_nm) and any(b.origin_nm))
+
+
 def places_are_known(a: Grid, b: Grid) -> bool:
     """Whether two grids can be brought together by what their headers say.
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from surfora.geometry.arrays import Floats, Mask
 from surfora.geometry.occupancy import set_voxels
-from surfora.masks.grids import Grid, differences, grid_of
+from surfora.masks.grids import Grid, differences, grid_of, lost_its_place
 from surfora.masks.tally import Box, tallied
 from surfora.masks.values import labelled, some_of
 from tomocore.contract import InputError, whole_number
@@ -352,13 +352,12 @@ def _on_one_grid(volume: Volume, path: Path, rois: RoiSet, rois_path: Path) -> t
     same, the other's place is taken for both, and told.
     """
     theirs, ours = Grid(rois.shape, rois.voxel_size_nm, rois.origin_nm), grid_of(volume)
-    found = differences(theirs, ours)
-    if found == ["place"] and not (any(theirs.origin_nm) and any(ours.origin_nm)):
+    if lost_its_place(theirs, ours):
         log.warning("%s and %s give different places; their voxels are taken as the same", path, rois_path)
         if any(ours.origin_nm):
             return volume, replace(rois, origin_nm=ours.origin_nm)
         return replace(volume, origin_nm=theirs.origin_nm), rois
-    if found:
+    if found := differences(theirs, ours):
         raise InputError(
             f"{rois_path}: ROIs of {theirs}, but {path} has {ours}: another {' and '.join(found)}; give the "
             "ROIs of the same tomogram, or --voxel-size where a header is wrong"
