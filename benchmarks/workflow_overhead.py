@@ -24,7 +24,7 @@ from tomosurf_stand_in import stand_in_project
 
 from tomosurf.project import read_project
 from tomosurf.steps import StepMaker
-from tomosurf.workflow.plan import job_folder, jobs_of, write_plan
+from tomosurf.workflow.jobs import job_folder, jobs_of, write_plan
 from tomosurf.workflow.run import WorkflowRequest, _words, run_workflow
 
 CORES = 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from surfora.measures.pairs import read_measured
+from surfora.measures.distance_pairs import read_measured
 from surfora.reporting.pictures import (
     CURVATURE_COLOURS,
     DISTANCE_COLOURS,

@@ -11,9 +11,9 @@ from two_vesicles import CENTRES_NM, EDGE_NM, RADIUS_NM, two_vesicles
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import write_surface
 from surfora.geometry.nearest import surface_distance
-from surfora.measures.contacts.pairs import contacts_of_pair
+from surfora.measures.contacts.contacts_of_pair import contacts_of_pair
 from surfora.measures.distance import DistanceSettings, distance_arrays, distance_summary
-from surfora.measures.pairs import MeasuredSurface
+from surfora.measures.distance_pairs import MeasuredSurface
 from surfora.pipeline import SurforaSettings
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.tables import surface_row, write_table

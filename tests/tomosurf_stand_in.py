@@ -49,7 +49,7 @@ def stand_in_project(folder, monkeypatch, stems, settings):
     stand_in.chmod(0o755)
     monkeypatch.setattr("tomosurf.steps._sees_membranes", lambda project: False)
     monkeypatch.setattr("tomosurf.steps.StepMaker.finder", None)
-    monkeypatch.setattr("tomosurf.workflow.plan.step_python", lambda: str(stand_in))
+    monkeypatch.setattr("tomosurf.workflow.jobs.step_python", lambda: str(stand_in))
     return folder
 
 
@@ -67,10 +67,10 @@ def run_beside(folder, *lines):
     ``batch`` is what came of it, and ``request`` how it is run, by default on two cores here.
     """
     code = (
-        "import json, sys; import tomosurf.steps, tomosurf.workflow.plan as plan\n"
+        "import json, sys; import tomosurf.steps, tomosurf.workflow.jobs as jobs\n"
         "tomosurf.steps._sees_membranes = lambda project: False\n"
         "tomosurf.steps.StepMaker.finder = None\n"
-        "plan.step_python = lambda: sys.argv[2]\n"
+        "jobs.step_python = lambda: sys.argv[2]\n"
         "from pathlib import Path; from tomosurf.project import read_project\n"
         "from tomosurf.workflow.run import WorkflowRequest, run_workflow\n"
         "request = WorkflowRequest(cores=2, slurm=sys.argv[3] == 'slurm')\n"

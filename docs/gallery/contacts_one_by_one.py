@@ -13,8 +13,8 @@ from matplotlib.image import imread
 
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
-from surfora.measures.contacts.pairs import contacts_of_pair
-from surfora.measures.pairs import MeasuredSurface
+from surfora.measures.contacts.contacts_of_pair import contacts_of_pair
+from surfora.measures.distance_pairs import MeasuredSurface
 from surfora.reporting.contact_objects import contact_figure, curve_figure
 
 PICTURES = Path(__file__).parents[1] / "pictures"

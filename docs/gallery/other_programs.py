@@ -11,8 +11,8 @@ import mrcfile
 import numpy as np
 import pyvista as pv
 
-from surfora.export.painted import Paint
-from surfora.export.surfaces import ExportRequest, export_files
+from surfora.export.coloured_meshes import Paint
+from surfora.export.mesh_files import ExportRequest, export_files
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import write_surface
 from surfora.geometry.surface import SurfaceMesh

@@ -10,12 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from surfora.distances_and_contacts import measured_tables
 from surfora.earlier import RECORD, REPORT, Row, earlier_run
 from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
 from surfora.masks.perturbed import perturbed
 from surfora.measures.beside_masks import BesideMasks
-from surfora.partners import measured_tables
 from surfora.pipeline import SurforaSettings, measure_membrane
 from surfora.planning import (
     MaskReader,

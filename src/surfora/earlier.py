@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surfora.measures.contacts.pairs import contact_partners, folded_surfaces
-from surfora.measures.pairs import Pair, SurfaceFile, paired_surfaces
+from surfora.measures.contacts.contacts_of_pair import contact_partners, folded_surfaces
+from surfora.measures.distance_pairs import Pair, SurfaceFile, paired_surfaces
 from surfora.reporting.columns import COLUMNS
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.tables import read_table, write_table

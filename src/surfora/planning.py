@@ -28,7 +28,7 @@ from surfora.masks.membranes import (
 )
 from surfora.masks.perturbed import Perturbation
 from surfora.measures.beside_masks import CONFIDENCE, REGION, TOMOGRAM, BesideMasks
-from surfora.measures.pairs import Pair
+from surfora.measures.distance_pairs import Pair
 from surfora.pipeline import (
     SurfaceKind,
     SurforaSettings,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from surfora.geometry.surface import SIGN_CONVENTION
-from surfora.measures.pairs import read_measured
+from surfora.measures.distance_pairs import read_measured
 from surfora.reporting.columns import COLUMNS
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.contact_objects import contact_object_table

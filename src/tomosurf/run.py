@@ -15,7 +15,8 @@ from tomosurf.project import STEPS, Project, TomogramPlan, step_record_path
 from tomosurf.rounds import keep_ledger
 from tomosurf.step_records import read_step_record
 from tomosurf.steps import OfTomogram, StepMaker
-from tomosurf.workflow.plan import job_folder
+from tomosurf.workflow.job_process import command_of_jobs
+from tomosurf.workflow.jobs import job_folder
 from tomosurf.workflow.slurm import end_jobs
 
 STEP_FOLDERS = ("drawn", "confidence", "rois", "steps", "workflow")
@@ -82,7 +83,7 @@ def _end_earlier_jobs(project: Project, watcher: Watcher) -> None:
 def _clear_of_dead(project: Project) -> None:
     """Take away what steps that were killed left: their locks, and what they had half-written."""
     output = project.output
-    gone = f"step.py {job_folder(project).path.resolve()}"
+    gone = command_of_jobs(job_folder(project).path)
     for folder in (*(output / name for name in STEP_FOLDERS), *(output / "surfaces").glob("*")):
         if folder.is_dir():
             clear_of_dead(folder, gone)

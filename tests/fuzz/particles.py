@@ -32,8 +32,8 @@ OPTIMISATION_SET = "data_\n\n_rlnTomoParticlesFile particles.star\n_rlnTomoTomog
 
 
 def _join(folder: Path, particles: str, catalogue: str = "") -> None:
-    from surfora.export.files import JoinRequest, join_particles
-    from surfora.export.whereabouts import Whereabouts
+    from surfora.export.particle_files import JoinRequest, join_particles
+    from surfora.export.tomogram_places import Whereabouts
 
     ending = Path(particles).suffix
     places = Whereabouts() if ending == ".star" else Whereabouts((), folder / "tomograms.star", 1.5)
@@ -68,7 +68,7 @@ def _read_tomograms(path: Path) -> None:
 
 
 def _make_dynamo(folder: Path) -> None:
-    from surfora.export.fixed import write_dynamo
+    from surfora.export.dynamo import write_dynamo
 
     folder.mkdir()
     make_surface(folder / "m.medial.vtp")
@@ -78,7 +78,7 @@ def _make_dynamo(folder: Path) -> None:
 
 
 def _make_av3(folder: Path) -> None:
-    from surfora.export.fixed import write_av3
+    from surfora.export.dynamo import write_av3
 
     folder.mkdir()
     make_surface(folder / "m.medial.vtp")

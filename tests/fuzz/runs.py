@@ -114,7 +114,7 @@ def _make_run(folder: Path) -> None:
 
 def _read_run(folder: Path) -> None:
     """All that a report reads, without its pictures, which take seconds."""
-    from surfora.measures.pairs import read_measured
+    from surfora.measures.distance_pairs import read_measured
     from surfora.reporting.contact_objects import contact_object_table, contact_sentences
     from surfora.reporting.interval_page import _worded, interval_table
     from surfora.reporting.shown_tables import contact_table, direction_table, surface_table

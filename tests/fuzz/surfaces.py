@@ -62,7 +62,7 @@ def _make_other_vtp(path: Path) -> None:
 
 
 def _read_surface(path: Path) -> None:
-    from surfora.export.whereabouts import placed_mesh
+    from surfora.export.tomogram_places import placed_mesh
     from surfora.geometry.files import read_facts, read_surface
     from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
 

@@ -7,9 +7,9 @@ from fuzz.particles import RELION5, TOMOGRAMS
 from fuzz.surfaces import GRID, a_surface, make_surface
 
 from surfora.editor.files import apply_edits, open_session
-from surfora.export.files import JoinRequest, join_particles
+from surfora.export.particle_files import JoinRequest, join_particles
 from surfora.export.sample_files import SampleRequest, sample_surface
-from surfora.export.whereabouts import Whereabouts
+from surfora.export.tomogram_places import Whereabouts
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import write_surface
 from surfora.geometry.request import StageRequest

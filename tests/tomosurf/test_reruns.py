@@ -24,8 +24,8 @@ from tomosurf.rounds import counted_path, rounds_of, stale_line, what_is_next
 from tomosurf.run import run_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
 from tomosurf.steps import StepMaker
-from tomosurf.workflow.plan import job_folder, jobs_of, read_job, write_plan
-from tomosurf.workflow.step import make_step
+from tomosurf.workflow.job_process import make_step
+from tomosurf.workflow.jobs import job_folder, jobs_of, read_job, write_plan
 
 SHAPE = (6, 8, 10)
 BETTER = b"weights that find one more"

@@ -61,9 +61,9 @@ def export(
     scene for Blender and browsers. The result is a folder; for copick, -o is the project's configuration,
     and masks and label volumes are taken as well as meshes.
     """
+    from surfora.export.coloured_meshes import Paint
     from surfora.export.copick import Entry
-    from surfora.export.painted import Paint
-    from surfora.export.surfaces import ExportRequest, export_files
+    from surfora.export.mesh_files import ExportRequest, export_files
 
     request = ExportRequest(
         tuple(files),

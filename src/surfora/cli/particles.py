@@ -13,7 +13,7 @@ from tomocore.terminal.console import Terminal
 from tomocore.terminal.options import Output, Overwrite, Several
 
 if TYPE_CHECKING:
-    from surfora.export.whereabouts import Whereabouts
+    from surfora.export.tomogram_places import Whereabouts
 
 
 @Parameter(name="*")
@@ -36,7 +36,7 @@ class OfParticles:
     @property
     def whereabouts(self) -> Whereabouts:
         """What tells where tomograms lie."""
-        from surfora.export.whereabouts import Whereabouts
+        from surfora.export.tomogram_places import Whereabouts
 
         return Whereabouts(tuple(self.tomogram or ()), self.tomograms, self.pixel_size)
 
@@ -63,7 +63,7 @@ def particles(
 
     All columns and blocks of the particles stay as they are; the same features stand in a CSV beside.
     """
-    from surfora.export.files import JoinRequest, join_particles
+    from surfora.export.particle_files import JoinRequest, join_particles
 
     request = JoinRequest(
         tuple(meshes),

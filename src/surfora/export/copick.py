@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 from scipy.spatial.transform import Rotation
 
-from surfora.export.painted import CHIMERAX, PaintedMesh, write_glb
+from surfora.export.coloured_meshes import CHIMERAX, PaintedMesh, write_glb
 from surfora.export.particles import Particles
 from tomocore.contract import InputError
 from tomocore.files import written_beside

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from surfora.export import fixed, star
+from surfora.export import dynamo, star
 from surfora.export.copick import write_picks
 from surfora.export.imod import write_points
 from surfora.export.particles import Particles, TomogramSize
 from surfora.export.poses import to_relion
 from surfora.export.sample import InPlane, sampled_particles
-from surfora.export.whereabouts import Whereabouts, first_voxel_nm, placed_mesh, tomogram_sizes
+from surfora.export.tomogram_places import Whereabouts, first_voxel_nm, placed_mesh, tomogram_sizes
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder, written_beside
 from tomocore.files_of_tomograms import owner_of
@@ -63,9 +63,9 @@ def _sampled(path: Path, request: SampleRequest) -> str:
     require_writable_folder(path.parent)
     kind = path.suffix.lower()
     if kind == ".tbl":
-        fixed.write_dynamo(path, particles, pixel)
+        dynamo.write_dynamo(path, particles, pixel)
     elif kind == ".em":
-        fixed.write_av3(path, particles, pixel)
+        dynamo.write_av3(path, particles, pixel)
     elif kind == ".mod":
         write_points(path, particles, pixel)
     elif kind == ".json":

@@ -13,7 +13,7 @@ from surfora.geometry.files import read_mesh
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.grids import Grid
 from surfora.measures.density.files import read_tomogram
-from surfora.measures.pairs import SurfaceFile
+from surfora.measures.distance_pairs import SurfaceFile
 from surfora.measures.valid_region import ScaledRegion, ValidRegion, read_valid_region
 from tomocore.provenance import RunRecord
 from tomocore.volumes.volume import Volume

@@ -21,9 +21,9 @@ from scipy.sparse import csr_array
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures.averaging import averaged
-from surfora.measures.carriers import carriers_of, interpolated, interpolation
 from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
 from surfora.measures.jets import MEAN, jet_table
+from surfora.measures.representative_vertices import carriers_of, interpolated, interpolation
 from surfora.measures.scales import (
     ORDERS,
     Choice,

@@ -10,9 +10,9 @@ from typing import Any
 from surfora.geometry.facts import SurfaceFacts, surface_name
 from surfora.geometry.files import existing, read_facts, read_mesh, write_surface
 from surfora.geometry.request import StageRequest
+from surfora.measures.contacts.contacts_of_pair import contacts_of_pair, without_contacts
 from surfora.measures.contacts.find import ContactSettings
-from surfora.measures.contacts.pairs import contacts_of_pair, without_contacts
-from surfora.measures.pairs import MeasuredSurface, require_common_place
+from surfora.measures.distance_pairs import MeasuredSurface, require_common_place
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.contact_objects import (
     contact_object_sections,

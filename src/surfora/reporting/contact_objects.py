@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from surfora.geometry.surface import SurfaceMesh
-from surfora.measures.contacts.pairs import ID
+from surfora.measures.contacts.contacts_of_pair import ID
 from surfora.reporting.contact_columns import OBJECT_COLUMNS
 from surfora.reporting.naming import across_places, is_number, membrane_in_words, with_words
 from surfora.reporting.pictures import ACCENT, plain_text, two_views

@@ -14,7 +14,7 @@ import pandas as pd
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import SIGN_CONVENTION, SurfaceMesh, vertex_areas_nm2
-from surfora.measures.pairs import SurfaceFile, read_measured, surface_file
+from surfora.measures.distance_pairs import SurfaceFile, read_measured, surface_file
 from surfora.measures.wedge import area_shares
 from surfora.reporting.contact_objects import contact_object_sections, contact_pictures
 from surfora.reporting.contacts import contacts_of

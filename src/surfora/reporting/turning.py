@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from surfora.measures.pairs import read_measured
+from surfora.measures.distance_pairs import read_measured
 from surfora.reporting.contact_objects import contact_in_words, worded_contacts
 from surfora.reporting.naming import across_places, full_name, surface_with_kind, with_words
 from surfora.viewer.scene import SceneContact, SceneSurface

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from surfora.geometry.surface import SurfaceMesh
-from surfora.measures.contacts.pairs import ID
+from surfora.measures.contacts.contacts_of_pair import ID
 from surfora.viewer.measures import Measure, colour_table, measures_of, with_nearest
 from surfora.viewer.packing import packed, packed_faces, packed_points, packed_values
 from surfora.viewer.reduction import reduced_mesh

@@ -15,7 +15,7 @@ from tomocore.files_of_tomograms import tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, rois_from_masks, write_rois
 from tomorois.annotation.journal import Journal, replayed
-from tomorois.annotation.judged import (
+from tomorois.annotation.judged_roi import (
     JudgedRoi,
     Key,
     Status,

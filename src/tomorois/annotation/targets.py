@@ -82,15 +82,6 @@ def roi_components(labels: NDArray[Any], roi: Bools) -> NDArray[Any]:
     return cc3d.connected_components(numbered, connectivity=26, out_dtype=np.uint32)
 
 
-def with_rejected(targets: Targets, rejected: Bools) -> tuple[Targets, Bools]:
-    """Targets in which rejected voxels are background, and the voxels this holds for.
-
-    A voxel annotated as ROI stays one: a rejected region may have run into a true one.
-    """
-    penalised = rejected & ~(targets.roi & targets.counted)
-    return Targets(targets.roi & ~penalised, targets.counted | penalised), penalised
-
-
 def blank_annotation(like: Volume, ignore_value: int) -> Volume:
     """Labels (int16) on a volume's grid in which nothing has been looked at: all voxels are to be ignored."""
     return like.with_data(np.full(like.shape, ignore_value, dtype=np.int16))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tomorois.annotation.judged import JudgedRoi
+from tomorois.annotation.judged_roi import JudgedRoi
 
 FOUND_SHARE = 0.5  # of an ROI's voxels above the threshold, from which it counts as found
 

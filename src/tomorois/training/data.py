@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import matched, volume_stem
 from tomocore.provenance import file_hash
-from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.targets import (
@@ -23,7 +22,6 @@ from tomorois.annotation.targets import (
     blank_annotation,
     roi_components,
     training_targets,
-    with_rejected,
 )
 from tomorois.network.binning import bin_volume
 from tomorois.network.intensity import (
@@ -34,13 +32,13 @@ from tomorois.network.intensity import (
 )
 from tomorois.network.membrane_input import MembraneSettings, membrane_channels
 from tomorois.training.patches import TrainingVolume, group_voxels
+from tomorois.training.penalty import read_rejected, with_rejected
 
 log = logging.getLogger(__name__)
 
 SAME_VOXEL_SIZE = 0.005  # relative; above it a warning, above DIFFERENT_VOXEL_SIZE a refusal
 DIFFERENT_VOXEL_SIZE = 0.05
 HASH_LETTERS = 12
-CURATED = ("kept", "rejected")  # statuses that a person gives an ROI
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def read_training_tomograms(
             if path in label_of
             else blank_annotation(tomogram, ignore_value)
         )
-        rejected = _read_rejected(penalty_of[path], tomogram) if path in penalty_of else None
+        rejected = read_rejected(penalty_of[path], tomogram) if path in penalty_of else None
         beside = read_volume(side, edge_nm, lazy=True, resample=resample) if side else None
         used = {
             "tomogram": path,
@@ -112,24 +110,6 @@ def read_training_tomograms(
         files = {what: f"{p.name} {file_hash(p)[:HASH_LETTERS]}" for what, p in used.items() if p}
         samples.append(TrainingTomogram(volume_stem(path), tomogram, labelled.data, rejected, beside, files))
     return samples
-
-
-def _read_rejected(path: Path, tomogram: Volume) -> NDArray[np.bool_]:
-    rejected = rejected_mask(read_rois(path, tomogram.voxel_size_nm))
-    if rejected.shape != tomogram.shape:
-        raise InputError(
-            f"{path}: has shape {rejected.shape}, its tomogram {tomogram.shape}; give the penalty file "
-            "made from this tomogram"
-        )
-    return rejected
-
-
-def rejected_mask(rois: RoiSet) -> NDArray[np.bool_]:
-    """The voxels of the ROIs with status "rejected", or of all where nobody has curated them."""
-    status = rois.table["status"]
-    if status.isin(CURATED).any():
-        rois = rois.at((status == "rejected").to_numpy())
-    return np.asarray(union_mask(rois).data, dtype=bool)
 
 
 def training_volume(

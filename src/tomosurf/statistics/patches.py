@@ -20,9 +20,9 @@ import pandas as pd
 
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2, vertex_normals
-from surfora.measures.contacts.pairs import ID
+from surfora.measures.contacts.contacts_of_pair import ID
+from surfora.measures.distance_pairs import MeasuredSurface, read_measured
 from surfora.measures.geodesics import ball, new_front, triangle_fans
-from surfora.measures.pairs import MeasuredSurface, read_measured
 from surfora.measures.statistics import weighted_mean
 from tomocore.contract import FAILURES, Progress, no_progress, one_line
 from tomosurf.statistics.hierarchy import GRID, TOMOGRAM

@@ -2,5 +2,5 @@
 
 In: the steps of a project that must be made. Out: the same files as of a run in one process. Snakemake (an
 extra) schedules and submits; what must be made, and whether it is whole, is for `tomosurf.steps` alone. Read
-`run` first, then `plan` and `Snakefile`.
+`run` first, then `jobs` and `Snakefile`.
 """

@@ -23,7 +23,7 @@ from tomosurf.run import one_project_run, write_run_record
 from tomosurf.steps import OfTomogram, StepMaker
 from tomosurf.workflow import slurm
 from tomosurf.workflow.gpus import visible_gpus
-from tomosurf.workflow.plan import JobFolder, StepWord, TomogramJobs, job_folder, jobs_of, write_plan
+from tomosurf.workflow.jobs import JobFolder, StepWord, TomogramJobs, job_folder, jobs_of, write_plan
 from tomosurf.workflow.settings import ClusterSettings
 
 LOOK_S = 0.5

@@ -12,7 +12,7 @@ from density_scenes import Bilayer, mesh_off, tomogram_of
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh, write_surface
 from surfora.measures.beside_masks import Neighbours
-from surfora.measures.pairs import SurfaceFile
+from surfora.measures.distance_pairs import SurfaceFile
 from surfora.reporting.columns import COLUMNS
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume

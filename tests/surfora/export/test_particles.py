@@ -10,7 +10,7 @@ import pytest
 import starfile
 from command_line import run_command
 
-from surfora.export.fixed import (
+from surfora.export.dynamo import (
     av3_list,
     av3_particles,
     dynamo_particles,
@@ -18,7 +18,7 @@ from surfora.export.fixed import (
     write_av3,
     write_dynamo,
 )
-from surfora.export.join import shape_index
+from surfora.export.nearest_membrane import shape_index
 from surfora.export.particles import Particles, TomogramSize
 from surfora.export.poses import from_relion, z_axes
 from surfora.export.star import star_particles

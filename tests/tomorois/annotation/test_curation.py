@@ -7,7 +7,7 @@ from tomocore.contract import InputError
 from tomocore.roiset import read_rois, rois_from_masks, write_rois
 from tomorois.annotation.curation import Curation
 from tomorois.annotation.strokes import line_stroke
-from tomorois.training.data import rejected_mask
+from tomorois.training.penalty import rejected_mask
 
 SHAPE = (30, 40, 50)
 CENTRES = [(8, 10, 10), (8, 25, 12), (20, 12, 35), (20, 30, 30)]

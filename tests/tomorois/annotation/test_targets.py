@@ -12,7 +12,6 @@ from tomorois.annotation.targets import (
     paint_stroke,
     roi_components,
     training_targets,
-    with_rejected,
 )
 
 LABELS = np.array([[[0, 1, 7], [255, 254, 0]]], dtype=np.uint8)
@@ -58,15 +57,6 @@ def test_touching_rois_of_different_labels_stay_apart():
     assert len({found[0], found[2], found[5]}) == 3
     assert found[0] == found[1]
     assert found[4] == 0
-
-
-def test_rejected_regions_become_background_but_never_erase_an_annotated_roi():
-    targets = training_targets(LABELS, AnnotationSettings())
-    rejected = np.array([[[True, True, False], [True, False, False]]])
-    changed, penalised = with_rejected(targets, rejected)
-    assert penalised.tolist() == [[[True, False, False], [True, False, False]]]
-    assert changed.counted.all()
-    assert np.array_equal(changed.roi, targets.roi)
 
 
 def test_painted_ball_and_stroke_have_their_volumes():

@@ -10,7 +10,7 @@ from tomocore.roiset import read_rois, rois_from_masks, write_rois
 from tomocore.settings import load_section, settings_text
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.judged import JudgedRoi
+from tomorois.annotation.judged_roi import JudgedRoi
 from tomorois.annotation.strokes import BACKGROUND, IGNORE, line_stroke
 from tomorois.annotation.targets import AnnotationSettings, training_targets
 from tomorois.loop.changes import change_of
@@ -19,7 +19,7 @@ from tomorois.loop.folder import LoopFolder, loop_of, membranes_beside, model_fa
 from tomorois.loop.measured import array_headings, contact_of, measured_of, nearest_hit, told_headings
 from tomorois.loop.state import LoopState
 from tomorois.loop.training_set import taught_labels
-from tomorois.training.data import rejected_mask
+from tomorois.training.penalty import rejected_mask
 from tomorois.training.settings import TrainSettings
 
 SHAPE = (24, 40, 50)

@@ -19,7 +19,6 @@ from tomorois.training.data import (
     common_voxel_size_nm,
     content_hash,
     read_training_tomograms,
-    rejected_mask,
     require_rois,
     training_volume,
     warn_of_polarity,
@@ -101,15 +100,6 @@ def test_membranes_become_a_channel_and_every_tomogram_needs_them(tmp_path):
     assert made(samples[0]).image.shape[0] == 3
     with pytest.raises(InputError, match=r"no membranes for t2\.mrc"):
         read_training_tomograms(files[""], files["__labels"], membranes=sides[:1])
-
-
-def test_of_curated_rois_only_the_rejected_count_else_all():
-    labels = np.zeros((4, 4, 4), np.int16)
-    labels[0], labels[2] = 1, 2
-    rois = rois_from_labels(Volume(labels, 1.0))
-    assert np.array_equal(rejected_mask(rois), labels > 0)
-    assert np.array_equal(rejected_mask(rois.with_columns(status=["kept", "rejected"])), labels == 2)
-    assert not rejected_mask(rois.with_columns(status=["kept", "kept"])).any()
 
 
 def test_a_tomogram_with_rejected_rois_alone_teaches_those_alone(tmp_path):

@@ -21,8 +21,8 @@ from tomocore.volumes.volume import Volume
 from tomosurf.project import STEPS, read_project
 from tomosurf.run import run_project
 from tomosurf.workflow.gpus import own_gpus, visible_gpus
+from tomosurf.workflow.jobs import job_folder
 from tomosurf.workflow.memory import step_memory_bytes
-from tomosurf.workflow.plan import job_folder
 from tomosurf.workflow.run import WorkflowRequest, run_workflow
 
 pytest.importorskip("snakemake")
@@ -102,7 +102,7 @@ def sleeping(folder):
     found = []
     for one in psutil.process_iter(["cmdline"]):
         words = one.info["cmdline"] or []
-        if str(folder / "stand_in") in words and "tomosurf.workflow.step" in words:
+        if str(folder / "stand_in") in words and "tomosurf.workflow.job_process" in words:
             found.append(one)
     return found
 
@@ -145,13 +145,13 @@ def test_locks_and_leftovers_of_the_dead_are_taken_away(tmp_path):
     mine = this_process()
     for name, mark, command in (
         ("dead", ProcessMark(mine.place, 2**22 - 3, "1"), "tomosurf run"),
-        ("far", ProcessMark("elsewhere", 7, "1"), "step.py /p/results/workflow"),
+        ("far", ProcessMark("elsewhere", 7, "1"), "job_process.py /p/results/workflow"),
         ("other", ProcessMark("elsewhere", 8, "1"), "tomorois predict"),
         ("alive", mine, "tomosurf run"),
     ):
         held = {"mark": vars(mark), "machine": "m", "command": command, "since": ""}
         file_lock(tmp_path / name).write_text(json.dumps(held))
-    clear_of_dead(tmp_path, "step.py /p/results/workflow")
+    clear_of_dead(tmp_path, "job_process.py /p/results/workflow")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".alive.lock", ".other.lock"]
 
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QHeaderView, QLabel, QProgres
 
 from tomocore.page import shown
 from tomorois.annotation.curation import Curation
-from tomorois.annotation.judged import STATUS_TOLD, JudgedRoi
+from tomorois.annotation.judged_roi import STATUS_TOLD, JudgedRoi
 from tomorois.napari import layers as names
 from tomorois.napari.colours import IN_VIEW_VALUE, STATUS_VALUES, status_colours
 from tomorois.napari.steps.planes import ThreePlanes

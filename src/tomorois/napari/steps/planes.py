@@ -9,7 +9,7 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QImage, QPainter, QPixmap
 from qtpy.QtWidgets import QWidget
 
-from tomorois.annotation.judged import JudgedRoi
+from tomorois.annotation.judged_roi import JudgedRoi
 from tomorois.napari.layers import slice_picture
 
 LEAST_VOXELS = 48

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import surfora.partners
+import surfora.distances_and_contacts as measuring
 import surfora.reporting.report
 from surfora.batch import run_masks
+from surfora.distances_and_contacts import partner_groups
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_mesh, write_surface
-from surfora.measures.pairs import SurfaceFile, read_measured
-from surfora.partners import partner_groups
+from surfora.measures.distance_pairs import SurfaceFile, read_measured
 from surfora.pipeline import SurforaSettings
 from surfora.planning import RunRequest
 from surfora.reporting.report import Pictures
@@ -93,7 +93,9 @@ def again(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(surfora.reporting.report, "run_page", lambda *_: Page("run", "x"))
     read = []
     monkeypatch.setattr(
-        surfora.partners, "read_measured", lambda path: read.append(path.name) or read_measured(path)
+        surfora.distances_and_contacts,
+        "read_measured",
+        lambda path: read.append(path.name) or read_measured(path),
     )
     return tmp_path, read
 
@@ -118,7 +120,7 @@ def test_the_meshes_of_one_group_are_in_memory_at_a_time(finished, tmp_path, mon
         together.append({mask for mask, vertices in seen if vertices() is not None})
         return found
 
-    for module in (surfora.partners, surfora.reporting.report):
+    for module in (measuring, surfora.reporting.report):
         monkeypatch.setattr(module, "read_measured", watched)
     monkeypatch.setattr(surfora.reporting.report, "_drawn", lambda *_: Pictures())
     monkeypatch.setattr(surfora.reporting.report, "_overview", lambda *_: [])

@@ -17,7 +17,7 @@ from surfora.measures.contacts.describe import contact_rows
 from surfora.measures.contacts.facing import Facing, facing_partner
 from surfora.measures.contacts.find import ContactSettings, contacts_between
 from surfora.measures.contacts.itself import facing_itself
-from surfora.measures.pairs import MeasuredSurface, Pair, S
+from surfora.measures.distance_pairs import MeasuredSurface, Pair, S
 from tomocore.contract import Progress, no_progress
 
 ID, GAP = "contact_id", "contact_gap_nm"

@@ -11,6 +11,15 @@ from typing import Literal
 import numpy as np
 
 from surfora.export.chimerax import write_script
+from surfora.export.coloured_meshes import (
+    CHIMERAX,
+    Paint,
+    PaintedMesh,
+    painted,
+    write_glb,
+    write_obj,
+    write_ply,
+)
 from surfora.export.copick import (
     Entry,
     Project,
@@ -21,16 +30,15 @@ from surfora.export.copick import (
     write_segmentation,
 )
 from surfora.export.imod import ImodObject, write_model
-from surfora.export.painted import CHIMERAX, Paint, PaintedMesh, painted, write_glb, write_obj, write_ply
-from surfora.export.tables import TABLE_ENDINGS, read_any_table, vertex_table, write_table
-from surfora.export.triangles import (
+from surfora.export.surface_morphometrics import (
     inside_out,
     morphometrics_table,
     pycurv_table,
     triangle_polydata,
     triangle_values,
 )
-from surfora.export.whereabouts import (
+from surfora.export.tables import TABLE_ENDINGS, read_any_table, vertex_table, write_table
+from surfora.export.tomogram_places import (
     PlacedMesh,
     Whereabouts,
     facts_of,

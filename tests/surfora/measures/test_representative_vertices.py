@@ -6,9 +6,9 @@ import shapes
 
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures import averaging, curvature
-from surfora.measures.carriers import carriers_of, interpolation
 from surfora.measures.curvature import mesh_curvature
 from surfora.measures.geodesics import triangle_fans
+from surfora.measures.representative_vertices import carriers_of, interpolation
 
 SPACING_NM = 1.1
 

@@ -25,6 +25,11 @@ def main() -> None:
     sys.exit(status)
 
 
+def command_of_jobs(folder: Path) -> str:
+    """How the lock of a job names its command, as far as all jobs of a folder have it in common."""
+    return f"{Path(__file__).name} {folder.resolve()}"
+
+
 def make_step(path: Path, name: str, step: str, threads: int) -> int:
     """Make a step of the tomogram that a job names, and write the word on it; the status to end with."""
     from tomocore.contract import FAILURES, NoRoomError, about, one_line
@@ -32,7 +37,7 @@ def make_step(path: Path, name: str, step: str, threads: int) -> int:
     from tomocore.provenance import recorded_run
     from tomosurf.steps import StepMaker
     from tomosurf.workflow.gpus import own_gpus
-    from tomosurf.workflow.plan import JobFolder, StepWord, read_job
+    from tomosurf.workflow.jobs import JobFolder, StepWord, read_job
 
     folder = JobFolder(path)
     project, working_folder, overwrite = read_job(folder, name)

@@ -14,7 +14,7 @@ from surfora.geometry.files import write_surface
 from surfora.geometry.nearest import Way
 from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.beside_masks import BesideMasks, Neighbours
-from surfora.measures.contacts.pairs import (
+from surfora.measures.contacts.contacts_of_pair import (
     ID,
     contact_partners,
     contacts_of_pair,
@@ -24,7 +24,7 @@ from surfora.measures.contacts.pairs import (
 from surfora.measures.density import mesh_density
 from surfora.measures.density.density import without_density
 from surfora.measures.density.files import NO_LEAFLETS
-from surfora.measures.pairs import (
+from surfora.measures.distance_pairs import (
     MeasuredSurface,
     Pair,
     SurfaceFile,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surfora.export import star
-from surfora.export.join import NamedMesh
+from surfora.export.nearest_membrane import NamedMesh
 from surfora.export.particles import TomogramSize
 from surfora.geometry.facts import SurfaceFacts, surface_name
 from surfora.geometry.files import existing, read_facts, read_mesh

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from surfora.export import fixed, star
+from surfora.export import dynamo, star
 from surfora.export.copick import picks_particles
 from surfora.export.imod import imod_particles
-from surfora.export.join import as_words, surface_features
+from surfora.export.nearest_membrane import as_words, surface_features
 from surfora.export.particles import Particles, TomogramSize, believable
-from surfora.export.whereabouts import (
+from surfora.export.tomogram_places import (
     PlacedMesh,
     Whereabouts,
     first_voxel_nm,
@@ -112,12 +112,12 @@ def _read(request: JoinRequest, sizes: Mapping[str, TomogramSize]) -> Particles:
         )
     if pixel is None:
         raise InputError(f"{source}: counts in voxels of a size that it does not tell; pass --pixel-size NM")
-    names = fixed.catalogue(existing(request.catalogue)) if request.catalogue else None
+    names = dynamo.catalogue(existing(request.catalogue)) if request.catalogue else None
     if kind == ".tbl":
         with naming(source):
-            return believable(fixed.dynamo_particles(fixed.dynamo_table(source), pixel, names))
+            return believable(dynamo.dynamo_particles(dynamo.dynamo_table(source), pixel, names))
     with naming(source):
-        return believable(fixed.av3_particles(fixed.av3_list(source), pixel, names))
+        return believable(dynamo.av3_particles(dynamo.av3_list(source), pixel, names))
 
 
 def _features(
