@@ -140,3 +140,13 @@ def test_an_interrupt_while_a_command_loads_is_one_line(tmp_path):
         result = subprocess.run([script, "--help"], capture_output=True, text=True, env=environment)
         assert result.stderr.splitlines() == ["interrupted"]
         assert result.returncode in (130, -signal.SIGINT)
+
+
+@pytest.mark.parametrize("package", ["tomorois", "surfora"])
+@pytest.mark.parametrize("own", [None, "active"])
+def test_threads_wait_asleep_unless_told_otherwise(package, own):
+    before = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    told = before if own is None else {**before, "OMP_WAIT_POLICY": own}
+    asked = f"import os, {package}; print(os.environ['OMP_WAIT_POLICY'])"
+    said = subprocess.run([sys.executable, "-c", asked], env=told, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == (own or "passive")

@@ -159,10 +159,15 @@ def _mark_neighbours(field: Grid32, inside: Ints) -> None:
 
 
 def marched(field: Grid32) -> tuple[Floats, Ints]:
-    """Vertices as indices (n, 3) z, y, x and triangles that wind outward once taken to x, y, z."""
-    if not (field.min() < 0 < field.max()):
+    """Vertices as indices (n, 3) z, y, x and triangles that wind outward once taken to x, y, z.
+
+    Of a field of `near_distances` only the cells with their last corner near the boundary are looked at.
+    """
+    low, high = field.min(), field.max()
+    if not low < 0 < high:
         raise InputError("nothing of the mask is left after smoothing; smooth less")
-    vertices, faces, _, _ = marching_cubes(field + NUDGE, 0.0)
+    near = np.abs(field) < FAR if max(-low, high) == FAR else None
+    vertices, faces, _, _ = marching_cubes(field + NUDGE, 0.0, mask=near)
     return vertices.astype(np.float64), faces[:, ::-1].astype(np.int64)  # zyx to xyz is a reflection
 
 

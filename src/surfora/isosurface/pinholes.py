@@ -16,6 +16,7 @@ NEXT_TO_HOLE = 1.5  # voxels about a hole in which the membrane is thinned by it
 FILLED = 0.55  # share below which a place is a hole; voxels that touch by an edge make 0.5
 LEAST_HALF = 0.75  # voxels over and under the mesh, enough to join voxels that touch by an edge
 RIM = 1.2  # voxels from the mesh's rim in which nothing is filled
+CELLS = 1 << 20  # more cells than any volume has along an axis
 USUAL_OF = 15  # places about a hole whose thickness it gets
 
 
@@ -33,13 +34,12 @@ def without_pinholes(
         usual_nm = mask_thickness_nm(mask, voxel_size_nm)
         medial = medial.with_data(thickness_nm=np.full(len(medial.vertices), usual_nm))
     places, normals, thickness = _places(medial, voxel_size_nm)
-    empty = (_share_filled(mask, places, voxel_size_nm, origin_nm) < FILLED) & ~_at_rim(
-        medial, places, voxel_size_nm
-    )
-    if not empty.any():
+    empty = places[_share_filled(mask, places, voxel_size_nm, origin_nm) < FILLED]
+    rim = medial.vertices[boundary_vertices(medial.faces, len(medial.vertices))]
+    empty = empty[~_near(empty, rim, RIM * voxel_size_nm)]
+    if len(empty) == 0:
         return mask
-    near = cKDTree(places[empty]).query(places, distance_upper_bound=NEXT_TO_HOLE * voxel_size_nm)[0]
-    thinned = np.isfinite(near)
+    thinned = _near(places, empty, NEXT_TO_HOLE * voxel_size_nm)
     sound = np.flatnonzero(~thinned)
     half = np.full(int(thinned.sum()), np.median(thickness) / 2)
     if len(sound) >= USUAL_OF:
@@ -69,12 +69,22 @@ def _lattice(steps: int) -> Floats:
     return np.column_stack([i, j - i, steps - j]) / max(steps, 1)
 
 
-def _at_rim(medial: SurfaceMesh, places: Floats, voxel_size_nm: float) -> Mask:
-    """Places within two voxels of the mesh's rim, where it may reach a little beyond the mask."""
-    rim = medial.vertices[boundary_vertices(medial.faces, len(medial.vertices))]
-    if len(rim) == 0:
-        return np.zeros(len(places), dtype=bool)
-    return np.isfinite(cKDTree(rim).query(places, distance_upper_bound=RIM * voxel_size_nm)[0])
+def _near(places: Floats, others: Floats, reach_nm: float) -> Mask:
+    """Which places (n,) lie within reach of any of the others (m, 3).
+
+    Cells as wide as the reach are looked up first: most places are far from all, which a tree takes longer
+    to tell.
+    """
+    near = np.zeros(len(places), dtype=bool)
+    if len(places) and len(others):
+        low = np.minimum(places.min(axis=0), others.min(axis=0)) - reach_nm
+        step = np.array([1, CELLS, CELLS**2], dtype=np.int64)
+        cell, taken = (np.floor((some - low) / reach_nm).astype(np.int64) @ step for some in (places, others))
+        around = ((np.array(list(np.ndindex(3, 3, 3))) - 1) @ step)[:, None]
+        maybe = np.flatnonzero(np.isin(cell, np.unique(np.unique(taken) + around)))
+        away = cKDTree(others).query(places[maybe], distance_upper_bound=reach_nm)[0]
+        near[maybe] = np.isfinite(away)
+    return near
 
 
 def _share_filled(

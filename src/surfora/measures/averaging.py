@@ -25,8 +25,9 @@ from scipy.sparse import csr_array
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.frames import factorise, substitute, tangent_frame, tangents
 from surfora.measures.geodesics import Fans, new_front
-from surfora.measures.jets import TASKS, arc_ball
+from surfora.measures.jets import PORTION, TASKS, arc_ball
 from surfora.measures.scales import Fits
+from tomocore.contract import Progress, no_progress
 
 REACHES = (1 / 4, 3 / 8, 1 / 2, 2 / 3, 5 / 6)
 """Radii of the averages, as shares of the largest radius."""
@@ -52,6 +53,7 @@ def averaged(
     fans: Fans,
     largest_nm: float,
     neighbours: csr_array,
+    progress: Progress = no_progress,
 ) -> Fits:
     """The fits with H, the differences of k1 and k2, the error of H and the radius (nm) of their averages.
 
@@ -61,10 +63,16 @@ def averaged(
     """
     at = np.flatnonzero(np.isfinite(fits.mean_per_nm))
     reaches = largest_nm * np.array(REACHES)
-    table = _averages(
-        min(TASKS, max(1, len(at))), at, reaches, fits.mean_per_nm, fits.half_per_nm, fits.k1_direction,
-        1.0 / (fits.error_per_nm**2 + LEAST_ERROR**2), areas_nm2, vertices, normals, fans.start, fans.corner,
-    )  # fmt: skip
+    certainty = 1.0 / (fits.error_per_nm**2 + LEAST_ERROR**2)
+    parts = []
+    for begin in range(0, len(at), PORTION):
+        sources = at[begin : begin + PORTION]
+        parts.append(_averages(
+            min(TASKS, len(sources)), sources, reaches, fits.mean_per_nm, fits.half_per_nm, fits.k1_direction,
+            certainty, areas_nm2, vertices, normals, fans.start, fans.corner,
+        ))  # fmt: skip
+        progress(begin + len(sources), len(at))
+    table = np.concatenate(parts)
     few = csr_array(neighbours[at][:, at])
     bias = np.maximum(fits.error_per_nm[at] ** 2 - fits.noise[at, 0], 0.0)
     own = table[:, 0, 0]

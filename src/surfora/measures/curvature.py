@@ -22,7 +22,7 @@ from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures.averaging import averaged
 from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
-from surfora.measures.jets import MEAN, jet_table
+from surfora.measures.jets import MEAN, PORTION, jet_table
 from surfora.measures.representative_vertices import carriers_of, interpolated, interpolation
 from surfora.measures.scales import (
     ORDERS,
@@ -39,7 +39,6 @@ from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 
 BLOCK = 65536
-PORTION = 4096
 NOISE_SAMPLE = 3000
 # Of the noise of a fit alone what its correlation hides; where fits are averaged, that takes it off again.
 NOISE_UNSEEN = 2.0
@@ -225,6 +224,7 @@ def _fitted(
     """
     inner, neighbours = np.flatnonzero(wanted), _neighbours(fans)
     averages = _averages(settings)
+    steps = len(inner) * (1 + averages)
     fitted_nm = radii_nm[radii_nm <= max(FITTED_TO * radii_nm[-1], radii_nm[0])] if averages else radii_nm
 
     def table_of(sources: Ints) -> Floats:
@@ -239,7 +239,7 @@ def _fitted(
         parts = []
         for part in range(0, len(block), PORTION):
             parts.append(table_of(block[part : part + PORTION]))
-            progress(min(begin + part + PORTION, len(inner)), len(inner))
+            progress(min(begin + part + PORTION, len(inner)), steps)
         table = np.concatenate(parts)
         choice = _choose(table, fitted_nm, csr_array(neighbours[block][:, block]), settings)
         taken.append(fits_taken(table, choice, fitted_nm))
@@ -247,7 +247,11 @@ def _fitted(
         return _arrays(Fits.none(len(vertices)))
     fits = joined(taken, inner, len(vertices))
     if averages and np.isfinite(fits.mean_per_nm).any():
-        fits = averaged(fits, vertices, normals, areas_nm2, fans, float(radii_nm[-1]), neighbours)
+        largest_nm = float(radii_nm[-1])
+        fits = averaged(
+            fits, vertices, normals, areas_nm2, fans, largest_nm, neighbours,
+            progress=lambda done, count: progress(steps - count + done, steps),
+        )  # fmt: skip
     return _arrays(fits)
 
 

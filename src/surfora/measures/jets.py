@@ -34,6 +34,7 @@ density; height of the fitted surface over the vertex; the direction of k1; vert
 the ball's centroid lies from the vertex, in radii (0 where the ball is whole, 0.42 for half a disc)."""
 COLUMNS = 11
 TASKS = 32
+PORTION = 4096  # vertices between two reports of progress: some tenths of a second
 TILE = 128
 
 

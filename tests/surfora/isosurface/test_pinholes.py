@@ -7,7 +7,7 @@ import shapes
 from surfora.geometry.pieces import component_count
 from surfora.geometry.surface import SurfaceMesh, edges_and_counts
 from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
-from surfora.isosurface.pinholes import without_pinholes
+from surfora.isosurface.pinholes import _near, without_pinholes
 
 
 def holed(shape, radius_voxels=3.0, thickness=3.0, count=4):
@@ -86,3 +86,13 @@ def test_isosurface_closes_what_the_medial_mesh_closes():
         == handles(isosurface(mask, 1.0, origin))
         == 1
     )
+
+
+def test_places_near_others_are_those_that_every_distance_tells():
+    random = np.random.default_rng(3)
+    places, others = random.uniform(-9, 9, (500, 3)), random.uniform(-12, 4, (40, 3))
+    away = np.linalg.norm(places[:, None] - others, axis=2).min(axis=1)
+    for reach in (0.5, 1.7, 40.0):
+        assert np.array_equal(_near(places, others, reach), away < reach)
+    assert not _near(places, others[:0], 1.0).any()
+    assert len(_near(places[:0], others, 1.0)) == 0

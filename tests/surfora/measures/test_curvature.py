@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from scipy.sparse import csr_array
 
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
+from surfora.measures import averaging, curvature
 from surfora.measures.curvature import (
     CurvatureSettings,
     confidence,
@@ -264,11 +265,28 @@ def test_meshes_without_triangles_or_with_nan_are_refused():
         mesh_curvature(SurfaceMesh(np.full((3, 3), np.nan), np.array([[0, 1, 2]])))
 
 
-def test_progress_reaches_its_total():
-    seen = []
+def test_progress_rises_to_its_total_and_what_is_averaged_can_be_ended(monkeypatch):
+    monkeypatch.setattr(curvature, "PORTION", 100)
+    monkeypatch.setattr(averaging, "PORTION", 100)
     vertices, faces = shapes.sphere(10.0).mesh(2.5)
-    mesh_curvature(SurfaceMesh(vertices, faces), progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1][0] == seen[-1][1] > 0
+    seen = []
+
+    def ended_at(share):
+        def progress(done, total):
+            seen.append(done / total)
+            if done >= share * total:
+                raise KeyboardInterrupt
+
+        return progress
+
+    with pytest.raises(KeyboardInterrupt):
+        mesh_curvature(SurfaceMesh(vertices, faces), progress=ended_at(0.7))
+    assert 0.7 <= max(seen) < 0.9
+    seen.clear()
+    mesh_curvature(SurfaceMesh(vertices, faces), progress=ended_at(2.0))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert sum(0.5 < share < 1 for share in seen) > 1
 
 
 def test_settings_refuse_radii_that_do_not_ascend_and_scan_in_equal_ratios():
