@@ -47,6 +47,10 @@ class RunOutcome(Batch):
     report: Path | None = None
 
 
+VOXELS_OF_A_PROCESS = 40_000
+"""Measured in about the time (4 s) that a process takes to begin: for fewer none is begun."""
+
+
 @dataclass
 class _Measured:
     """What became of one membrane, as it travels back from a worker process."""
@@ -159,7 +163,8 @@ def _each_measured(
     run_id: str,
 ) -> Generator[_Measured]:
     """What becomes of each membrane, here or in worker processes, as they finish."""
-    workers = min(request.jobs, len(wanted))
+    worth = sum(one.voxels for one in wanted) // VOXELS_OF_A_PROCESS
+    workers = min(request.jobs, len(wanted), worth)
     if workers <= 1:
         use_threads(request.jobs)
         for one in wanted:

@@ -216,7 +216,12 @@ def _png(figure: Figure) -> str:
     buffer = io.BytesIO()
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # type: ignore[attr-defined]
+    figure.set_dpi(FIGURE_DPI)
     with matplotlib.rc_context({"text.parse_math": False}):  # of ticks, which are made as it is drawn
+        layout = figure.get_layout_engine()
+        if layout is not None:  # here, since savefig would draw the whole figure once more for it
+            layout.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(buffer, format="png", dpi=FIGURE_DPI)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 

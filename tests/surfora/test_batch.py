@@ -81,6 +81,7 @@ def measured(monkeypatch, alive):
 
     monkeypatch.setattr(surfora.batch, "measure_membrane", count)
     monkeypatch.setattr(surfora.batch, "WorkerPool", lambda workers, *_: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(surfora.batch, "VOXELS_OF_A_PROCESS", 1)
     return held
 
 
@@ -235,3 +236,16 @@ def test_kept_files_of_other_settings_are_warned_of(tmp_path, caplog):
     other = SETTINGS.model_copy(update={"wedge": SETTINGS.wedge.model_copy(update={"max_tilt_deg": 50.0})})
     run_masks(RunRequest((mask,), tmp_path / "out"), other)
     assert "a.medial.vtp: kept, but made with other settings" in caplog.text
+
+
+@pytest.mark.parametrize(("voxels", "workers"), [(1, [3]), (10**9, [])])
+def test_little_work_is_done_without_processes(tmp_path, measured, monkeypatch, voxels, workers):
+    begun = []
+    monkeypatch.setattr(surfora.batch, "VOXELS_OF_A_PROCESS", voxels)
+    monkeypatch.setattr(
+        surfora.batch, "WorkerPool", lambda count, *_: begun.append(count) or ThreadPoolExecutor(count)
+    )
+    mask = write_sheets(tmp_path / "m.mrc", 1, 2, 3)
+    run_masks(RunRequest((mask,), tmp_path / "out", jobs=4), SETTINGS)
+    assert len(measured) == 3
+    assert begun == workers

@@ -165,7 +165,10 @@ def test_an_overwriting_run_that_ends_half_way_leaves_no_files_of_two_makings(
 def _started(folder, *words):
     """A run whose workers are at work: one more surface's points are there than before."""
     there = len(list(folder.glob("*.points.vtp")))
-    command = [Path(sys.executable).parent / "surfora", *map(str, words)]
+    code = (
+        "import surfora.batch, surfora.cli.app; surfora.batch.VOXELS_OF_A_PROCESS = 1; surfora.cli.app.main()"
+    )
+    command = [sys.executable, "-c", code, *map(str, words)]
     run = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

@@ -15,6 +15,7 @@ import pyvista as pv
 import shapes
 from command_line import refusal_of, run_command
 
+import surfora.batch
 from surfora.geometry.files import read_facts, read_mesh, read_points
 from surfora.geometry.surface import face_areas_nm2
 from surfora.reporting.columns import COLUMNS
@@ -289,11 +290,12 @@ def test_a_pair_that_nowhere_lies_together_leaves_the_others_measured(labelled, 
     assert set(pd.read_csv(tmp_path / "distances.csv")["label"]) == {"IN", "OUT"}
 
 
-def test_warnings_of_worker_processes_are_said_once(tmp_path):
+def test_warnings_of_worker_processes_are_said_once(tmp_path, monkeypatch):
     """Two flat sheets, each measured in a process of its own, whose sides nothing tells."""
     labels = np.zeros((34, 34, 34), np.int16)
     labels[8:11, 4:30, 4:30], labels[22:25, 4:30, 4:30] = 1, 2
     write_volume(tmp_path / "sheets.mrc", Volume(labels, EDGE_NM))
+    monkeypatch.setattr(surfora.batch, "VOXELS_OF_A_PROCESS", 1)
     result = run_command("surfora", "run", tmp_path / "sheets.mrc", "--jobs", "2", "-o", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     said = [line for line in result.stderr.splitlines() if line.startswith("warning sheets_")]
