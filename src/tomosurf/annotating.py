@@ -10,16 +10,13 @@ from tomosurf.project import Project
 if TYPE_CHECKING:
     from tomorois.loop.state import LoopState
 
-ANNOTATIONS = "annotations"
-"""Folder in a project's for what is painted and the models trained on it."""
-
 
 def loop_of_project(project: Project) -> LoopState:
-    """The loop over the tomograms that a project's table does not exclude, in its folder ``annotations``.
+    """The loop over the tomograms that a project's table does not exclude, in its folder of annotations.
 
-    Membranes, voxel size and the settings of predicting and of instances are the project's; ROIs and what is
-    judged of them lie where `tomosurf run` leaves and looks for them. Raises InputError where no tomogram is
-    left, or tomograms have voxel sizes of their own in the table.
+    Membranes, voxel size and the settings of training (where the project trains), predicting and instances
+    are the project's; ROIs and what is judged of them lie where `tomosurf run` leaves and looks for them.
+    Raises InputError where no tomogram is left, or tomograms have voxel sizes of their own in the table.
     """
     from tomorois.loop.state import LoopState
 
@@ -35,8 +32,9 @@ def loop_of_project(project: Project) -> LoopState:
     settings = project.settings
     loop = LoopState(
         [plan.tomogram for plan in plans],
-        project.folder / ANNOTATIONS,
+        project.annotations,
         edges.pop(),
+        train=settings.train if project.trains else None,
         predict=settings.predict,
         instances=settings.instances,
         rois=plans[0].rois.parent,

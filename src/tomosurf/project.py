@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from tomorois.annotation.curation import CURATED_FOLDER
 from tomorois.evaluation.scores import EvaluateSettings
 from tomorois.instances.find import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
+from tomorois.training.settings import TrainSettings
 from tomosurf.sources import lists_in, segmentations_of, tomograms_of
 from tomosurf.statistics.settings import CompareSettings
 from tomosurf.tomogram_table import (
@@ -33,10 +35,16 @@ PROJECT_FILE = "project.toml"
 TABLE_FILE = "tomograms.csv"
 TOMOGRAMS, MEMBRANES, RESULTS = "tomograms", "membranes", "results"
 """Folders of a project, where nothing else is set."""
+ANNOTATIONS, MODELS = "annotations", "models"
+"""Folders of what is painted, where nothing else is set, and in the results of the models trained on it."""
+MODEL = "model.safetensors"
+"""The model, where neither one is set nor annotations are."""
 REPORTS = "reports"
 """Folder in the results for reports of some tomograms."""
 
 STEPS = ("confidence", "rois", "surfaces")
+TRAINING = "training"
+"""The step before those of tomograms, and the folder of what it is taught by."""
 
 
 class ProjectSettings(Settings):
@@ -48,7 +56,7 @@ class ProjectSettings(Settings):
     )
     table: str = Field(
         TABLE_FILE,
-        description="Table of tomograms, where there is one: name, condition, grid, voxel_size_nm, exclude.",
+        description="Table of tomograms, if any: name, condition, grid, voxel_size_nm, split, exclude.",
     )
     membranes: str = Field(
         MEMBRANES,
@@ -57,7 +65,20 @@ class ProjectSettings(Settings):
     truth: str | None = Field(
         None, description="Folder of <tomogram>__truth.npz, where the true ROIs are known."
     )
-    model: str = Field("model.safetensors", description="Model of `tomorois train`, which finds the ROIs.")
+    annotations: str | None = Field(
+        None,
+        description="Folder of <tomogram>__labels volumes to train the model on, where no model is set.",
+    )
+    model: str | None = Field(
+        None,
+        description="Model that finds the ROIs; unset: the project's last one, or model.safetensors.",
+    )
+    first_model: str | None = Field(
+        None, description="Model that the project's first training refines, else it begins from scratch."
+    )
+    learn_membranes: bool = Field(
+        True, description="Show a network that is trained here the membranes beside the tomogram."
+    )
     membrane_model: str | None = Field(
         None, description="Model that draws membranes for the first one to see, else it sees those given."
     )
@@ -69,6 +90,7 @@ class ProjectSettings(Settings):
     density: bool = Field(
         False, description="Measure membranes in the density of the tomograms too: thickness peak to peak."
     )
+    train: TrainSettings = TrainSettings()
     predict: PredictSettings = PredictSettings()
     instances: InstanceSettings = InstanceSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -81,8 +103,9 @@ class ProjectSettings(Settings):
 class TomogramPlan:
     """The files of one tomogram in a project, those that are there and those to be made.
 
-    ``row`` is what the table says of it, ``voxel_size_nm`` the edge that overrules headers, if any, and
-    ``listed`` what a list of another program calls it, where it comes from one.
+    ``row`` is what the table says of it, ``voxel_size_nm`` the edge that overrules headers, if any,
+    ``labels`` those in the folder of annotations, and ``listed`` what a list of another program calls it,
+    where it comes from one.
     """
 
     stem: str
@@ -95,6 +118,7 @@ class TomogramPlan:
     confidence: Path
     rois: Path
     surfaces: Path
+    labels: Path | None = None
     listed: str = ""
 
     @property
@@ -130,8 +154,9 @@ class TomogramPlan:
 class Project:
     """A project's settings and the plan of each of its tomograms, or of those asked for.
 
-    ``stems`` are all tomograms of the project, ``unknown`` the names in its table that none of them has, and
-    ``only`` the list of those asked for, where not all are.
+    ``stems`` are all tomograms of the project, ``unknown`` the names in its table that none of them has,
+    ``only`` the list of those asked for, where not all are, and ``of_all`` the plans of all, since the model
+    is the whole project's.
     """
 
     folder: Path
@@ -140,6 +165,7 @@ class Project:
     stems: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     only: Path | None = None
+    of_all: tuple[TomogramPlan, ...] = ()
 
     @property
     def included(self) -> tuple[TomogramPlan, ...]:
@@ -152,9 +178,32 @@ class Project:
         return self.folder / self.settings.table
 
     @property
+    def trains(self) -> bool:
+        """Whether its model is trained here, from its annotations."""
+        return self.settings.annotations is not None and self.settings.model is None
+
+    @property
+    def annotations(self) -> Path:
+        """The folder of what is painted."""
+        return self.folder / (self.settings.annotations or ANNOTATIONS)
+
+    @property
     def model(self) -> Path:
-        """The model file."""
-        return self.folder / self.settings.model
+        """The model file; where it is trained here, that of the last round, or where the first will be."""
+        if self.trains:
+            return self.round_model(max(self.rounds_trained, 1))
+        return self.folder / (self.settings.model or MODEL)
+
+    def round_model(self, number: int) -> Path:
+        """The model that a round of training leaves; rounds are counted from 1."""
+        return self.output / MODELS / f"round_{number:03d}.safetensors"
+
+    @property
+    def rounds_trained(self) -> int:
+        """The number of the last round that left a model; 0 before the first."""
+        names = (path.name for path in (self.output / MODELS).glob("round_*.safetensors"))
+        numbers = (re.fullmatch(r"round_(\d{3,6})\.safetensors", name) for name in names)
+        return max((int(number[1]) for number in numbers if number), default=0)
 
     @property
     def membrane_model(self) -> Path | None:
@@ -203,8 +252,8 @@ def new_project(folder: Path) -> Path:
 def inputs_in(folder: Path) -> dict[str, Any]:
     """The settings of a project that tell what lies in a folder and in the folders in it.
 
-    Truth and a model are known by their names, and so are membranes, or by their folder's; every other folder
-    of volumes holds tomograms, where none is called so.
+    Truth, labels and a model are known by their names, and so are membranes, or by their folder's; every
+    other folder of volumes holds tomograms, where none is called so. Labels are named where no model lies.
     """
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     places = [folder, *(path for path in inside if path.name != RESULTS)]
@@ -219,8 +268,11 @@ def inputs_in(folder: Path) -> dict[str, Any]:
     if holders or lists:
         found["tomograms"] = tuple(_relative(place, folder) for place in named or holders) or tuple(lists)
     models = [path for place in places for path in sorted(place.glob("*.safetensors"))]
+    labelled = [place for place in places if _products_in(place, "labels")]
     if models:
         found["model"] = _relative(models[0], folder)
+    elif labelled:
+        found["annotations"] = _relative(labelled[0], folder)
     return found
 
 
@@ -259,18 +311,29 @@ def read_project(path: Path, only: Path | None = None) -> Project:
     else:
         membranes = matched(tomograms, masks, "membranes")
     truth = _matched_in(folder / settings.truth, tomograms, "truth.npz", "truth") if settings.truth else None
+    labels = _labels_of(folder, settings, tomograms)
     stems = tuple(volume_stem(tomogram) for tomogram in tomograms)
     table = _table(folder / settings.table, stems)
     asked = stems if only is None else names_listed(only, stems)
-    plans = tuple(
+    of_all = tuple(
         replace(
             _plan(tomogram, table.rows.get(stem, TomogramRow(stem)), folder, settings, membranes, truth),
+            labels=labels.get(tomogram),
             listed=listed[tomogram],
         )
         for tomogram, stem in zip(tomograms, stems, strict=True)
-        if stem in asked
     )
-    return Project(folder, settings, plans, stems, table.unknown, only)
+    plans = tuple(plan for plan in of_all if plan.stem in asked)
+    return Project(folder, settings, plans, stems, table.unknown, only, of_all)
+
+
+def _labels_of(folder: Path, settings: ProjectSettings, tomograms: Sequence[Path]) -> dict[Path, Path]:
+    """The labels to learn from, none before the first is painted; no tomogram is taken for labels."""
+    if settings.annotations is None:
+        return {}
+    found = _matched_in(folder / settings.annotations, tomograms, "labels", "labels")
+    own = {tomogram.resolve() for tomogram in tomograms}
+    return {tomogram: path for tomogram, path in found.items() if path.resolve() not in own}
 
 
 def _table(path: Path, stems: Sequence[str]) -> TomogramTable:

@@ -34,7 +34,14 @@ from tomosurf.pages.numbers import write_numbers
 from tomosurf.pages.overview import PAGE as OVERVIEW
 from tomosurf.pages.overview import names_of, tiles_of, write_overview_page
 from tomosurf.pages.pictures import LEGEND
-from tomosurf.pages.runs import ProjectRuns, cautions_of_runs, runs_of, trace_section
+from tomosurf.pages.runs import (
+    ProjectRuns,
+    cautions_of_runs,
+    rounds_trained,
+    runs_of,
+    trace_section,
+    training_sections,
+)
 from tomosurf.pages.tomogram_page import page_link, page_path, roi_table, write_tomogram_page
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.report_record import REPORT, recorded_report
@@ -122,6 +129,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     warnings += [f"{name} has no picture: {line}" for name, line in without.items()]
     path = project.report_folder / REPORT
     summary = _summary(tables)
+    rounds = rounds_trained(project)
     page = Page(
         f"Project {project.folder.resolve().name}",
         f"{_counted(project)}; ROIs found by {project.model.name}",
@@ -137,6 +145,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
             *_summary_sections(summary),
             *([] if evaluation is None else [score_section(evaluation)]),
             *_rois_sections(tables.rois),
+            *training_sections(rounds),
             methods_section(project, runs, _kinds(tables.surfaces), compared.methods),
             trace_section(runs, project),
         ],
@@ -148,6 +157,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
         {name: getattr(tables, name) for name in POOLED},
         (failures, warnings),
         {
+            "rounds": rounds,
             "over_tomograms": summary.to_dict("records"),
             "scores": {} if evaluation is None else evaluation.scores,
             "comparisons": compared.rows,

@@ -20,6 +20,7 @@ from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois
 from tomocore.side_files import StoredRow, read_json, some_of
 from tomorois.annotation.curation import judged_marks
+from tomorois.annotation.judged_roi import JUDGED
 from tomorois.loop.folder import LoopFolder, model_facts
 from tomorois.prediction.record import record_of_map
 from tomosurf.project import Project, TomogramPlan
@@ -102,6 +103,11 @@ def is_judged(plan: TomogramPlan) -> bool:
     return bool(set(_said_of(plan)) - UNTOUCHED)
 
 
+def has_judgements(plan: TomogramPlan) -> bool:
+    """Whether a person kept, rejected or was not sure of any ROI of a tomogram, so that it teaches."""
+    return any(status in JUDGED for status, _ in _said_of(plan))
+
+
 def counted_rois(plan: TomogramPlan) -> RoiSet:
     """The ROIs of `counted_path` that nobody rejected. Raises InputError where they cannot be read."""
     return without_rejected(read_rois(counted_path(plan)))
@@ -182,6 +188,11 @@ def what_is_next(project: Project, rounds: list[Round]) -> str:
         return (
             f"ROIs of {some_of(stale)} were found again after they were judged; those judged "
             f"are measured until these are: tomorois curate {project.output}"
+        )
+    if rounds[-1].judged and project.trains:
+        return (
+            f"judged after the last model: {some_of(rounds[-1].judged)}; to refine it by that: "
+            f"tomosurf train {project.folder}"
         )
     if rounds[-1].judged:
         return (

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
+from tomocore.contract import FAILURES, NOBODY, Batch, InputError, Watcher, about
 from tomocore.locks import clear_of_dead, one_run
 from tomocore.provenance import RunRecord, read_record, recorded_run
 from tomocore.side_files import read_json
-from tomosurf.project import STEPS, Project, TomogramPlan, step_record_path
+from tomosurf.project import STEPS, TRAINING, Project, TomogramPlan, step_record_path
 from tomosurf.rounds import keep_ledger
 from tomosurf.step_records import read_step_record
 from tomosurf.steps import OfTomogram, StepMaker
@@ -19,18 +20,29 @@ from tomosurf.workflow.job_process import command_of_jobs
 from tomosurf.workflow.jobs import job_folder
 from tomosurf.workflow.slurm import end_jobs
 
-STEP_FOLDERS = ("drawn", "confidence", "rois", "steps", "workflow")
+if TYPE_CHECKING:
+    from tomosurf.training import DueRound
+
+log = logging.getLogger(__name__)
+
+STEP_FOLDERS = ("models", "training", "drawn", "confidence", "rois", "steps", "workflow")
 """Folders of results that steps write into."""
 
 
-def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watcher: Watcher = NOBODY) -> Batch:
+def run_project(
+    project: Project,
+    jobs: int = 1,
+    overwrite: bool = False,
+    watcher: Watcher = NOBODY,
+    retrain: bool = False,
+) -> Batch:
     """Bring every tomogram of a project up to date; what was done and what failed, by tomogram.
 
     A step is made where its inputs, its settings or its version are others than when it was made, so that
-    an interrupted run goes on where it stopped; ``overwrite`` makes all anew. The record of the run is
-    written as run.json.
+    an interrupted run goes on where it stopped; ``overwrite`` makes all anew. Where the project trains its
+    model, that comes first: where there is none yet, or with ``retrain`` where what it learned from has
+    changed. The record of the run is written as run.json.
     """
-    maker = StepMaker(project, jobs)
     batch = Batch(watcher)
 
     def one(plan: TomogramPlan) -> None:
@@ -44,9 +56,72 @@ def run_project(project: Project, jobs: int = 1, overwrite: bool = False, watche
 
     with one_project_run(project, watcher):
         with recorded_run("tomosurf run", project.settings) as record:
-            batch.each(project.plans, one, lambda plan: plan.stem)
+            if model_is_ready(project, batch, retrain, lambda due: _train_here(project, due, batch, jobs)):
+                maker = StepMaker(project, jobs)
+                batch.each(project.plans, one, lambda plan: plan.stem)
         write_run_record(project, record, batch)
     return batch
+
+
+def train_project(
+    project: Project, from_scratch: bool = False, jobs: int = 1, watcher: Watcher = NOBODY
+) -> Batch:
+    """Train the project's next round, with so many ``jobs`` threads; done, skipped or failed in the batch.
+
+    It refines the last model, unless it is to begin ``from_scratch``, and is skipped where nothing that the
+    last round learned from has changed. Raises InputError where a project trains no model.
+    """
+    from tomosurf.training import due_round
+
+    if not project.trains:
+        raise InputError(
+            f"{project.folder}: trains no model; name the folder of labels as annotations in its project "
+            "file, and no model"
+        )
+    batch = Batch(watcher)
+    with one_project_run(project, watcher):
+        due = due_round(project, retrain=True, from_scratch=from_scratch)
+        if due is None:
+            batch.skip(TRAINING, f"nothing that round {project.rounds_trained} learned from has changed")
+        else:
+            _train_here(project, due, batch, jobs)
+    return batch
+
+
+def _train_here(project: Project, due: DueRound, batch: Batch, jobs: int) -> None:
+    from tomosurf.training import train_round
+
+    batch.each([due], lambda due: train_round(project, due, jobs, batch.watcher), lambda _: TRAINING)
+
+
+def model_is_ready(
+    project: Project, batch: Batch, retrain: bool, train: Callable[[DueRound], object]
+) -> bool:
+    """Let ``train`` make the round that is due, as it tells in ``batch``; whether tomograms can go on.
+
+    They cannot where it failed: all that is there stays as it is. Where annotations changed and nobody asked
+    to ``retrain``, that is a warning.
+    """
+    if not project.trains:
+        return True
+    from tomosurf.training import advice_on_training, due_round
+
+    try:
+        due = due_round(project, retrain)
+    except FAILURES as error:
+        batch.fail(TRAINING, error)
+        due = None
+    if due is not None:
+        train(due)
+    if TRAINING in batch.failed:
+        for plan in project.included:
+            batch.skip(plan.stem, "waits for the model")
+        return False
+    with suppress(InputError):  # judged ROIs that are damaged fail their own tomogram
+        advice = advice_on_training(project)
+        if advice:
+            log.warning("%s", advice)
+    return True
 
 
 @contextmanager
@@ -96,11 +171,13 @@ def write_run_record(project: Project, record: RunRecord, batch: Batch) -> None:
     """
     # Also those of steps that were made earlier and are still what they were.
     paths = (step_record_path(project.output, stem, step) for stem in project.stems for step in STEPS)
-    steps = (read_step_record(path) for path in paths)
+    rounds = step_record_path(project.output, f"round_{project.rounds_trained:03d}", TRAINING)
+    steps = (read_step_record(path) for path in (rounds, *paths))
     of_steps = [text for step in steps if step for text in step.warnings]
     record.warnings = list(dict.fromkeys([*record.warnings, *of_steps]))
     for model in filter(None, (project.model, project.membrane_model)):
-        record.add_input(model)
+        if model.is_file():  # also that of a training which failed
+            record.add_input(model)
     keep_ledger(project)
     earlier = _earlier_record(project)
     others = set(project.stems) - {plan.stem for plan in project.plans}

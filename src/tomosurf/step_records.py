@@ -93,12 +93,17 @@ def reason_to_make(record: StepRecord | None, basis: StepBasis) -> str:
         return "not done yet"
     changes = changes_since(record, basis)
     if changes:
-        more = len(changes) - MOST_TOLD
-        return "; ".join(changes[:MOST_TOLD]) + (f"; and {more} more changes" if more > 0 else "")
+        return told_changes(changes)
     if record.state == "begun":
         return "was not finished"
     gone = [name for name in record.outputs if not is_filled(basis.folder / name)]
     return f"{_listed(gone)} is gone" if gone else ""
+
+
+def told_changes(changes: Sequence[str]) -> str:
+    """The first of several changes in one line, and how many more there are."""
+    more = len(changes) - MOST_TOLD
+    return "; ".join(changes[:MOST_TOLD]) + (f"; and {more} more changes" if more > 0 else "")
 
 
 def refreshed(record: StepRecord, basis: StepBasis) -> StepRecord | None:
@@ -136,8 +141,11 @@ def _input_change(role: str, before: FileMark | None, now: Path | None) -> str:
         return f"is made with {role} now"
     if is_same(now, before):
         return ""
-    if now.exists() and Path(before.path).parent.name != now.parent.name:
-        return f"{now.parent.name}/{now.name} stands in place of {Path(before.path).parent.name}/{now.name}"
+    earlier = Path(before.path)
+    if now.exists() and earlier.name != now.name:
+        return f"{now.name} stands in place of {earlier.name}"
+    if now.exists() and earlier.parent.name != now.parent.name:
+        return f"{now.parent.name}/{now.name} stands in place of {earlier.parent.name}/{now.name}"
     return f"{now.name} changed" if now.exists() else f"{now.name} is gone"
 
 

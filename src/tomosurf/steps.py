@@ -204,33 +204,9 @@ class StepMaker:
     def _predict(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
         """The confidence map; before it the membranes that its model sees, where another draws them."""
         if plan.drawn is not None:
-            self._map(plan.drawn, plan, self.drawer, (), overwrite, watcher)
+            draw_membranes(self.project, plan, self.drawer, overwrite, watcher)
         beside = ((plan.drawn or plan.membranes),) if self.sees_membranes else ()
-        self._map(plan.confidence, plan, self.finder, beside, overwrite, watcher)
-
-    def _map(
-        self,
-        target: Path,
-        plan: TomogramPlan,
-        model: Predictor,
-        beside: Sequence[Path],
-        overwrite: bool,
-        watcher: Watcher,
-    ) -> None:
-        """What a model makes of the tomogram, with the membranes beside it if it sees such."""
-        from tomorois.prediction.files import PredictRequest, predict_files
-
-        request = PredictRequest(
-            tomograms=[plan.tomogram],
-            folder=target.parent,
-            membranes=beside,
-            what="membranes" if target == plan.drawn else "confidence",
-            voxel_size_nm=plan.voxel_size_nm,
-            resample=self.project.settings.resample,
-            overwrite=overwrite,
-        )
-        assert request.target(plan.tomogram) == target
-        _require_done(predict_files(model, request, self.project.settings.predict, watcher))
+        _map(self.project, plan.confidence, plan, self.finder, beside, overwrite, watcher)
 
     def _find_rois(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
         _require_done(
@@ -264,6 +240,42 @@ class StepMaker:
         if inner.failed:
             first = next(iter(inner.failed.values()))
             raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")
+
+
+def draw_membranes(
+    project: Project, plan: TomogramPlan, drawer: Predictor, overwrite: bool, watcher: Watcher
+) -> None:
+    """The membranes of a ``plan``'s tomogram as the model ``drawer`` draws them, where they are missing.
+
+    They are drawn anew to ``overwrite`` those that are.
+    """
+    assert plan.drawn is not None
+    _map(project, plan.drawn, plan, drawer, (), overwrite, watcher)
+
+
+def _map(
+    project: Project,
+    target: Path,
+    plan: TomogramPlan,
+    model: Predictor,
+    beside: Sequence[Path],
+    overwrite: bool,
+    watcher: Watcher,
+) -> None:
+    """What a model makes of the tomogram, with the membranes beside it if it sees such."""
+    from tomorois.prediction.files import PredictRequest, predict_files
+
+    request = PredictRequest(
+        tomograms=[plan.tomogram],
+        folder=target.parent,
+        membranes=beside,
+        what="membranes" if target == plan.drawn else "confidence",
+        voxel_size_nm=plan.voxel_size_nm,
+        resample=project.settings.resample,
+        overwrite=overwrite,
+    )
+    assert request.target(plan.tomogram) == target
+    _require_done(predict_files(model, request, project.settings.predict, watcher))
 
 
 def _sees_membranes(project: Project) -> bool:

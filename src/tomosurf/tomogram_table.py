@@ -1,4 +1,4 @@
-"""The table of a project's tomograms: condition, grid, voxel size, and which are left out and why."""
+"""The table of a project's tomograms: condition, grid, voxel size, split, and which are left out and why."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tomocore.contract import InputError
 from tomocore.files import write_text
@@ -15,20 +16,28 @@ from tomocore.files_of_tomograms import owner_of
 from tomocore.side_files import MOST_CSV_BYTES, read_text, some_of
 from tomosurf.statistics.tables import NAMES_OF_NAME, NOT_EXCLUDED, read_text_table
 
-COLUMNS = ("name", "condition", "grid", "voxel_size_nm", "exclude")
+Split = Literal["train", "validation", "test"]
+
+COLUMNS = ("name", "condition", "grid", "voxel_size_nm", "split", "exclude")
 """The columns of a new table; any other may be added."""
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""What a network learns from, what chooses its weights and threshold, and what it never sees."""
 NO_REASON = ("yes", "true", "1", "x")
 
 
 @dataclass(frozen=True)
 class TomogramRow:
-    """What the table says of one tomogram; ``excluded`` is why it is left out, empty where it counts."""
+    """What the table says of one tomogram; ``excluded`` is why it is left out, empty where it counts.
+
+    A ``split`` that is not told is "train".
+    """
 
     name: str
     condition: str = ""
     grid: str = ""
     voxel_size_nm: float | None = None
     excluded: str = ""
+    split: Split = "train"
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class TomogramTable:
 def read_tomogram_table(path: Path, tomograms: Sequence[str]) -> TomogramTable:
     """What the table (CSV) says of the ``tomograms``, which its names belong to by the rule of all files.
 
-    Raises InputError for a table without names, a tomogram that stands twice, and a voxel size that is none.
+    Raises InputError for a table without names, a tomogram that stands twice, and a voxel size or a split
+    that is none.
     """
     table = read_text_table(path)
     heading = next((column for column in NAMES_OF_NAME if column in table), None)
@@ -75,7 +85,11 @@ def _row(path: Path, name: str, cells: Mapping[str, str]) -> TomogramRow:
         edge_nm = math.nan
     if edge_nm is not None and not (math.isfinite(edge_nm) and edge_nm > 0):
         raise InputError(f"{path}: voxel_size_nm of {name} is {size}; give a positive number of nm, or none")
-    return TomogramRow(name, cells.get("condition", ""), cells.get("grid", ""), edge_nm, excluded)
+    told = cells.get("split", "").lower() or "train"
+    split = next((one for one in SPLITS if one == told), None)
+    if split is None:
+        raise InputError(f"{path}: split of {name} is {told}; write {', '.join(SPLITS)}, or nothing")
+    return TomogramRow(name, cells.get("condition", ""), cells.get("grid", ""), edge_nm, excluded, split)
 
 
 def write_tomogram_table(path: Path, tomograms: Collection[str]) -> None:

@@ -21,11 +21,16 @@ from tomosurf.project import Project, TomogramPlan
 def problems_of(project: Project) -> list[str]:
     """Everything that would make `run` fail, a line each; empty where all is well.
 
-    Of the models (missing, no models, trained with other inputs or at another voxel size), and of each
+    Of the models (missing, no models, trained with other inputs or at another voxel size), of what one is to
+    be trained from (no labels, none of a tomogram held out, labels of another shape), and of each
     tomogram that is not excluded: files that cannot be read, voxel sizes that cannot be believed, membranes
     and truth on another grid, membranes that are no mask; and names in the table that no tomogram has.
     """
     problems = list(_model_problems(project))
+    if project.trains:
+        from tomosurf.training_files import problems_of_training
+
+        problems += problems_of_training(project)
     edges_nm: dict[str, float] = {}
     problems += [f"{project.table}: {name}: no such tomogram; check the name" for name in project.unknown]
     for plan in project.included:
@@ -42,6 +47,8 @@ def problems_of(project: Project) -> list[str]:
 
 def _model_problems(project: Project) -> Iterator[str]:
     models = [model for model in (project.model, project.membrane_model) if model is not None]
+    if project.trains and not project.rounds_trained:
+        models.remove(project.model)  # the run trains it
     missing = [model for model in models if not model.is_file()]
     yield from (f"{model}: no such model; train one first" for model in missing)
     if importlib.util.find_spec("torch") is None:

@@ -353,7 +353,7 @@ def test_jobs_measure_judged_rois_too(folder, made, measured, monkeypatch):
     project = read_project(folder)
     maker = StepMaker(project)
     (job,) = jobs_of(project, maker, overwrite=False)
-    assert (job.plan.stem, list(job.reasons)) == ("t2", ["surfaces"])
+    assert (job.title, list(job.reasons)) == ("t2", ["surfaces"])
     place = job_folder(project)
     write_plan(place, project, [job], maker, 1, overwrite=False, slurm=False)
     monkeypatch.chdir(folder)

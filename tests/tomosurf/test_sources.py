@@ -162,4 +162,4 @@ def test_new_takes_a_list_where_no_folder_holds_tomograms(relion, tmp_path):
     assert run_command("tomosurf", "new", relion).returncode == 0
     project = read_project(relion)
     assert project.settings.tomograms == ("tomograms.star",)
-    assert (relion / "tomograms.csv").read_text().splitlines()[1:] == ["rec_TS_01,,,,", "rec_TS_10,,,,"]
+    assert (relion / "tomograms.csv").read_text().splitlines()[1:] == ["rec_TS_01,,,,,", "rec_TS_10,,,,,"]

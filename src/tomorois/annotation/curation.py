@@ -136,11 +136,6 @@ class Curation:
         statuses = [roi.status for roi in self._rois.values()]
         return {status: statuses.count(status) for status in ("kept", "rejected", "unsure", "predicted")}
 
-    def is_complete(self, stem: str) -> bool:
-        """Whether every ROI of a tomogram is kept or rejected."""
-        rois = self.of(stem)
-        return bool(rois) and all(roi.status in ("kept", "rejected") for roi in rois)
-
     def look_at(self, key: Key | None) -> JudgedRoi | None:
         """Bring an ROI into view."""
         if key is None or key in self._rois:

@@ -174,6 +174,11 @@ def carried_over(judged: Sequence[JudgedRoi], found: Sequence[JudgedRoi], first_
     return result + [replace(old, id=first_id + n) for n, old in enumerate(lost)]
 
 
+def all_judged(rois: Sequence[JudgedRoi]) -> bool:
+    """Whether there are ROIs and every one is kept or rejected."""
+    return bool(rois) and all(roi.status in ("kept", "rejected") for roi in rois)
+
+
 def judged_rois(stem: str, rois: RoiSet) -> list[JudgedRoi]:
     """The ROIs of a file, with what it says of them."""
     table = rois.table

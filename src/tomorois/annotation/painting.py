@@ -87,10 +87,12 @@ class Painting:
     Every stroke is on the disk before `paint` returns; a painting opened again holds them all, and they can
     still be undone. ``rest`` and ``near_nm`` say what is taught where nothing is painted. `write` may run in
     another thread than the hand: what is painted meanwhile is not written yet, and `is_written` says so.
+    One that ``is_read_only`` writes nothing as it is opened, since a window may be painting it.
     """
 
-    def __init__(self, tomogram: Volume, files: PaintingFiles) -> None:
+    def __init__(self, tomogram: Volume, files: PaintingFiles, is_read_only: bool = False) -> None:
         self.files = files
+        self.is_read_only = is_read_only
         self.tomogram = tomogram
         self.labels: NDArray[np.uint8] = np.zeros(tomogram.shape, np.uint8)
         self.journal = Journal(files.journal)
@@ -222,7 +224,7 @@ class Painting:
 
     def _open(self) -> None:
         """Replay the journal, or begin one with the labels that lie there."""
-        records = self.journal.read()
+        records = self.journal.read(mend=not self.is_read_only)
         written = [r for r in records if r.get("do") == "wrote"]
         self._written = [_plain_mark(r) for r in written if not r.get("foreign")]
         self._taken_over = [_plain_mark(r) for r in written if r.get("foreign")]
@@ -246,6 +248,8 @@ class Painting:
         )
         self.rest = "background"
         self._painted.append(_whole(self.labels.shape))
+        if self.is_read_only:
+            return
         if had_journal:
             os.replace(self.files.journal, self.files.journal.with_suffix(".before.jsonl"))
         with written_beside(self.files.before) as beside, beside.open("wb") as file:

@@ -149,7 +149,7 @@ def _annotated(
         tomograms=list(dict.fromkeys([*tomogram_files(tomograms), *further])),
         labels=product_files(labels, "labels", of_others=True),
         membranes=membrane_files(membranes),
-        penalties=product_files(penalty or [], "rois.npz", "rejected"),
+        penalties=product_files(penalty or [], "rois.npz", "rejected.npz", "rejected"),
         voxel_size_nm=voxel_size_nm,
         resample=resample,
     )

@@ -13,6 +13,9 @@ from tomorois.network.membrane_input import CHANNELS, MembraneSettings
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.training.augment import AugmentSettings
 
+NOT_PART_OF_A_TRAINING = {"checkpoint_seconds", "device"}
+"""Settings that may change when a training goes on: how it is computed, not what comes of it."""
+
 
 class ValidationSettings(Settings):
     """How the training is watched on tomograms that it does not learn from."""

@@ -39,14 +39,13 @@ from tomorois.training.loop import (
 )
 from tomorois.training.loss import put_flat
 from tomorois.training.patches import TrainingVolume
-from tomorois.training.settings import TrainSettings
+from tomorois.training.settings import NOT_PART_OF_A_TRAINING, TrainSettings
 from tomorois.training.validation import dice_at, held_out_count
 
 log = logging.getLogger(__name__)
 
 NOTEWORTHY = 0.01  # change of Dice that counts as better or worse
 FEWEST_HELD_OUT = 3  # ROIs; from ten annotated ones, holding one out cost 0.04 of Dice on unseen tomograms
-NOT_PART_OF_A_TRAINING = {"checkpoint_seconds", "device"}  # settings that may change when it goes on
 
 
 def nobody_watches(live: LiveTraining) -> None:

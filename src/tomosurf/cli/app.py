@@ -32,6 +32,10 @@ Workflow = Annotated[
     bool,
     Parameter(negative="", help="run steps as jobs, side by side on this machine, by Snakemake (an extra)"),
 ]
+Retrain = Annotated[
+    bool,
+    Parameter(negative="", help="train the next round first, where annotations or settings have changed"),
+]
 Slurm = Annotated[
     bool,
     Parameter(negative="", help="run steps as jobs of Slurm, as [cluster] in the project file says"),
@@ -97,6 +101,29 @@ def annotate(project: ProjectPath, /, *, only: Only = None) -> None:
 
 
 @app.command(sort_key=4)
+def train(
+    project: ProjectPath,
+    /,
+    *,
+    from_scratch: Annotated[
+        bool, Parameter(negative="", help="begin with a new network, instead of refining the last model")
+    ] = False,
+    jobs: Jobs = None,
+) -> int:
+    """Train the project's next round on all that is painted and judged, where any of it has changed.
+
+    It refines the model of the round before; `tomosurf run` trains the first one by itself.
+    """
+    from tomosurf.project import read_project
+    from tomosurf.run import train_project
+
+    say_first_use("tomorois")
+    batch = train_project(read_project(project), from_scratch, cores(jobs), Terminal())
+    next_hint(f"tomosurf run {project}")
+    return status_of(batch)
+
+
+@app.command(sort_key=5)
 def run(
     project: ProjectPath,
     /,
@@ -105,11 +132,13 @@ def run(
     jobs: Jobs = None,
     workflow: Workflow = False,
     slurm: Slurm = False,
+    retrain: Retrain = False,
     overwrite: Overwrite = False,
 ) -> int:
     """Do what is not done yet: confidence, ROIs, surfaces of every tomogram, then the report of all.
 
-    A step is done again where its inputs, its settings or its version have changed, which is told.
+    A step is done again where its inputs, its settings or its version have changed, which is told. A project
+    that names annotations and no model trains one first; that is not done again unless asked for.
     """
     from tomosurf.project import read_project
     from tomosurf.report_record import bring_report_up_to_date
@@ -120,20 +149,22 @@ def run(
     if workflow or slurm:
         from tomosurf.workflow.run import WorkflowRequest, run_workflow
 
-        batch = run_workflow(planned, WorkflowRequest(cores(jobs), slurm, overwrite), Terminal())
+        request = WorkflowRequest(cores(jobs), slurm, overwrite, retrain)
+        batch = run_workflow(planned, request, Terminal())
     else:
-        batch = run_project(planned, cores(jobs), overwrite, Terminal())
+        batch = run_project(planned, cores(jobs), overwrite, Terminal(), retrain)
     path, is_new = bring_report_up_to_date(read_project(project), Terminal())
     kept = "" if is_new else ", as it was: nothing that it is made from has changed"
     out.print(f"report: {path}{kept}", markup=False)
     return status_of(batch)
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=6)
 def status(project: ProjectPath, /, *, only: Only = None) -> None:
     """Which steps of which tomograms are done and when, what failed last, and what is left out and why.
 
-    Then the rounds: the models that found ROIs, what was judged after which, what is stale, and what is next.
+    Then how far the training is, and the rounds: the models that found ROIs, what was judged after which,
+    what is stale, and what is next.
     """
     from tomosurf.project import STEPS, read_project
     from tomosurf.rounds import rounds_of, what_is_next
@@ -148,6 +179,10 @@ def status(project: ProjectPath, /, *, only: Only = None) -> None:
         words = [judged[one.name].words if one.name in judged else "–"] if judged else []
         table.add_row(escape(one.name), *times, *words, escape(one.remark))
     out.print(table)
+    if planned.trains:
+        from tomosurf.training import training_told
+
+        out.print(training_told(planned), markup=False)
     if rounds:
         out.print(_table_of_rounds(rounds))
         out.print(what_is_next(planned, rounds), markup=False)
@@ -163,7 +198,7 @@ def _table_of_rounds(rounds: Sequence[Round]) -> Table:
     return table
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def report(project: ProjectPath, /, *, only: Only = None) -> None:
     """Write the project's report again, from the results that are there.
 
@@ -176,7 +211,7 @@ def report(project: ProjectPath, /, *, only: Only = None) -> None:
     out.print(f"report: {write_project_report(read_project(project, only), Terminal())}", markup=False)
 
 
-@app.command(sort_key=7)
+@app.command(sort_key=8)
 def overview(project: ProjectPath, /) -> None:
     """Write a page with one picture of each tomogram: a slice with its ROIs and membranes, searchable.
 
@@ -191,7 +226,7 @@ def overview(project: ProjectPath, /) -> None:
     out.print(f"overview: {found.path}", markup=False)
 
 
-app.command(compare, sort_key=8)
+app.command(compare, sort_key=9)
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from tomocore.columns import Column
 from tomocore.contract import InputError
 from tomocore.page import Section, table_of
 from tomocore.provenance import read_record
+from tomorois.loop.folder import model_facts
 from tomorois.prediction.record import record_of_map
 from tomosurf.project import Project
 
@@ -25,6 +27,14 @@ TRACE_COLUMNS = (
     Column("settings", "settings", meaning="runs with the same letter had the same settings"),
     Column("model", "model", meaning="begin of the SHA-256 of the model that found the ROIs"),
     Column("inputs", "measured from", meaning="files and the begin of their SHA-256"),
+)
+ROUND_COLUMNS = (
+    Column("model", "model"),
+    Column("tomograms", "tomograms", meaning="that it learned from"),
+    Column("rois", "ROIs", meaning="that it learned from"),
+    Column("held_out", "held out", meaning="tomograms that chose its weights and threshold"),
+    Column("dice", "Dice", meaning="of voxels, on the tomograms held out, else on those learned from"),
+    Column("refined_from", "refined from", meaning="the model that the round began with"),
 )
 HASH_LETTERS = 12
 SOFTWARE = "tomorois-surfora"
@@ -115,6 +125,33 @@ def _differences(one: Record, other: Record, place: str = "") -> list[str]:
         elif a != b:
             found.append(f"{place}{key}: {a} then, {b} now")
     return found
+
+
+def rounds_trained(project: Project) -> list[dict[str, Any]]:
+    """A row a round of training, first to last, as the models say it; none where the project trains none."""
+    found = []
+    for number in range(1, project.rounds_trained + 1) if project.trains else ():
+        with suppress(InputError):  # of a round whose model was taken away
+            facts = model_facts(project.round_model(number))
+            found.append(
+                {
+                    "model": facts.path.name,
+                    "tomograms": len(facts.learned),
+                    "rois": sum(count for _, count in facts.learned),
+                    "held_out": len(facts.held_out),
+                    "dice": facts.dice,
+                    "refined_from": facts.refined_from,
+                }
+            )
+    return found
+
+
+def training_sections(rounds: Sequence[Record]) -> list[Section]:
+    """The rounds of a project that trains its model, as `rounds_trained` gives them."""
+    if not rounds:
+        return []
+    text = "ROIs are found by the last round's model. What is held out chose its weights and threshold."
+    return [Section("Training", [text], tables=[table_of(pd.DataFrame(rounds), ROUND_COLUMNS)])]
 
 
 def trace_section(runs: ProjectRuns, project: Project) -> Section:

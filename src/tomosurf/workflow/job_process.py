@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tomocore.contract import Watcher
 from tomocore.machine import end_with_parent, signals_as_interrupts, use_threads
 
+if TYPE_CHECKING:
+    from tomosurf.project import Project
+
 
 def main() -> None:
-    """Make the step that the words name: folder of jobs, name of the job, step, threads, parent process.
+    """Do the step that the words name: folder of jobs, name of the job, step, threads, parent process.
 
     Ends with status 0 where the step is done, 1 where it failed, and 130 where it was interrupted.
     """
@@ -31,10 +36,11 @@ def command_of_jobs(folder: Path) -> str:
 
 
 def make_step(path: Path, name: str, step: str, threads: int) -> int:
-    """Make a step of the tomogram that a job names, and write the word on it; the status to end with."""
+    """Do a step of the tomogram that a job names, or the training; write the word on it; the status."""
     from tomocore.contract import FAILURES, NoRoomError, about, one_line
     from tomocore.files import write_json
     from tomocore.provenance import recorded_run
+    from tomosurf.project import TRAINING
     from tomosurf.steps import StepMaker
     from tomosurf.workflow.gpus import own_gpus
     from tomosurf.workflow.jobs import JobFolder, StepWord, read_job
@@ -42,13 +48,20 @@ def make_step(path: Path, name: str, step: str, threads: int) -> int:
     folder = JobFolder(path)
     project, working_folder, overwrite = read_job(folder, name)
     os.chdir(working_folder)
-    plan = project.plans[0]
     told = _Told()
-    gpus = project.settings.cluster.prediction_gpus if step == "confidence" else 0
-    with own_gpus(gpus, path), recorded_run(f"tomosurf {step}") as record, about(plan.stem):
+    cluster = project.settings.cluster
+    gpus = {TRAINING: cluster.training_gpus, "confidence": cluster.prediction_gpus}.get(step, 0)
+    with ExitStack() as stack:
+        stack.enter_context(own_gpus(gpus, path))
+        record = stack.enter_context(recorded_run(f"tomosurf {step}"))
+        if step != TRAINING:
+            stack.enter_context(about(project.plans[0].stem))
         try:
-            use_threads(threads)
-            made = StepMaker(project, threads).make(step, plan, overwrite, told)
+            if step == TRAINING:
+                made = _trained(project, threads, told)
+            else:
+                use_threads(threads)
+                made = StepMaker(project, threads).make(step, project.plans[0], overwrite, told)
             word = StepWord(made=made, said=told.lines)
         except FAILURES as error:
             word = StepWord(
@@ -56,6 +69,16 @@ def make_step(path: Path, name: str, step: str, threads: int) -> int:
             )
     write_json(folder.word(name, step), word.model_dump() | {"warnings": record.warnings})
     return 1 if word.failure else 0
+
+
+def _trained(project: Project, threads: int, watcher: Watcher) -> bool:
+    """Train the round that is due, on so many threads; whether there was one."""
+    from tomosurf.training import due_round, train_round
+
+    due = due_round(project, retrain=True)
+    if due is not None:
+        watcher.say(train_round(project, due, threads, watcher))
+    return due is not None
 
 
 class _Told(Watcher):

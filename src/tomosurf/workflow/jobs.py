@@ -12,9 +12,9 @@ from pydantic import Field
 
 from tomocore.files import write_json
 from tomocore.side_files import StoredRow, read_json
-from tomosurf.project import STEPS, Project, ProjectSettings, TomogramPlan
+from tomosurf.project import STEPS, TRAINING, Project, ProjectSettings, TomogramPlan
 from tomosurf.steps import StepMaker
-from tomosurf.workflow.memory import step_memory_bytes
+from tomosurf.workflow.memory import memory_bytes
 from tomosurf.workflow.settings import ClusterSettings
 
 LOGIN_MB = 1000
@@ -32,11 +32,16 @@ class StepWord(StoredRow):
 
 
 @dataclass(frozen=True)
-class TomogramJobs:
-    """A tomogram's steps that are to be made, and why each is; ``name`` is that of its jobs."""
+class PlannedJobs:
+    """Steps that are to be made one after the other, and why each is; ``name`` is that of the jobs.
+
+    They are those of a tomogram, or the training, whose ``plans`` are those of all tomograms; ``title`` is
+    what they are called where something is told of them.
+    """
 
     name: str
-    plan: TomogramPlan
+    title: str
+    plans: tuple[TomogramPlan, ...]
     reasons: dict[str, str]
 
 
@@ -65,8 +70,8 @@ class JobFolder:
         """What the process of a step said at its end."""
         return self.path / "jobs" / f"{name}.{step}.json"
 
-    def tomogram(self, name: str) -> Path:
-        """The plan of a tomogram."""
+    def plans_of(self, name: str) -> Path:
+        """The plans of the tomograms that jobs of a name work on."""
         return self.path / "jobs" / f"{name}.json"
 
     def word_of(self, name: str, step: str) -> StepWord | None:
@@ -83,13 +88,18 @@ def job_folder(project: Project) -> JobFolder:
     return JobFolder(project.output / "workflow")
 
 
-def jobs_of(project: Project, maker: StepMaker, overwrite: bool) -> list[TomogramJobs]:
+def training_jobs(project: Project, reason: str) -> PlannedJobs:
+    """The job of a training, which sees all tomograms of the project, whatever is asked for."""
+    return PlannedJobs(f"00000-{TRAINING}", TRAINING, project.of_all, {TRAINING: reason})
+
+
+def jobs_of(project: Project, maker: StepMaker, overwrite: bool) -> list[PlannedJobs]:
     """The tomograms of which a step must be made, in the project's order."""
     found = []
     for number, plan in enumerate(project.included, start=1):
         reasons = dict.fromkeys(STEPS, "asked for anew") if overwrite else maker.reasons(plan)
         if reasons:
-            found.append(TomogramJobs(f"{number:05d}-{_plain(plan.stem)}", plan, reasons))
+            found.append(PlannedJobs(f"{number:05d}-{_plain(plan.stem)}", plan.stem, (plan,), reasons))
     return found
 
 
@@ -101,34 +111,34 @@ def _plain(stem: str) -> str:
 def write_plan(
     folder: JobFolder,
     project: Project,
-    jobs: list[TomogramJobs],
-    maker: StepMaker,
+    jobs: list[PlannedJobs],
+    maker: StepMaker | None,
     threads: int,
     overwrite: bool,
     slurm: bool,
 ) -> None:
-    """Write what Snakemake and the jobs read: settings as they are now, and each tomogram's ``jobs``.
+    """Write what Snakemake and the jobs read: settings as they are now, and the ``jobs`` by their names.
 
-    Each job takes so many ``threads`` and the memory that ``maker``'s models and the tomogram's size ask for;
-    with ``slurm`` resources are those of the ``project``'s [cluster]. ``overwrite`` is handed on to the
-    steps in ``folder``.
+    Each job takes so many ``threads`` and the memory that ``maker``'s models and the tomogram's size ask for
+    (None: the job is a training); with ``slurm`` resources are those of the ``project``'s [cluster].
+    ``overwrite`` is handed on to the steps in ``folder``.
     """
     (folder.path / "jobs").mkdir(parents=True, exist_ok=True)
     settings = project.settings
     told: dict[str, dict[str, Any]] = {}
     targets = []
     for one in jobs:
-        write_json(folder.tomogram(one.name), asdict(one.plan))
+        write_json(folder.plans_of(one.name), {"plans": [asdict(plan) for plan in one.plans]})
         told[one.name] = {}
         before = ""
         for step in one.reasons:
-            finder = maker.finder if step == "confidence" else None
-            need = step_memory_bytes(step, one.plan, settings, finder) * settings.cluster.memory_factor
+            finder = maker.finder if step == "confidence" and maker is not None else None
+            need = memory_bytes(step, one.plans, settings, finder) * settings.cluster.memory_factor
             told[one.name][step] = {
                 "needs": [before] if before else [],
                 "threads": threads,
                 "mem_mb": max(LOGIN_MB, round(need / 1e6)),
-                "minutes": settings.cluster.minutes,
+                "minutes": _minutes(step, settings),
             }
             before = f"jobs/{one.name}.{step}"
         targets.append(before)
@@ -141,9 +151,18 @@ def write_plan(
             "overwrite": overwrite,
         },
     )
-    prediction, measures = _resources(settings.cluster, slurm)
+    gpus = settings.cluster.training_gpus, settings.cluster.prediction_gpus, 0
+    kinds = zip((TRAINING, "prediction", "measures"), gpus, strict=True)
+    resources = {kind: _resources(settings.cluster, count, slurm) for kind, count in kinds}
     plan = {"jobs": told, "targets": targets, "python": step_python(), "folder": str(folder.path.resolve())}
-    write_json(folder.plan, plan | {"prediction": prediction, "measures": measures})
+    write_json(folder.plan, plan | resources)
+
+
+def _minutes(step: str, settings: ProjectSettings) -> int:
+    """After how many minutes Slurm ends the job of a step; a training has twice those that it is given."""
+    if step != TRAINING or settings.train.steps is not None:
+        return settings.cluster.minutes
+    return max(settings.cluster.minutes, round(2 * settings.train.minutes) + 10)
 
 
 def step_python() -> str:
@@ -151,16 +170,14 @@ def step_python() -> str:
     return sys.executable
 
 
-def _resources(cluster: ClusterSettings, slurm: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the jobs of predictions and of measures ask for beside memory and time."""
-    gpu = {"gpu": cluster.prediction_gpus} if cluster.prediction_gpus else {}
+def _resources(cluster: ClusterSettings, gpus: int, slurm: bool) -> dict[str, Any]:
+    """What jobs with so many GPUs ask for beside memory and time."""
+    gpu = {"gpu": gpus} if gpus else {}
     if not slurm:
-        return gpu, {}
-    common: dict[str, Any] = {"slurm_extra": cluster.options} if cluster.options else {}
-    common |= {"slurm_account": cluster.account} if cluster.account else {}
-    measures = common | ({"slurm_partition": cluster.partition} if cluster.partition else {})
-    partition = cluster.gpu_partition if cluster.prediction_gpus else ""
-    return measures | gpu | ({"slurm_partition": partition} if partition else {}), measures
+        return gpu
+    partition = (gpus and cluster.gpu_partition) or cluster.partition
+    told = {"slurm_extra": cluster.options, "slurm_account": cluster.account, "slurm_partition": partition}
+    return {name: value for name, value in told.items() if value} | gpu
 
 
 class _StoredProject(StoredRow):
@@ -172,9 +189,16 @@ class _StoredProject(StoredRow):
     overwrite: bool
 
 
+class _StoredPlans(StoredRow):
+    """The tomograms that jobs of a name work on."""
+
+    plans: tuple[TomogramPlan, ...]
+
+
 def read_job(folder: JobFolder, name: str) -> tuple[Project, Path, bool]:
-    """The project of one tomogram that a job works on, the working folder, and whether all is made anew."""
+    """The project of the tomograms that a job works on, the working folder, and whether all is made anew."""
     stored: _StoredProject = read_json(folder.path / "project.json", _StoredProject)
-    plan: TomogramPlan = read_json(folder.tomogram(name), TomogramPlan)
-    project = Project(stored.folder, stored.settings, (plan,), (plan.stem,))
+    plans = read_json(folder.plans_of(name), _StoredPlans).plans
+    stems = tuple(plan.stem for plan in plans)
+    project = Project(stored.folder, stored.settings, plans, stems, of_all=plans)
     return project, stored.working_folder, stored.overwrite

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tomocore.volumes.formats import inspect_volume
-from tomosurf.project import ProjectSettings, TomogramPlan
+from tomorois.network.membrane_input import CHANNELS
+from tomorois.training.settings import TrainSettings
+from tomosurf.project import TRAINING, ProjectSettings, TomogramPlan
 
 if TYPE_CHECKING:
     from tomorois.prediction.files import Predictor
@@ -16,6 +19,32 @@ LIBRARIES_BYTES = {"confidence": 0, "rois": 300_000_000, "surfaces": 600_000_000
 """What a process takes that has loaded a step and has nothing to do; predictions count it themselves."""
 BYTES_A_VOXEL = {"rois": 40, "surfaces": 30}
 """Bytes that a step is given for each voxel: finding one ROI took 13 of 6.3 million, surfaces are a guess."""
+
+
+BYTES_A_TAUGHT_VOXEL = {"labels": 3, "binned": 2, "prepared": 24}
+"""Of a training: labels and rejected ROIs of all tomograms, a channel of the binned ones, one at work."""
+LEARNING_BYTES = 1_500_000_000
+"""What a training takes beside its tomograms: PyTorch, patches and their channels, a part to validate on."""
+
+
+def memory_bytes(
+    step: str, plans: Sequence[TomogramPlan], settings: ProjectSettings, finder: Predictor | None
+) -> int:
+    """Bytes that a step takes at most: the training of all tomograms, or a step of the one.
+
+    ``finder`` is the model, needed for predictions. Raises InputError for a tomogram that cannot be read.
+    """
+    if step == TRAINING:
+        return training_memory_bytes(plans, settings.train, settings.learn_membranes)
+    return step_memory_bytes(step, plans[0], settings, finder)
+
+
+def training_memory_bytes(plans: Sequence[TomogramPlan], train: TrainSettings, sees_membranes: bool) -> int:
+    """Bytes that a training on tomograms takes at most; all of them are held, binned, till its end."""
+    voxels = [math.prod(inspect_volume(plan.tomogram).shape) for plan in plans]
+    channels = 1 + (CHANNELS if sees_membranes else 0) + 2  # with target and weight
+    a_voxel = BYTES_A_TAUGHT_VOXEL["labels"] + BYTES_A_TAUGHT_VOXEL["binned"] * channels / train.bin_factor**3
+    return round(LEARNING_BYTES + a_voxel * sum(voxels) + BYTES_A_TAUGHT_VOXEL["prepared"] * max(voxels))
 
 
 def step_memory_bytes(

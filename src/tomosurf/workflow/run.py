@@ -12,19 +12,30 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tomocore.contract import NOBODY, Batch, InputError, NoRoomError, Watcher
 from tomocore.files import unwritable, write_json
 from tomocore.machine import available_memory_bytes
 from tomocore.provenance import recorded_run
 from tomosurf.project import Project
-from tomosurf.run import one_project_run, write_run_record
+from tomosurf.run import model_is_ready, one_project_run, write_run_record
 from tomosurf.steps import OfTomogram, StepMaker
 from tomosurf.workflow import slurm
 from tomosurf.workflow.gpus import visible_gpus
-from tomosurf.workflow.jobs import JobFolder, StepWord, TomogramJobs, job_folder, jobs_of, write_plan
+from tomosurf.workflow.jobs import (
+    JobFolder,
+    PlannedJobs,
+    StepWord,
+    job_folder,
+    jobs_of,
+    training_jobs,
+    write_plan,
+)
 from tomosurf.workflow.settings import ClusterSettings
+
+if TYPE_CHECKING:
+    from tomosurf.training import DueRound
 
 LOOK_S = 0.5
 QUEUE_LOOK_S = 30.0
@@ -42,33 +53,46 @@ class WorkflowRequest:
     cores: int = 1
     slurm: bool = False
     overwrite: bool = False
+    retrain: bool = False
 
 
 def run_workflow(project: Project, request: WorkflowRequest, watcher: Watcher = NOBODY) -> Batch:
     """Bring every tomogram of a project up to date by jobs; what was done and what failed, by tomogram.
 
-    The same files come of it as of `tomosurf.run.run_project`. Raises InputError where Snakemake or Slurm is
-    not there, another run has the project, or nothing goes on any more; NoRoomError where the disk is full.
+    A training that is due is a job of its own, before all others are planned. The same files come of it as
+    of `tomosurf.run.run_project`. Raises InputError where Snakemake or Slurm is not there, another run has
+    the project, or nothing goes on any more; NoRoomError where the disk is full.
     """
     _require_snakemake(request.slurm)
     batch = Batch(watcher)
     with one_project_run(project, watcher), recorded_run("tomosurf run", project.settings) as record:
-        maker = StepMaker(project)
-        for plan in project.plans:
-            if plan.row.excluded:
-                batch.skip(plan.stem, f"left out: {plan.row.excluded}")
-            elif not request.overwrite:
-                maker.adopt_all(plan, OfTomogram(watcher, plan.stem))
-        jobs = jobs_of(project, maker, request.overwrite)
-        waiting = {one.plan.stem for one in jobs}
-        for plan in project.included:
-            if plan.stem not in waiting:
-                batch.skip(plan.stem, "nothing it is made from has changed")
-        if jobs:
-            folder = job_folder(project)
-            record.warnings += _run_jobs(folder, project, jobs, maker, request, batch)
+
+        def train(due: DueRound) -> None:
+            jobs = [training_jobs(project, due.reason)]
+            record.warnings += _run_jobs(project, jobs, None, request, batch)
+
+        if model_is_ready(project, batch, request.retrain, train):
+            maker = StepMaker(project)
+            jobs = _planned(project, maker, request.overwrite, batch)
+            if jobs:
+                record.warnings += _run_jobs(project, jobs, maker, request, batch)
         write_run_record(project, record, batch)
     return batch
+
+
+def _planned(project: Project, maker: StepMaker, overwrite: bool, batch: Batch) -> list[PlannedJobs]:
+    """The jobs of all tomograms of which a step must be made; the others are told as skipped."""
+    for plan in project.plans:
+        if plan.row.excluded:
+            batch.skip(plan.stem, f"left out: {plan.row.excluded}")
+        elif not overwrite:
+            maker.adopt_all(plan, OfTomogram(batch.watcher, plan.stem))
+    jobs = jobs_of(project, maker, overwrite)
+    waiting = {one.title for one in jobs}
+    for plan in project.included:
+        if plan.stem not in waiting:
+            batch.skip(plan.stem, "nothing it is made from has changed")
+    return jobs
 
 
 def _require_snakemake(on_slurm: bool) -> None:
@@ -80,14 +104,14 @@ def _require_snakemake(on_slurm: bool) -> None:
 
 
 def _run_jobs(
-    folder: JobFolder,
     project: Project,
-    jobs: list[TomogramJobs],
-    maker: StepMaker,
+    jobs: list[PlannedJobs],
+    maker: StepMaker | None,
     request: WorkflowRequest,
     batch: Batch,
 ) -> list[str]:
     """Run all jobs to their end, told in ``batch``; the warnings of steps that failed."""
+    folder = job_folder(project)
     shutil.rmtree(folder.path, ignore_errors=True)
     threads = _threads(request, project.settings.cluster, len(jobs))
     write_plan(folder, project, jobs, maker, threads, request.overwrite, request.slurm)
@@ -131,7 +155,8 @@ def _words(folder: JobFolder, request: WorkflowRequest, cluster: ClusterSettings
     words += ["--keep-going", "--scheduler", "greedy", "--nocolor", "--quiet", "progress"]
     if not request.slurm:
         resources = [f"mem_mb={round(available_memory_bytes() / 1e6)}"]
-        resources += [f"gpu={len(visible_gpus())}"] if cluster.prediction_gpus else []
+        gpus = max(cluster.prediction_gpus, cluster.training_gpus)
+        resources += [f"gpu={len(visible_gpus())}"] if gpus else []
         return [*words, "--cores", str(request.cores), "--resources", *resources]
     words += ["--executor", "slurm", "--jobs", str(cluster.most_jobs), "--latency-wait", "60"]
     words += ["--seconds-between-status-checks", str(cluster.poll_seconds), "--slurm-no-requeue"]
@@ -153,10 +178,10 @@ def _environment(folder: JobFolder, request: WorkflowRequest) -> dict[str, str]:
 class _Teller:
     """Hears the words of steps as they come, tells them, and knows when the last one came."""
 
-    def __init__(self, folder: JobFolder, jobs: list[TomogramJobs], watcher: Watcher) -> None:
+    def __init__(self, folder: JobFolder, jobs: list[PlannedJobs], watcher: Watcher) -> None:
         self.folder, self.watcher = folder, watcher
         self.left = {
-            (one.name, step): (one.plan.stem, reason) for one in jobs for step, reason in one.reasons.items()
+            (one.name, step): (one.title, reason) for one in jobs for step, reason in one.reasons.items()
         }
         self.total = len(self.left)
         self.words: dict[tuple[str, str], StepWord] = {}
@@ -259,7 +284,7 @@ def _require_begun(
 
 
 def _told_in(
-    batch: Batch, folder: JobFolder, jobs: list[TomogramJobs], words: dict[tuple[str, str], StepWord]
+    batch: Batch, folder: JobFolder, jobs: list[PlannedJobs], words: dict[tuple[str, str], StepWord]
 ) -> list[str]:
     """Tell in ``batch`` what became of each tomogram; the warnings of steps that failed."""
     warnings: list[str] = []
@@ -269,13 +294,13 @@ def _told_in(
         silent = next((step for step, word in found.items() if word is None), "")
         if failed is not None:
             warnings += failed.warnings
-            batch.fail(one.plan.stem, InputError(failed.failure))
+            batch.fail(one.title, InputError(failed.failure))
         elif silent:
-            lost = f"{one.plan.stem}: the job of {silent} ended without a word, so it was killed, by want of "
+            lost = f"{one.title}: the job of {silent} ended without a word, so it was killed, by want of "
             lost += f"memory or time, or with its node; see {folder.log}, then run again"
-            batch.fail(one.plan.stem, InputError(lost))
+            batch.fail(one.title, InputError(lost))
         elif any(word is not None and word.made for word in found.values()):
-            batch.finish(one.plan.stem)
+            batch.finish(one.title)
         else:
-            batch.skip(one.plan.stem, "nothing it is made from has changed")
+            batch.skip(one.title, "nothing it is made from has changed")
     return warnings

@@ -19,6 +19,9 @@ class ClusterSettings(Settings):
     prediction_gpus: int = Field(
         0, ge=0, le=16, description="GPUs that a prediction asks for; confidence is computed on the CPU."
     )
+    training_gpus: int = Field(
+        0, ge=0, le=1, description="GPUs that a training asks for; 0: it is computed on the CPU."
+    )
     memory_factor: float = Field(1.5, ge=1, le=20, description="Factor on the estimated memory of a job.")
     minutes: int = Field(240, ge=1, description="Minutes after which Slurm ends a job.")
     most_jobs: int = Field(100, ge=1, le=10000, description="Jobs that wait or run on the cluster at once.")

@@ -60,7 +60,7 @@ def test_paint_wins_and_what_nobody_judged_is_ignored(loop):
     painting = loop.session.painting
     painting.paint(line_stroke(SHAPE, (8, 10, 10), 1.0, BACKGROUND))
     painting.paint(line_stroke(SHAPE, (20, 5, 45), 2.0, IGNORE))
-    labels = taught_labels(painting, curation, "ts_0")
+    labels = taught_labels(painting, curation.of("ts_0"))
     targets = training_targets(labels, AnnotationSettings())
     assert (targets.roi == (inside(CENTRES[0]) & (painting.labels == 0))).all()
     assert not targets.roi[8, 10, 10]
@@ -74,7 +74,7 @@ def test_paint_wins_and_what_nobody_judged_is_ignored(loop):
 
 def test_a_tomogram_judged_to_its_end_teaches_everywhere(loop):
     curation = judged(loop, r1="kept", r2="rejected", r3="kept", r4="rejected")
-    labels = taught_labels(loop.session.painting, curation, "ts_0")
+    labels = taught_labels(loop.session.painting, curation.of("ts_0"))
     assert (labels != IGNORE).all()
     assert ((labels > 0) == (inside(CENTRES[0]) | inside(CENTRES[2]))).all()
     assert len(np.unique(labels[labels > 0])) == 2

@@ -66,6 +66,21 @@ def test_failures_are_told_and_the_others_go_on(folder):
     assert not job_folder(read_project(folder)).path.exists()
 
 
+def test_a_training_is_a_job_before_all_others_which_wait_where_it_fails(tmp_path, monkeypatch):
+    folder = stand_in_project(tmp_path, monkeypatch, ("t1",), 'annotations = "annotations"\n')
+    (folder / "behaviour.json").write_text(json.dumps({"training training": "fail: no ROI in any label"}))
+    batch = run_workflow(read_project(folder), WorkflowRequest())
+    assert batch.failed == {"training": "training: fail: no ROI in any label"}
+    assert batch.skipped == {"t1": "waits for the model"}
+    assert made_in(folder) == ["training training"]
+    (folder / "behaviour.json").unlink()
+    listener = Listener()
+    assert run_workflow(read_project(folder), WorkflowRequest(), listener).done == ["training", "t1"]
+    made = (folder / "made.txt").read_text().splitlines()
+    assert made == ["training training", *(f"t1 {step}" for step in STEPS)]
+    assert "training, training (no model yet):" in listener.lines
+
+
 def test_a_full_disk_ends_the_run_in_one_line(folder):
     told = {"t1 confidence": "fail: no space left", "t2 confidence": "sleep", "t3 confidence": "sleep"}
     (folder / "behaviour.json").write_text(json.dumps(told))

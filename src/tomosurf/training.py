@@ -1,0 +1,184 @@
+"""Training as a step of a project: what the next round learns from, whether it must be made, making it.
+
+A round is a model in ``results/models``, trained by the function behind `tomorois train` on what was painted
+and judged. The first is trained where there is no model yet. A further one is only made where it is asked
+for, since it takes long and all results follow from it; that something has changed is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tomocore.contract import NOBODY, InputError, Watcher
+from tomocore.files import require_writable_folder
+from tomocore.machine import use_threads
+from tomocore.provenance import recorded_run
+from tomorois.loop.folder import model_facts
+from tomorois.training.settings import NOT_PART_OF_A_TRAINING
+from tomosurf.project import TRAINING, Project, step_record_path
+from tomosurf.step_records import (
+    StepBasis,
+    changes_since,
+    read_step_record,
+    told_changes,
+    write_step_record,
+)
+from tomosurf.training_files import problems_of_choice, sources_of, taught_plans, training_files
+
+VERSION = 1
+"""Raised by one where a training computes otherwise than before from the same inputs and settings."""
+REFINED = "model refined"
+"""The role of the model that a round begins with."""
+
+
+@dataclass(frozen=True)
+class DueRound:
+    """A round of training that is to be made, and why; ``init`` is the model that it refines."""
+
+    number: int
+    reason: str
+    init: Path | None = None
+
+
+def due_round(project: Project, retrain: bool = False, from_scratch: bool = False) -> DueRound | None:
+    """The round that must be trained now, or None.
+
+    The first one must be where there is no model; a further one only where ``retrain`` asks for it and what
+    is learned from has changed, or where it is to begin ``from_scratch``. InputError where judged ROIs are
+    damaged.
+    """
+    if not project.trains:
+        return None
+    last = project.rounds_trained
+    first = project.folder / project.settings.first_model if project.settings.first_model else None
+    if last == 0:
+        return DueRound(1, "no model yet", None if from_scratch else first)
+    unfinished = _almost_done(project, last)
+    if unfinished:
+        return unfinished
+    changes = changes_of_last_round(project)
+    if from_scratch and retrain:
+        return DueRound(last + 1, "asked for from scratch")
+    return DueRound(last + 1, told_changes(changes), project.model) if changes and retrain else None
+
+
+def _almost_done(project: Project, number: int) -> DueRound | None:
+    """A round whose model is there, and which was ended before its curves and its record were."""
+    record = read_step_record(record_of_round(project, number))
+    if record is None or record.state == "done":
+        return None
+    init = Path(record.inputs[REFINED].path) if REFINED in record.inputs else None
+    basis = training_basis(project, init)
+    return None if changes_since(record, basis) else DueRound(number, "was not finished", init)
+
+
+def changes_of_last_round(project: Project) -> list[str]:
+    """What differs between what the last round learned from and what is there now, each in words."""
+    number = project.rounds_trained
+    record = read_step_record(record_of_round(project, number))
+    if record is None:
+        return [f"there is no record of what round {number} learned from"]
+    inputs = {role: mark for role, mark in record.inputs.items() if role != REFINED}
+    return changes_since(record.model_copy(update={"inputs": inputs}), training_basis(project))
+
+
+def advice_on_training(project: Project) -> str:
+    """A line where another round would learn from something else, or was broken off; else empty."""
+    if not project.trains or project.rounds_trained == 0:
+        return ""
+    number = project.rounds_trained
+    begun = read_step_record(record_of_round(project, number + 1))
+    if begun is not None:
+        return (
+            f"round {number + 1} was not trained to its end; tomosurf train {project.folder} goes on, until "
+            f"then round {number} is used"
+        )
+    changes = changes_of_last_round(project)
+    if not changes:
+        return ""
+    return (
+        f"annotations or settings changed since round {number} was trained ({told_changes(changes)}); its "
+        f"model is used until the next is made: tomosurf train {project.folder}"
+    )
+
+
+def training_told(project: Project) -> str:
+    """How far the training of a project is, in a line: what the last round learned from, or what is to be."""
+    number = project.rounds_trained
+    plans = taught_plans(project)
+    if number == 0:
+        held_out = sum(plan.row.split == "validation" for plan in plans)
+        begun = "broken off" if read_step_record(record_of_round(project, 1)) else "not trained yet"
+        return f"training: {begun}; annotated are {len(plans)} tomograms, {held_out} of them held out"
+    when = datetime.fromtimestamp(project.model.stat().st_mtime)
+    lines = [f"training: round {number}, done {when:%Y-%m-%d %H:%M}, {model_facts(project.model).line()}"]
+    return "\n".join([*lines, *filter(None, [advice_on_training(project)])])
+
+
+def record_of_round(project: Project, number: int) -> Path:
+    """The record of how a round was made."""
+    return step_record_path(project.output, f"round_{number:03d}", TRAINING)
+
+
+def training_basis(project: Project, init: Path | None = None) -> StepBasis:
+    """What a round is to be made from, beginning with the model ``init``."""
+    settings = project.settings
+    inputs: dict[str, Path] = {}
+    plans = taught_plans(project)
+    for plan in plans:
+        inputs[f"tomogram {plan.stem}"] = plan.tomogram
+        inputs |= sources_of(project, plan)
+        if settings.learn_membranes and project.membrane_model is None:
+            inputs[f"membranes of {plan.stem}"] = plan.membranes
+    if settings.learn_membranes and project.membrane_model is not None:
+        inputs["membrane model"] = project.membrane_model
+    told: dict[str, Any] = {
+        "train": settings.train.model_dump(exclude=NOT_PART_OF_A_TRAINING),
+        "learn_membranes": settings.learn_membranes,
+        "voxel_size_nm": {plan.stem: plan.voxel_size_nm for plan in plans},
+        "split": {plan.stem: plan.row.split for plan in plans},
+        "resample": settings.resample,
+    }
+    return StepBasis(VERSION, told, inputs | ({REFINED: init} if init else {}), project.output)
+
+
+def train_round(project: Project, due: DueRound, threads: int = 1, watcher: Watcher = NOBODY) -> str:
+    """Train a round's model, going on where the same training was broken off; what it says of itself.
+
+    The bytes of a model follow from its files, settings and the number of ``threads``.
+
+    Raises InputError for what cannot be learned from, and whatever a training raises.
+    """
+    from tomorois.network.checkpoint import checkpoint_beside
+    from tomorois.training.files import TrainRequest, curves_path, train_on_files
+    from tomorois.training.loop import log_beside
+
+    use_threads(threads)
+    for problem in problems_of_choice(project):
+        raise InputError(problem)
+    model, path = project.round_model(due.number), record_of_round(project, due.number)
+    require_writable_folder(model.parent)
+    basis, record = training_basis(project, due.init), read_step_record(path)
+    goes_on = record is not None and record.state == "begun" and not changes_since(record, basis)
+    if not goes_on:
+        checkpoint_beside(model).unlink(missing_ok=True)
+    begun = basis.begun(replaces=False)
+    write_step_record(path, begun)
+    plans = taught_plans(project)
+    held_out = [plan.tomogram for plan in plans if plan.row.split == "validation"]
+    told = f"{len(plans) - len(held_out)} tomograms" + (f", {len(held_out)} held out" if held_out else "")
+    how = f"refines {due.init.name}" if due.init else "from scratch"
+    watcher.say(f"{TRAINING}: round {due.number} ({due.reason}), {how}, on {told}")
+    with recorded_run("tomosurf training") as run:
+        files = training_files(project, project.output / TRAINING, plans, watcher)
+        request = TrainRequest(files, model, held_out, due.init, resume=goes_on)
+        train_on_files(request, project.settings.train, watcher)
+    outputs = [
+        p.relative_to(project.output).as_posix() for p in (model, log_beside(model), curves_path(model))
+    ]
+    done = {"state": "done", "outputs": outputs, "seconds": run.seconds, "warnings": run.warnings}
+    write_step_record(path, begun.model_copy(update=done))
+    return model_facts(model).line()
