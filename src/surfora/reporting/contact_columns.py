@@ -95,6 +95,12 @@ OBJECT_COLUMNS = (
         "mean angle from the normal to the way across, {}; 0 outside",
     ),
     *_sides(
+        "turned_away_share",
+        "area turned away",
+        "%",
+        "share of the area whose partner lies on the other side than that of most, {}: a tubule's far side",
+    ),
+    *_sides(
         "beyond_border_share",
         "area beyond the other's border",
         "%",

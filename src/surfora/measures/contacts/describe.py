@@ -60,6 +60,7 @@ def _row(contact: Contact, threshold_nm: float, outside: Mapping[str, Mapping[st
     for prefix, side in sides.items():
         weights = halved * areas[prefix]
         row[f"{prefix}way_deg"] = weighted_mean(side.data[WAY], weights)
+        row[f"{prefix}turned_away_share"] = _turned_away(side.data[WAY], weights)
         row[f"{prefix}beyond_border_share"] = weighted_mean(side.data[BEYOND], weights)
         for name, value in (_evidence(side, weights) | depth_columns(side, weights)).items():
             row[prefix + name] = value
@@ -68,6 +69,12 @@ def _row(contact: Contact, threshold_nm: float, outside: Mapping[str, Mapping[st
                 row[prefix + name.format("inside")] = _median(side.data[array], weights)
                 row[prefix + name.format("outside")] = outside[prefix].get(array, np.nan)
     return row | _gap_with_evidence(both)
+
+
+def _turned_away(way_deg: Floats, weights: Floats) -> float:
+    """Share of the area whose partner lies on the other side than that of most, as a tubule's far side."""
+    behind = weighted_mean(way_deg > 90, weights)
+    return min(behind, 1 - behind)
 
 
 def _outside(mesh: SurfaceMesh, chosen: Mask) -> dict[str, float]:

@@ -97,6 +97,16 @@ def test_rows_of_a_sphere_over_a_plane():
     assert row["contact_area_with_evidence_nm2"] == pytest.approx(0.5 * row["contact_area_nm2"], rel=0.06)
 
 
+def test_area_turned_away_is_told():
+    scene = contact_scenes.sphere_over_plane(radius=15.0, nearest=5.0, threshold=26.0, edge=1.0)
+    (row,) = contact_rows(scene.contacts(), scene.first, scene.second)
+    assert row["turned_away_share"] == pytest.approx((21 - 15) / 21, abs=0.01)  # uniform in height
+    assert row["target_turned_away_share"] == 0
+    inward = replace(scene.first, normals=-scene.first.normals, faces=scene.first.faces[:, ::-1])
+    (same,) = contact_rows(replace(scene, first=inward).contacts(), inward, scene.second)
+    assert same["turned_away_share"] == pytest.approx(row["turned_away_share"], abs=1e-9)
+
+
 def test_a_contact_at_the_border_says_so():
     rows = [contact_rows(s.contacts(), s.first, s.second)[0] for s in [contact_scenes.tilted_plates()]]
     assert rows[0]["cut_by"] == "mask"
