@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 Surface: TypeAlias = PointCloud | SurfaceMesh
 
 VTK_ENDINGS = (".vtp", ".ply", ".obj", ".stl", ".vtk", ".vtu", ".glb")
+OR_SAID = ", pass --unit where they are not"
 IN_ANGSTROM = (".obj", ".glb")
 """Endings of files whose lengths are Å unless one says else: those of ChimeraX, Blender and copick."""
 _DAMAGES = (
@@ -155,7 +156,7 @@ def read_surface(
     suffix = existing(path).suffix.lower()
     told, sound = Told(), False
     if suffix in (".xyz", ".csv", ".tsv", ".txt", ".star"):
-        surface = _in_nm(*_columns_of(path, unit), path, voxel_size_nm)
+        surface = _in_nm(*_columns_of(path, unit, told), path, voxel_size_nm)
     elif suffix in VTK_ENDINGS:
         poly = _polydata(path, told)
         ours = "sign_convention" in poly.field_data
@@ -163,6 +164,8 @@ def read_surface(
         with _refused(path):
             found = from_polydata(poly, told)
         surface = _in_nm(found, own_unit if ours else unit or own_unit, path, voxel_size_nm)
+        if not ours and unit is None:
+            told.sentences.append(f"lengths taken as {'Å' if own_unit == 'angstrom' else 'nm'}{OR_SAID}")
         sound = ours and isinstance(surface, SurfaceMesh) and is_sound(surface)
     else:
         raise InputError(
@@ -222,10 +225,12 @@ def _as_normals(values: NDArray[Any] | None, points: Floats) -> Floats | None:
     return None if values is None or values.shape != points.shape else np.asarray(values, np.float64)
 
 
-def _columns_of(path: Path, unit: LengthUnit | None) -> tuple[PointCloud, LengthUnit | Floats]:
+def _columns_of(path: Path, unit: LengthUnit | None, told: Told) -> tuple[PointCloud, LengthUnit | Floats]:
     """Points of columns, and their unit: as asked, else as the file says; for STAR the nm of each pixel."""
     if path.suffix.lower() != ".star":
         cloud, said = text_points(path)
+        if not (unit or said):
+            told.sentences.append(f"lengths taken as nm{OR_SAID}")
         with _refused(path):
             return cloud, unit or named_unit(said)
     cloud, pixel_nm = star_points(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ WITHOUT_IMAGECODECS = (1, 8, 32773, 32946)
 MOST_PACKED = {1: 1, 8: 1032, 32946: 1032, 32773: 128}
 """How many times these compressions can shrink anything."""
 MOST_XML_LETTERS = 2**26
+MOST_TOLD = 4
 CODEC_REMEDY = "pip install imagecodecs, or save the file without compression"
 ISOTROPIC_NOTE = "gives no voxel size along z; taken as along x and y"
 
@@ -31,14 +33,16 @@ def open_tiff(path: Path) -> tuple[VolumeHeader, Loader]:
     _require_end_of_pages(path)
     try:
         with tifffile.TiffFile(path) as file:
-            series, notes = _one_stack(path, file)
-            place = [id(other) for other in file.series].index(id(series))
+            places, notes = _one_stack(path, file)
+            series = file.series[places[0]]
             geometry = _geometry(path, file, notes)
-            plain = series.dataoffset is not None and series.keyframe.is_memmappable
+            start = series.dataoffset if len(places) == 1 else None
+            plain = start is not None and series.keyframe.is_memmappable
             _require_codec(path, series.keyframe)
-            promised = Promised(tuple(series.shape), np.dtype(series.dtype))
+            shape = tuple(series.shape) if len(series.shape) == 3 else (len(places), *series.shape)
+            promised = Promised(shape, np.dtype(series.dtype))
             stored = np.dtype(series.dtype).newbyteorder(file.byteorder)
-            offset, packing = series.dataoffset, series.keyframe.compression
+            offset, packing = start or 0, series.keyframe.compression
     except InputError:
         raise
     except Exception as error:  # tifffile raises whatever its decoders raise
@@ -49,7 +53,7 @@ def open_tiff(path: Path) -> tuple[VolumeHeader, Loader]:
     def load() -> Any:
         if plain:
             return StoredArray(path, stored, offset, promised.shape)  # type: ignore[arg-type]
-        return _decoded(path, place, promised)
+        return _decoded(path, places, promised)
 
     return header, load
 
@@ -95,10 +99,11 @@ def _require_possible(path: Path, header: VolumeHeader, offset: int, packed: int
         )
 
 
-def _decoded(path: Path, index: int, promised: Promised) -> Any:
+def _decoded(path: Path, places: Sequence[int], promised: Promised) -> Any:
     try:
         with tifffile.TiffFile(path) as file:
-            data = file.series[index].asarray()
+            parts = [file.series[place].asarray() for place in places]
+            data = parts[0] if parts[0].ndim == 3 else np.stack(parts)
             if data.shape != promised.shape or data.dtype != promised.dtype:
                 raise ValueError(f"voxels of shape {data.shape} instead of {promised.shape}")
             return data
@@ -114,18 +119,24 @@ def _remedy(error: Exception) -> str:
     return CODEC_REMEDY if "imagecodecs" in str(error) else "copy or write it again"
 
 
-def _one_stack(path: Path, file: tifffile.TiffFile) -> tuple[Any, list[str]]:
-    """The one series of planes in the file, and notes. Raises InputError for pictures and several stacks."""
-    stacks = [series for series in file.series if len(series.shape) == 3 and series.axes[-1] != "S"]
+def _one_stack(path: Path, file: tifffile.TiffFile) -> tuple[list[int], list[str]]:
+    """Which series of the file are its planes, one or each a plane, and notes.
+
+    Raises InputError for pictures, several stacks, and planes that differ.
+    """
+    stacks = [n for n, one in enumerate(file.series) if len(one.shape) == 3 and one.axes[-1] != "S"]
     if len(stacks) == 1:
-        first = stacks[0].axes[0]
-        what = {"T": "time points", "C": "channels"}.get(first)
-        planes = stacks[0].shape[0]
-        return stacks[0], [f"its {planes} planes are {what} by its metadata; read as z"] if what else []
-    held = " and ".join(f"{_lengths(series)} ({series.axes})" for series in file.series[:4])
+        series = file.series[stacks[0]]
+        what = {"T": "time points", "C": "channels"}.get(series.axes[0])
+        return stacks, [f"its {series.shape[0]} planes are {what} by its metadata; read as z"] if what else []
+    kinds = {(one.shape, one.dtype, one.axes) for one in file.series}
+    if len(file.series) > 1 and len(kinds) == 1 and len(file.series[0].shape) == 2:
+        return list(range(len(file.series))), []  # written plane by plane
+    held = " and ".join(f"{_lengths(series)} ({series.axes})" for series in file.series[:MOST_TOLD])
+    held += f" and {len(file.series) - MOST_TOLD} more" if len(file.series) > MOST_TOLD else ""
     reason = "give one grey stack of z, y, x a file"
     if not stacks and all(len(series.shape) == 2 for series in file.series):
-        reason = "give the planes as one stack"
+        reason = "give the planes as one stack, all of one size and type"
     raise InputError(f"{path}: not one stack of planes but {held}; {reason}")
 
 

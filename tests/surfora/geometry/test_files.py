@@ -93,3 +93,21 @@ def test_names_and_paths_in_any_script(tmp_path, box, ending):
         np.testing.assert_array_equal(back.data[array], np.arange(8.0))
         write_surface(folder / "again.vtp", back)
         assert set(read_mesh(folder / "again.vtp").data) == {array}
+
+
+@pytest.mark.parametrize(("ending", "taken"), [(".stl", "nm"), (".obj", "Å"), (".csv", "nm")])
+def test_a_unit_that_nobody_gave_is_said(tmp_path, box, caplog, ending, taken):
+    path = tmp_path / f"a{ending}"
+    if ending == ".csv":
+        path.write_text("x,y,z\n0,0,0\n1,0,0\n0,1,2\n")
+    else:
+        pv.PolyData.from_regular_faces(box.vertices, box.faces).save(path)
+    read_surface(path)
+    assert f"a{ending}: " in caplog.text
+    assert f"lengths taken as {taken}, pass --unit where they are not" in caplog.text
+    caplog.clear()
+    read_surface(path, "nm")
+    assert "lengths" not in caplog.text
+    write_surface(tmp_path / "own.vtp", box)
+    read_surface(tmp_path / "own.vtp")
+    assert "lengths" not in caplog.text

@@ -79,6 +79,20 @@ def test_frames_and_channels_of_a_stack_are_its_planes(tmp_path, caplog, axes, s
     assert bool(said) == bool(caplog.records)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_planes_written_one_by_one_are_a_stack_where_they_are_alike(tmp_path, compression):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        for plane in DATA:
+            file.write(plane, contiguous=False, compression=compression)
+    assert inspect_volume(path).shape == DATA.shape
+    assert np.array_equal(read_volume(path, 1.0).data, DATA)
+    with tifffile.TiffWriter(path, append=True) as file:
+        file.write(DATA[0, :20])
+    with pytest.raises(InputError, match=r"30 × 40 \(YX\) and 2 more; give the planes .* of one size"):
+        read_volume(path, 1.0)
+
+
 def test_hyperstacks_with_one_channel_and_frame_are_volumes(tmp_path):
     path = imagej(tmp_path / "a.tif", data=DATA[None, :, None], axes="TZCYX", unit="nm", spacing=1.5)
     assert read_volume(path).shape == DATA.shape
