@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from tomosurf_stand_in import stand_in_project
 
+from tomocore.contract import Batch
 from tomosurf.project import read_project
 from tomosurf.steps import StepMaker
 from tomosurf.workflow.jobs import job_folder, jobs_of, write_plan
@@ -46,10 +47,9 @@ def run_through(folder: Path) -> str:
 def planned(folder: Path) -> str:
     """Plan all tomograms, and let Snakemake say what it would do; how much that is."""
     project = read_project(folder)
-    maker = StepMaker(project)
-    jobs = jobs_of(project, maker, overwrite=False)
+    jobs = jobs_of(project, StepMaker(project), overwrite=False, batch=Batch())
     place = job_folder(project)
-    write_plan(place, project, jobs, maker, 1, overwrite=False, slurm=False)
+    write_plan(place, project, jobs, 1, overwrite=False, slurm=False)
     words = _words(place, WorkflowRequest(cores=CORES), project.settings.cluster, "")
     dry = [sys.executable, "-m", "snakemake", *words, "--dry-run", "--quiet", "all"]
     subprocess.run(dry, check=True, capture_output=True)

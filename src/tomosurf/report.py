@@ -45,7 +45,7 @@ from tomosurf.pages.runs import (
 from tomosurf.pages.tomogram_page import page_link, page_path, roi_table, write_tomogram_page
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.report_record import REPORT, recorded_report
-from tomosurf.rounds import counted_path, counted_rois, stale_line
+from tomosurf.rounds import damaged_judgements, shown_path, shown_rois, stale_line
 from tomosurf.statistics import summary_over_tomograms
 from tomosurf.statistics.files import PAGE as COMPARISON_PAGE
 from tomosurf.statistics.files import CompareRequest
@@ -169,16 +169,17 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
 
 
 def _failures(project: Project, runs: ProjectRuns) -> list[str]:
-    """What failed last, of the tomograms that the report is of."""
+    """What failed last, of the tomograms that the report is of, and what was judged and is damaged."""
     failed: Mapping[str, str] = runs.project.get("failures", {})
     others = set(project.stems) - {plan.stem for plan in project.plans}
-    return [line for name, line in failed.items() if name not in others]
+    last = [line for name, line in failed.items() if name not in others]
+    return [*last, *(line for line in damaged_judgements(project) if line not in last)]
 
 
 def _comparison(project: Project) -> CompareRequest:
     """How the tomograms' own tables are compared; of one where nothing was found, the pooled have no row."""
     folders = [plan.surfaces for plan in project.included if any(plan.surfaces.glob("*.csv"))]
-    tables = [counted_path(plan).with_suffix(".csv") for plan in project.included]
+    tables = [shown_path(plan).with_suffix(".csv") for plan in project.included]
     rois = [path for path in tables if path.is_file()]
     return CompareRequest(
         (*folders, *rois),
@@ -217,7 +218,8 @@ def _counted(project: Project) -> str:
 
 def pooled_tables(project: Project) -> PooledTables:
     """The tables of all tomograms that have results."""
-    rois = [_with_tomogram(counted_rois(plan).table, plan) for plan in project.included if plan.rois.exists()]
+    found = ((plan, shown_rois(plan)) for plan in project.included)
+    rois = [_with_tomogram(one.table, plan) for plan, one in found if one is not None]
     parts = {
         name: _pooled(
             [_with_tomogram(read_table(plan.surfaces / f"{name}.csv"), plan) for plan in project.included]

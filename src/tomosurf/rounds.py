@@ -49,16 +49,19 @@ class Ledger(StoredRow):
 class Judged:
     """How many ROIs of a tomogram have which status, and the hash of the model that found them.
 
-    It ``is_stale`` where a model has found others since.
+    It ``is_stale`` where a model has found others since, and has no counts where it ``is_damaged``.
     """
 
     counts: Mapping[str, int]
     model: str
     is_stale: bool
+    is_damaged: bool = False
 
     @property
     def words(self) -> str:
         """``3 kept, 1 rejected``, and that it is stale where it is."""
+        if self.is_damaged:
+            return "cannot be read"
         return _told(self.counts) + (", stale" if self.is_stale else "")
 
 
@@ -98,6 +101,14 @@ def counted_path(plan: TomogramPlan) -> Path:
     return plan.curated if is_judged(plan) else plan.rois
 
 
+def shown_path(plan: TomogramPlan) -> Path:
+    """As `counted_path`, for what is only shown: judged ROIs that cannot be read are named all the same."""
+    try:
+        return counted_path(plan)
+    except InputError:
+        return plan.curated
+
+
 def is_judged(plan: TomogramPlan) -> bool:
     """Whether a person judged, mended or drew any ROI of a tomogram."""
     return bool(set(_said_of(plan)) - UNTOUCHED)
@@ -111,6 +122,14 @@ def has_judgements(plan: TomogramPlan) -> bool:
 def counted_rois(plan: TomogramPlan) -> RoiSet:
     """The ROIs of `counted_path` that nobody rejected. Raises InputError where they cannot be read."""
     return without_rejected(read_rois(counted_path(plan)))
+
+
+def shown_rois(plan: TomogramPlan) -> RoiSet | None:
+    """As `counted_rois`, for what is only shown: None where there are none, or none that can be read."""
+    try:
+        return counted_rois(plan) if plan.rois.exists() else None
+    except InputError:
+        return None
 
 
 def without_rejected(rois: RoiSet) -> RoiSet:
@@ -143,24 +162,52 @@ def read_ledger(project: Project) -> Ledger:
     return ledger
 
 
+def damaged_judgements(project: Project) -> list[str]:
+    """A line for each tomogram whose judged ROIs cannot be read, and for their journal."""
+    lines = []
+    for plan in project.included:
+        try:
+            is_judged(plan)
+        except InputError as error:
+            lines.append(str(error))
+    try:
+        _marks(project)
+    except InputError as error:
+        lines.append(str(error))
+    return lines
+
+
+def _marks(project: Project) -> dict[str, str]:
+    """Of which ROIs each tomogram's were judged. InputError where the journal is damaged."""
+    plans = project.included
+    return judged_marks(plans[0].curated.parent) if plans else {}
+
+
 def judged_of(project: Project, ledger: Ledger) -> dict[str, Judged]:
-    """What was judged, by tomogram. Raises InputError where judged ROIs or their journal are damaged."""
-    plans = [plan for plan in project.included if is_judged(plan)]
-    marks = judged_marks(plans[0].curated.parent) if plans else {}
+    """What was judged, by tomogram; what is damaged `damaged_judgements` tells."""
+    marks: dict[str, str] = {}
+    with suppress(InputError):
+        marks = _marks(project)
     found = {}
-    for plan in plans:
+    for plan in project.included:
+        try:
+            if not is_judged(plan):
+                continue
+        except InputError:
+            found[plan.stem] = Judged({}, "", is_stale=False, is_damaged=True)
+            continue
         statuses = [status for status, _ in _said_of(plan)]
         counts = {status: statuses.count(status) for status in ("kept", "rejected", "unsure", "predicted")}
         counts["unseen"] = counts.pop("predicted")
         mark = marks.get(plan.stem, "")
         model = ledger.rois.get(plan.stem, {}).get(mark, "")
-        is_stale = plan.rois.is_file() and file_hash(plan.rois) != mark
+        is_stale = bool(marks) and plan.rois.is_file() and file_hash(plan.rois) != mark
         found[plan.stem] = Judged(counts, model, is_stale)
     return found
 
 
 def rounds_of(project: Project) -> list[Round]:
-    """The rounds of a project, first to last. Raises InputError where what was judged is damaged."""
+    """The rounds of a project, first to last."""
     ledger = read_ledger(project)
     judged = judged_of(project, ledger)
     maps = [str(record_of_map(plan.confidence).get("model_sha256", "")) for plan in project.included]

@@ -108,11 +108,10 @@ def model_is_ready(
 
     try:
         due = due_round(project, retrain)
+        if due is not None:
+            train(due)
     except FAILURES as error:
         batch.fail(TRAINING, error)
-        due = None
-    if due is not None:
-        train(due)
     if TRAINING in batch.failed:
         for plan in project.included:
             batch.skip(plan.stem, "waits for the model")

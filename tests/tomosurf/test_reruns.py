@@ -20,7 +20,7 @@ from tomorois.annotation.curation import Curation
 from tomosurf.project import STEPS, read_project
 from tomosurf.report import pooled_tables
 from tomosurf.report_record import bring_report_up_to_date
-from tomosurf.rounds import counted_path, rounds_of, stale_line, what_is_next
+from tomosurf.rounds import counted_path, damaged_judgements, rounds_of, stale_line, what_is_next
 from tomosurf.run import run_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
 from tomosurf.steps import StepMaker
@@ -351,18 +351,49 @@ def test_judged_rois_stand_in_place_of_those_found(folder, made, measured):
 def test_jobs_measure_judged_rois_too(folder, made, measured, monkeypatch):
     judge(folder, "t2", "kept")
     project = read_project(folder)
-    maker = StepMaker(project)
-    (job,) = jobs_of(project, maker, overwrite=False)
+    (job,) = jobs_of(project, StepMaker(project), overwrite=False, batch=Batch())
     assert (job.title, list(job.reasons)) == ("t2", ["surfaces"])
     place = job_folder(project)
-    write_plan(place, project, [job], maker, 1, overwrite=False, slurm=False)
+    write_plan(place, project, [job], 1, overwrite=False, slurm=False)
     monkeypatch.chdir(folder)
     assert make_step(place.path, job.name, "surfaces", 1) == 0
     assert place.word_of(job.name, "surfaces").made
     assert measured == ["curated/t2__rois.npz"]
     assert counted_path(read_job(place, job.name)[0].plans[0]) == project.plans[1].curated
     shutil.rmtree(place.path)
-    assert jobs_of(read_project(folder), StepMaker(read_project(folder)), overwrite=False) == []
+    project = read_project(folder)
+    assert jobs_of(project, StepMaker(project), overwrite=False, batch=Batch()) == []
+
+
+def test_damaged_judgements_fail_their_tomogram_alone(folder, made, measured, monkeypatch):
+    """With jobs and without: one line, surfaces as they were, and status and report go on."""
+    monkeypatch.setattr(StepMaker, "finder", None)
+    judge(folder, "t1", "kept")
+    run(folder, made)
+    surfaces = folder / "results" / "surfaces" / "t1"
+    before = files_of(surfaces)
+    curated = folder / "results" / "rois" / "curated" / "t1__rois.npz"
+    curated.write_bytes(curated.read_bytes()[:200])
+    write_volume(folder / "tomograms" / "t2.mrc", Volume(np.ones(SHAPE, np.float32), 2.0))
+    project = read_project(folder)
+    with_jobs = Batch()
+    jobs = jobs_of(project, StepMaker(project), overwrite=False, batch=with_jobs)
+    assert [job.title for job in jobs] == ["t2"]
+    assert "curated/t1__rois.npz" in with_jobs.failed["t1"]
+    here = run_project(project)
+    assert (here.failed, here.done) == (with_jobs.failed, ["t2"])
+    assert files_of(surfaces) == before
+    assert damaged_judgements(project) == [here.failed["t1"]]
+    assert pooled_tables(project).rois["tomogram"].tolist() == ["t2"]
+    assert stale_line(project) == []
+    assert rounds_of(project)[0].maps == 2
+    assert "cannot be read" in run_command("tomosurf", "status", folder).stdout
+    curated.with_name("curation.jsonl").write_text("{\n")
+    assert "curation.jsonl" in damaged_judgements(project)[1]
+    assert run_command("tomosurf", "status", folder).returncode == 0
+    (folder / "tomograms" / "t2.mrc").write_bytes(b"no tomogram")
+    assert jobs_of(project, StepMaker(project), overwrite=False, batch=with_jobs) == []
+    assert "t2.mrc" in with_jobs.failed["t2"]
 
 
 def test_rounds_tell_what_was_judged_after_which_model_and_what_is_stale(folder, made, measured):

@@ -249,7 +249,7 @@ def test_a_job_trains_the_same_model(folder, monkeypatch):
     record_of_round(project, 1).unlink()
     job = training_jobs(project, due_round(project).reason)
     place = job_folder(project)
-    write_plan(place, project, [job], None, 1, overwrite=False, slurm=True)
+    write_plan(place, project, [job], 1, overwrite=False, slurm=True)
     told = json.loads(place.plan.read_text())["jobs"][job.name]["training"]
     assert told["needs"] == []
     assert 1000 < told["mem_mb"] < 4000

@@ -167,12 +167,12 @@ def status(project: ProjectPath, /, *, only: Only = None) -> None:
     what is stale, and what is next.
     """
     from tomosurf.project import STEPS, read_project
-    from tomosurf.rounds import rounds_of, what_is_next
+    from tomosurf.rounds import judged_of, read_ledger, rounds_of, what_is_next
     from tomosurf.status import status_of_project
 
     planned = read_project(project, only)
     rounds = rounds_of(planned)
-    judged = {stem: one for round_ in rounds for stem, one in round_.judged.items()}
+    judged = judged_of(planned, read_ledger(planned))
     table = Table("tomogram", *STEPS, *(["judged"] if judged else []), "remark")
     for one in status_of_project(planned):
         times = (f"done {when:%Y-%m-%d %H:%M}" if when else "–" for when in one.done.values())

@@ -16,7 +16,7 @@ from tomocore.roiset import RoiSet, read_rois
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomosurf.project import Project, TomogramPlan
-from tomosurf.rounds import counted_path, without_rejected
+from tomosurf.rounds import shown_path, without_rejected
 
 Plane = NDArray[np.bool_]
 
@@ -52,7 +52,7 @@ def tomogram_picture(plan: TomogramPlan, project: Project, most_pixels: int = 32
     edge_nm, resample = plan.voxel_size_nm, project.settings.resample
     tomogram = read_volume(plan.tomogram, edge_nm, lazy=True, resample=resample)
     shape = tomogram.data.shape
-    found = _rois(counted_path(plan), plan, project, shape)
+    found = _rois(shown_path(plan), plan, project, shape)
     known = _rois(plan.truth, plan, project, shape) if plan.truth else None
     membranes = _membranes(plan, project, shape)
     at = _slice_to_show(found or known, membranes, shape)

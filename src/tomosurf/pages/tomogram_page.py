@@ -25,7 +25,7 @@ from tomocore.page import Page, Section, Table, address_of, shown, table_of, wri
 from tomocore.volumes.formats import read_volume
 from tomosurf.pages.runs import SOFTWARE, ProjectRuns, versions_text
 from tomosurf.project import Project, TomogramPlan
-from tomosurf.rounds import counted_path, counted_rois
+from tomosurf.rounds import shown_path, shown_rois
 
 FOLDER = "tomograms"
 MADE_OF = "made-of"
@@ -77,7 +77,8 @@ def tomogram_page(
     ``runs`` are the project's records, ``failure`` what ended the tomogram's last run, if anything did.
     """
     surfaces, contacts = (read_table(plan.surfaces / f"{name}.csv") for name in ("surfaces", "contacts"))
-    rois = counted_rois(plan).table if plan.rois.exists() else pd.DataFrame()
+    found = shown_rois(plan)
+    rois = pd.DataFrame() if found is None else found.table
     record = runs.surfaces.get(plan.stem, {})
     warnings = [in_words(text, surfaces) for text in record.get("warnings", [])]
     lacking: list[str] = []
@@ -193,7 +194,7 @@ def _state(project: Project, plan: TomogramPlan, runs: ProjectRuns, failure: str
     files = [
         plan.tomogram,
         plan.membranes,
-        counted_path(plan),
+        shown_path(plan),
         plan.surfaces / "run.json",
         plan.surfaces / "contacts.csv",
     ]

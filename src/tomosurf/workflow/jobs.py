@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import Field
 
+from tomocore.contract import FAILURES, Batch
 from tomocore.files import write_json
 from tomocore.side_files import StoredRow, read_json
 from tomosurf.project import STEPS, TRAINING, Project, ProjectSettings, TomogramPlan
-from tomosurf.steps import StepMaker
-from tomosurf.workflow.memory import memory_bytes
+from tomosurf.steps import OfTomogram, StepMaker
+from tomosurf.workflow.memory import step_memory_bytes, training_memory_bytes
 from tomosurf.workflow.settings import ClusterSettings
 
 LOGIN_MB = 1000
@@ -33,16 +34,17 @@ class StepWord(StoredRow):
 
 @dataclass(frozen=True)
 class PlannedJobs:
-    """Steps that are to be made one after the other, and why each is; ``name`` is that of the jobs.
+    """Steps that are to be made one after the other, why each is, and bytes of memory that each takes.
 
-    They are those of a tomogram, or the training, whose ``plans`` are those of all tomograms; ``title`` is
-    what they are called where something is told of them.
+    ``name`` is that of the jobs. They are those of a tomogram, or the training, whose ``plans`` are those of
+    all tomograms; ``title`` is what they are called where something is told of them.
     """
 
     name: str
     title: str
     plans: tuple[TomogramPlan, ...]
     reasons: dict[str, str]
+    memory_bytes: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,47 @@ def job_folder(project: Project) -> JobFolder:
 
 
 def training_jobs(project: Project, reason: str) -> PlannedJobs:
-    """The job of a training, which sees all tomograms of the project, whatever is asked for."""
-    return PlannedJobs(f"00000-{TRAINING}", TRAINING, project.of_all, {TRAINING: reason})
+    """The job of a training, which sees all tomograms of the project, whatever is asked for.
+
+    Raises InputError where a tomogram cannot be read.
+    """
+    settings = project.settings
+    need = training_memory_bytes(project.of_all, settings.train, settings.learn_membranes)
+    return PlannedJobs(
+        f"00000-{TRAINING}",
+        TRAINING,
+        project.of_all,
+        {TRAINING: reason},
+        {TRAINING: need * settings.cluster.memory_factor},
+    )
 
 
-def jobs_of(project: Project, maker: StepMaker, overwrite: bool) -> list[PlannedJobs]:
-    """The tomograms of which a step must be made, in the project's order."""
+def jobs_of(project: Project, maker: StepMaker, overwrite: bool, batch: Batch) -> list[PlannedJobs]:
+    """The jobs of all tomograms of which a step must be made, in the project's order.
+
+    Results without records are kept by ``maker`` where nothing speaks against them, but not to ``overwrite``.
+    Tomograms of which nothing must be made are skipped in ``batch``, and those fail whose files cannot be
+    read, as they do in a run without jobs.
+    """
     found = []
-    for number, plan in enumerate(project.included, start=1):
+
+    def plan_jobs(numbered: tuple[int, TomogramPlan]) -> None:
+        number, plan = numbered
+        if not overwrite:
+            maker.adopt_all(plan, OfTomogram(batch.watcher, plan.stem))
         reasons = dict.fromkeys(STEPS, "asked for anew") if overwrite else maker.reasons(plan)
-        if reasons:
-            found.append(PlannedJobs(f"{number:05d}-{_plain(plan.stem)}", plan.stem, (plan,), reasons))
+        if not reasons:
+            batch.skip(plan.stem, "nothing it is made from has changed")
+            return
+        factor = project.settings.cluster.memory_factor
+        needs = {step: factor * step_memory_bytes(step, plan, project.settings, maker) for step in reasons}
+        found.append(PlannedJobs(f"{number:05d}-{_plain(plan.stem)}", plan.stem, (plan,), reasons, needs))
+
+    for numbered in enumerate(project.included, start=1):
+        try:
+            plan_jobs(numbered)
+        except FAILURES as error:
+            batch.fail(numbered[1].stem, error)
     return found
 
 
@@ -112,15 +144,13 @@ def write_plan(
     folder: JobFolder,
     project: Project,
     jobs: list[PlannedJobs],
-    maker: StepMaker | None,
     threads: int,
     overwrite: bool,
     slurm: bool,
 ) -> None:
     """Write what Snakemake and the jobs read: settings as they are now, and the ``jobs`` by their names.
 
-    Each job takes so many ``threads`` and the memory that ``maker``'s models and the tomogram's size ask for
-    (None: the job is a training); with ``slurm`` resources are those of the ``project``'s [cluster].
+    Each job takes so many ``threads``; with ``slurm`` resources are those of the ``project``'s [cluster].
     ``overwrite`` is handed on to the steps in ``folder``.
     """
     (folder.path / "jobs").mkdir(parents=True, exist_ok=True)
@@ -132,12 +162,10 @@ def write_plan(
         told[one.name] = {}
         before = ""
         for step in one.reasons:
-            finder = maker.finder if step == "confidence" and maker is not None else None
-            need = memory_bytes(step, one.plans, settings, finder) * settings.cluster.memory_factor
             told[one.name][step] = {
                 "needs": [before] if before else [],
                 "threads": threads,
-                "mem_mb": max(LOGIN_MB, round(need / 1e6)),
+                "mem_mb": max(LOGIN_MB, round(one.memory_bytes[step] / 1e6)),
                 "minutes": _minutes(step, settings),
             }
             before = f"jobs/{one.name}.{step}"

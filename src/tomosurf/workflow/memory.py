@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from tomocore.volumes.formats import inspect_volume
 from tomorois.network.membrane_input import CHANNELS
 from tomorois.training.settings import TrainSettings
-from tomosurf.project import TRAINING, ProjectSettings, TomogramPlan
+from tomosurf.project import ProjectSettings, TomogramPlan
 
 if TYPE_CHECKING:
-    from tomorois.prediction.files import Predictor
+    from tomosurf.steps import StepMaker
 
 GIB = 2**30
 LIBRARIES_BYTES = {"confidence": 0, "rois": 300_000_000, "surfaces": 600_000_000}
@@ -27,18 +27,6 @@ LEARNING_BYTES = 1_500_000_000
 """What a training takes beside its tomograms: PyTorch, patches and their channels, a part to validate on."""
 
 
-def memory_bytes(
-    step: str, plans: Sequence[TomogramPlan], settings: ProjectSettings, finder: Predictor | None
-) -> int:
-    """Bytes that a step takes at most: the training of all tomograms, or a step of the one.
-
-    ``finder`` is the model, needed for predictions. Raises InputError for a tomogram that cannot be read.
-    """
-    if step == TRAINING:
-        return training_memory_bytes(plans, settings.train, settings.learn_membranes)
-    return step_memory_bytes(step, plans[0], settings, finder)
-
-
 def training_memory_bytes(plans: Sequence[TomogramPlan], train: TrainSettings, sees_membranes: bool) -> int:
     """Bytes that a training on tomograms takes at most; all of them are held, binned, till its end."""
     voxels = [math.prod(inspect_volume(plan.tomogram).shape) for plan in plans]
@@ -47,19 +35,18 @@ def training_memory_bytes(plans: Sequence[TomogramPlan], train: TrainSettings, s
     return round(LEARNING_BYTES + a_voxel * sum(voxels) + BYTES_A_TAUGHT_VOXEL["prepared"] * max(voxels))
 
 
-def step_memory_bytes(
-    step: str, plan: TomogramPlan, settings: ProjectSettings, finder: Predictor | None
-) -> int:
-    """Bytes that a step of a tomogram takes at most, in tiles of [predict] where it predicts.
+def step_memory_bytes(step: str, plan: TomogramPlan, settings: ProjectSettings, maker: StepMaker) -> int:
+    """Bytes that a step of a tomogram takes at most, in tiles of [predict] where ``maker``'s model predicts.
 
-    ``finder`` is the model, needed for predictions. Raises InputError for a tomogram that cannot be read.
+    Raises InputError for a tomogram that cannot be read.
     """
     header = inspect_volume(plan.tomogram)
     voxels = math.prod(header.shape)
-    if step != "confidence" or finder is None:
+    if step != "confidence" or maker.finder is None:
         return LIBRARIES_BYTES[step] + BYTES_A_VOXEL.get(step, 0) * voxels
     from tomorois.prediction.predict import prediction_memory_bytes
 
+    finder = maker.finder
     z, y, x = header.shape
     edge_nm = plan.voxel_size_nm or sum(header.voxel_size_nm) / 3
     ratio = max(1.0, finder.record.voxel_size_nm / edge_nm)

@@ -69,30 +69,17 @@ def run_workflow(project: Project, request: WorkflowRequest, watcher: Watcher = 
 
         def train(due: DueRound) -> None:
             jobs = [training_jobs(project, due.reason)]
-            record.warnings += _run_jobs(project, jobs, None, request, batch)
+            record.warnings += _run_jobs(project, jobs, request, batch)
 
         if model_is_ready(project, batch, request.retrain, train):
-            maker = StepMaker(project)
-            jobs = _planned(project, maker, request.overwrite, batch)
+            for plan in project.plans:
+                if plan.row.excluded:
+                    batch.skip(plan.stem, f"left out: {plan.row.excluded}")
+            jobs = jobs_of(project, StepMaker(project), request.overwrite, batch)
             if jobs:
-                record.warnings += _run_jobs(project, jobs, maker, request, batch)
+                record.warnings += _run_jobs(project, jobs, request, batch)
         write_run_record(project, record, batch)
     return batch
-
-
-def _planned(project: Project, maker: StepMaker, overwrite: bool, batch: Batch) -> list[PlannedJobs]:
-    """The jobs of all tomograms of which a step must be made; the others are told as skipped."""
-    for plan in project.plans:
-        if plan.row.excluded:
-            batch.skip(plan.stem, f"left out: {plan.row.excluded}")
-        elif not overwrite:
-            maker.adopt_all(plan, OfTomogram(batch.watcher, plan.stem))
-    jobs = jobs_of(project, maker, overwrite)
-    waiting = {one.title for one in jobs}
-    for plan in project.included:
-        if plan.stem not in waiting:
-            batch.skip(plan.stem, "nothing it is made from has changed")
-    return jobs
 
 
 def _require_snakemake(on_slurm: bool) -> None:
@@ -103,18 +90,12 @@ def _require_snakemake(on_slurm: bool) -> None:
         slurm.require_slurm()
 
 
-def _run_jobs(
-    project: Project,
-    jobs: list[PlannedJobs],
-    maker: StepMaker | None,
-    request: WorkflowRequest,
-    batch: Batch,
-) -> list[str]:
+def _run_jobs(project: Project, jobs: list[PlannedJobs], request: WorkflowRequest, batch: Batch) -> list[str]:
     """Run all jobs to their end, told in ``batch``; the warnings of steps that failed."""
     folder = job_folder(project)
     shutil.rmtree(folder.path, ignore_errors=True)
     threads = _threads(request, project.settings.cluster, len(jobs))
-    write_plan(folder, project, jobs, maker, threads, request.overwrite, request.slurm)
+    write_plan(folder, project, jobs, threads, request.overwrite, request.slurm)
     prefix = slurm.job_prefix(project.output) if request.slurm else ""
     write_json(folder.record, {"slurm": prefix})
     teller = _Teller(folder, jobs, batch.watcher)
