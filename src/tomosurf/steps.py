@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surfora.batch import RunRequest, run_masks
 from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, is_filled
 from tomocore.provenance import RunRecord, recorded_run
 from tomocore.roiset import is_readable
@@ -226,6 +225,8 @@ class StepMaker:
         if len(counted_rois(plan)) == 0:
             watcher.say("no ROI, so no surface is measured")
             return
+        from surfora.batch import RunRequest, run_masks  # what a run that makes nothing can do without
+
         request = RunRequest(
             masks=(plan.membranes,),
             folder=plan.surfaces,

@@ -316,7 +316,7 @@ def measured(folder, made, monkeypatch):
         (request.folder / "report.html").write_text("measured")
         return Batch(watcher)
 
-    monkeypatch.setattr("tomosurf.steps.run_masks", run_masks)
+    monkeypatch.setattr("surfora.batch.run_masks", run_masks)
     monkeypatch.setattr(StepMaker, "_measure", MEASURE)
     return found
 

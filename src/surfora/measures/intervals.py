@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from surfora.geometry.arrays import Floats
 from tomocore.settings import Settings
@@ -75,7 +75,7 @@ def interval_of(value: float, repeats: Sequence[float], lowest: float = -np.inf)
         return Interval(value, np.nan, np.nan, np.nan, len(known))
     spread = float(known.std(ddof=1))
     pushed = 2 * value - float(known.mean())  # the value less what noise pushed it by
-    reach = float(student.ppf(0.5 + SHARE / 2, len(known) - 1)) * spread
+    reach = float(stdtrit(len(known) - 1, 0.5 + SHARE / 2)) * spread
     low, high = min(value, pushed) - reach, max(value, pushed) + reach
     return Interval(value, max(low, lowest), max(high, lowest), spread, len(known))
 

@@ -34,7 +34,6 @@ from tomocore.volumes.header import (
     VolumeHeader,
 )
 from tomocore.volumes.mrc import open_mrc, write_mrc, write_mrc_gz
-from tomocore.volumes.omezarr import open_zarr, write_zarr
 from tomocore.volumes.resampling import RESAMPLING_BYTES, resampled
 from tomocore.volumes.tiff import open_tiff, write_tiff
 from tomocore.volumes.volume import Volume
@@ -118,7 +117,7 @@ def write_volume(path: Path, volume: Volume) -> None:
     """
     path = Path(path)
     data = storable(np.asarray(volume.data), path)
-    writers = {".mrc": write_mrc, ".gz": write_mrc_gz, ".zarr": write_zarr} | dict.fromkeys(
+    writers = {".mrc": write_mrc, ".gz": write_mrc_gz, ".zarr": _write_zarr} | dict.fromkeys(
         TIFF_ENDINGS, write_tiff
     )
     writer = writers.get(path.suffix.lower())
@@ -126,6 +125,12 @@ def write_volume(path: Path, volume: Volume) -> None:
         raise InputError(f"{path}: volumes are written as .mrc, .mrc.gz, .zarr or .tif; choose one of these")
     with written_beside(path) as beside:
         writer(beside, volume.with_data(data))
+
+
+def _write_zarr(path: Path, volume: Volume) -> None:
+    from tomocore.volumes.omezarr import write_zarr  # zarr takes a third of a second to load
+
+    write_zarr(path, volume)
 
 
 def storable(data: np.ndarray[Any, Any], path: Path) -> np.ndarray[Any, Any]:
@@ -149,6 +154,8 @@ def _open(path: Path) -> tuple[VolumeHeader, Loader]:
     bare = path.with_suffix("") if path.suffix.lower() in PACKED_ENDINGS else path
     ending = bare.suffix.lower()
     if path.is_dir() or ending == ".zarr":
+        from tomocore.volumes.omezarr import open_zarr
+
         return open_zarr(path)
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; write or copy it again")

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from tomocore.columns import Column
 from tomocore.settings import Settings
@@ -172,8 +172,8 @@ def binomial_interval(hits: float, total: float, probability: float) -> tuple[fl
     if total == 0:
         return np.nan, np.nan
     tail = (1 - probability) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, total - hits + 1))
-    high = 1.0 if hits == total else float(beta.ppf(1 - tail, hits + 1, total - hits))
+    low = 0.0 if hits == 0 else float(betaincinv(hits, total - hits + 1, tail))
+    high = 1.0 if hits == total else float(betaincinv(hits + 1, total - hits, 1 - tail))
     return low, high
 
 
