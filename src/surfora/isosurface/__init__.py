@@ -1,7 +1,7 @@
 """The boundary of a mask as a smooth mesh.
 
 In: a cleaned mask. Out: a mesh that neither thins the membrane nor closes narrow gaps. Read `boundary`
-first, then `levelset`, `fit` and `pinholes`.
+first, then `tiles`, `fit`, `pinholes` and `levelset`.
 """
 
 import lazy_loader

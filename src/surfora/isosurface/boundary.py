@@ -7,18 +7,17 @@ from typing import Literal
 
 import edt
 import numpy as np
-from numba import njit
 from pydantic import Field
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from skimage.measure import marching_cubes
 
 from surfora.geometry.arrays import Floats, Grid32, Ints, Mask
 from surfora.geometry.surface import SurfaceMesh, face_areas_nm2, vertex_normals
 from surfora.isosurface.fit import adjacency, fit_patches, neighbour_means
 from surfora.isosurface.levelset import OBSTACLE, TUBE, curvature_flow
 from surfora.isosurface.pinholes import without_pinholes
+from surfora.isosurface.tiles import marched, marched_boundary
 from surfora.masks.cleaning import mask_box
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
@@ -26,8 +25,6 @@ from tomocore.volumes.volume import index_to_world
 
 MARGIN = 4  # voxels of background about the mask, where the volume has them
 ROUGH_COSINE, SMOOTH_COSINE = 0.5, 0.7  # least cosine of normals in a patch: first round, later rounds
-FAR = 2.0  # voxels, past all corners of a cell that the boundary runs through
-NUDGE = np.float32(1e-3)  # voxels that touch by an edge or a corner only are taken as apart
 
 
 class IsosurfaceSettings(Settings):
@@ -91,10 +88,9 @@ def isosurface(
     if medial is not None:
         mask = without_pinholes(mask, voxel_size_nm, origin_nm, medial)
     box = mask_box(np.asarray(mask, dtype=bool), MARGIN)
-    field = distance_field(mask[box], settings)
+    indices, faces = _marched(mask[box], settings)
     progress(1, total)
     start = np.array([axis.start for axis in box])
-    indices, faces = marched(field)
     vertices = index_to_world(indices / settings.supersampling + start, voxel_size_nm, origin_nm)
     vertices, faces = _without_specks(vertices, faces, settings.smallest_part_nm2)
     low, high = index_to_world([np.zeros(3), np.array(mask.shape) - 1], voxel_size_nm, origin_nm)
@@ -105,15 +101,22 @@ def isosurface(
     return SurfaceMesh(vertices, faces, normals, {"bend_per_nm": bend})
 
 
+def _marched(mask: Mask, settings: IsosurfaceSettings) -> tuple[Floats, Ints]:
+    """Vertices as indices of the grid (n, 3) z, y, x, and triangles that wind outward in x, y, z."""
+    if settings.scheme == "surface" and settings.supersampling == 1 and settings.gaussian_voxels == 0:
+        return marched_boundary(mask)
+    field = distance_field(mask, settings)
+    if not field.min() < 0 < field.max():
+        raise InputError("nothing of the mask is left after smoothing; smooth less")
+    return marched(field)
+
+
 def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid32:
     """Signed distance (z, y, x) in grid cells to the mask's boundary, negative inside, smoothed as asked.
 
     EDT to the nearest voxel inside less EDT to the nearest outside: neighbouring voxel centres on either
-    side have ±1, so that zero lies halfway between them. Where nothing smooths it, that is known only as far
-    as a cell of the grid reaches, which is all that `marched` reads.
+    side have ±1, so that zero lies halfway between them.
     """
-    if settings.scheme == "surface" and settings.supersampling == 1 and settings.gaussian_voxels == 0:
-        return near_distances(mask)
     threads = os.cpu_count() or 1
     outside = edt.edt(~mask, parallel=threads)
     field = outside - edt.edt(mask, parallel=threads)
@@ -129,46 +132,6 @@ def distance_field(mask: Mask, settings: IsosurfaceSettings) -> Grid32:
     constraint = OBSTACLE if settings.scheme == "published" else TUBE
     steps = settings.flow_steps * cells**2
     return curvature_flow(field, reference, steps, constraint, settings.tube_voxels * cells)
-
-
-def near_distances(mask: Mask) -> Grid32:
-    """Signed distance (z, y, x) in voxels as far as √3 of the boundary, ±2 farther off, negative inside.
-
-    Its time and memory go with the mask, not with the distances to all of a large volume.
-    """
-    field = np.where(mask, np.float32(-FAR), np.float32(FAR))
-    _mark_neighbours(field, np.argwhere(mask))
-    return field
-
-
-@njit(cache=True, nogil=True)
-def _mark_neighbours(field: Grid32, inside: Ints) -> None:
-    """Bring the voxels inside (n, 3) and their neighbours outside to their distance from each other."""
-    depth, height, width = field.shape
-    for n in range(len(inside)):
-        z, y, x = inside[n]
-        nearest = np.float32(FAR)
-        for c in range(max(z - 1, 0), min(z + 2, depth)):
-            for b in range(max(y - 1, 0), min(y + 2, height)):
-                for a in range(max(x - 1, 0), min(x + 2, width)):
-                    if field[c, b, a] > 0:
-                        away = np.float32(np.sqrt((c - z) ** 2 + (b - y) ** 2 + (a - x) ** 2))
-                        field[c, b, a] = min(field[c, b, a], away)
-                        nearest = min(nearest, away)
-        field[z, y, x] = -nearest
-
-
-def marched(field: Grid32) -> tuple[Floats, Ints]:
-    """Vertices as indices (n, 3) z, y, x and triangles that wind outward once taken to x, y, z.
-
-    Of a field of `near_distances` only the cells with their last corner near the boundary are looked at.
-    """
-    low, high = field.min(), field.max()
-    if not low < 0 < high:
-        raise InputError("nothing of the mask is left after smoothing; smooth less")
-    near = np.abs(field) < FAR if max(-low, high) == FAR else None
-    vertices, faces, _, _ = marching_cubes(field + NUDGE, 0.0, mask=near)
-    return vertices.astype(np.float64), faces[:, ::-1].astype(np.int64)  # zyx to xyz is a reflection
 
 
 def _without_specks(vertices: Floats, faces: Ints, least_area_nm2: float) -> tuple[Floats, Ints]:

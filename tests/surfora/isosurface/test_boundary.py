@@ -9,15 +9,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.surface import boundary_vertices, edges_and_counts, enclosed_volume_nm3, vertex_normals
-from surfora.isosurface.boundary import (
-    IsosurfaceSettings,
-    distance_field,
-    isosurface,
-    marched,
-    near_distances,
-)
+from surfora.isosurface import tiles
+from surfora.isosurface.boundary import IsosurfaceSettings, distance_field, isosurface
 from surfora.isosurface.fit import adjacency, fit_height, fit_patches, gather_patch, neighbour_means
 from surfora.isosurface.levelset import FREE, OBSTACLE, TUBE, curvature_flow, curvature_speed
+from surfora.isosurface.tiles import marched, marched_boundary, near_distances
 from tomocore.contract import InputError
 
 pytestmark = pytest.mark.slow
@@ -39,6 +35,33 @@ def test_distances_near_the_boundary_make_the_mesh_that_all_distances_make():
         assert np.allclose(near, np.clip(every, -2.0, 2.0))
         for ours, theirs in zip(marched(near), marched(every), strict=True):
             assert np.array_equal(ours, theirs)
+
+
+def in_order(vertices, faces):
+    """The mesh with vertices by their place and triangles by their corners, the lowest first."""
+    order = np.lexsort(np.rint(64 * vertices).T)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    turn = (rank[faces].argmin(axis=1)[:, None] + np.arange(3)) % 3
+    faces = np.take_along_axis(rank[faces], turn, axis=1)
+    return vertices[order], faces[np.lexsort(faces.T)]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7])
+def test_tiles_make_the_mesh_that_the_whole_makes(monkeypatch, share):
+    monkeypatch.setattr(tiles, "TILE", 5)
+    mask = np.random.default_rng(5).random((17, 21, 11)) < share
+    mask[:, 9:] &= share > 0.5  # tiles without any voxel
+    ours, whole = in_order(*marched_boundary(mask)), in_order(*marched(near_distances(mask)))
+    assert np.allclose(ours[0], whole[0], rtol=0, atol=2e-6)
+    assert np.array_equal(ours[1], whole[1])
+
+
+def test_a_mask_of_one_slice_is_refused():
+    mask = np.zeros((1, 20, 20), bool)
+    mask[0, 5:15, 5:15] = True
+    with pytest.raises(InputError, match="single slice"):
+        isosurface(mask, 1.0)
 
 
 def part_count(mesh):
