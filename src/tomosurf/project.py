@@ -90,6 +90,13 @@ class ProjectSettings(Settings):
     density: bool = Field(
         False, description="Measure membranes in the density of the tomograms too: thickness peak to peak."
     )
+    intervals: bool = Field(
+        False,
+        description="A 95 % interval for each value, by measuring again with moved borders; 7 times as long.",
+    )
+    membrane_confidence: str | None = Field(
+        None, description="Folder of <tomogram>__confidence maps of the membranes, for intervals."
+    )
     train: TrainSettings = TrainSettings()
     predict: PredictSettings = PredictSettings()
     instances: InstanceSettings = InstanceSettings()
@@ -104,8 +111,8 @@ class TomogramPlan:
     """The files of one tomogram in a project, those that are there and those to be made.
 
     ``row`` is what the table says of it, ``voxel_size_nm`` the edge that overrules headers, if any,
-    ``labels`` those in the folder of annotations, and ``listed`` what a list of another program calls it,
-    where it comes from one.
+    ``labels`` those in the folder of annotations, ``membrane_confidence`` how sure the membranes are, and
+    ``listed`` what a list of another program calls it, where it comes from one.
     """
 
     stem: str
@@ -119,6 +126,7 @@ class TomogramPlan:
     rois: Path
     surfaces: Path
     labels: Path | None = None
+    membrane_confidence: Path | None = None
     listed: str = ""
 
     @property
@@ -312,6 +320,7 @@ def read_project(path: Path, only: Path | None = None) -> Project:
         membranes = matched(tomograms, masks, "membranes")
     truth = _matched_in(folder / settings.truth, tomograms, "truth.npz", "truth") if settings.truth else None
     labels = _labels_of(folder, settings, tomograms)
+    sure = _confidence_of(folder, settings, tomograms)
     stems = tuple(volume_stem(tomogram) for tomogram in tomograms)
     table = _table(folder / settings.table, stems)
     asked = stems if only is None else names_listed(only, stems)
@@ -319,6 +328,7 @@ def read_project(path: Path, only: Path | None = None) -> Project:
         replace(
             _plan(tomogram, table.rows.get(stem, TomogramRow(stem)), folder, settings, membranes, truth),
             labels=labels.get(tomogram),
+            membrane_confidence=sure.get(tomogram),
             listed=listed[tomogram],
         )
         for tomogram, stem in zip(tomograms, stems, strict=True)
@@ -334,6 +344,19 @@ def _labels_of(folder: Path, settings: ProjectSettings, tomograms: Sequence[Path
     found = _matched_in(folder / settings.annotations, tomograms, "labels", "labels")
     own = {tomogram.resolve() for tomogram in tomograms}
     return {tomogram: path for tomogram, path in found.items() if path.resolve() not in own}
+
+
+def _confidence_of(folder: Path, settings: ProjectSettings, tomograms: Sequence[Path]) -> dict[Path, Path]:
+    """Where the map of each tomogram's membranes lies, or should; none where none is asked for."""
+    if settings.membrane_confidence is None:
+        return {}
+    place = folder / settings.membrane_confidence
+    expected = {tomogram: place / f"{volume_stem(tomogram)}__confidence.mrc" for tomogram in tomograms}
+    try:
+        files = product_files([place], "confidence", "membranes")
+    except InputError:  # none there yet, as where a model of this project draws them
+        files = []
+    return expected | matched(tomograms, files, "confidence")
 
 
 def _table(path: Path, stems: Sequence[str]) -> TomogramTable:

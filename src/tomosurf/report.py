@@ -15,6 +15,9 @@ from surfora.reporting.columns import COLUMNS
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.contact_objects import contact_object_table
 from surfora.reporting.contacts import contacts_of
+from surfora.reporting.interval_columns import FILE as INTERVALS
+from surfora.reporting.interval_columns import INTERVAL_COLUMNS
+from surfora.reporting.interval_page import interval_sections
 from surfora.reporting.naming import across_places, full_name, with_words
 from surfora.reporting.report import contact_sections, curvature_picture, in_words, of_kind
 from surfora.reporting.shown_tables import surface_table
@@ -83,6 +86,7 @@ class PooledTables:
     distances: pd.DataFrame
     contacts: pd.DataFrame
     contact_curve: pd.DataFrame
+    intervals: pd.DataFrame
 
 
 def write_project_report(project: Project, watcher: Watcher = NOBODY) -> Path:
@@ -102,7 +106,7 @@ def _files_of(project: Project) -> list[Path]:
     """The files of the report, as far as each is there."""
     folder = project.report_folder
     names = [REPORT, OVERVIEW, NUMBERS, "metrics.json", f"{COMPARISON}/{COMPARISON_PAGE}"]
-    tables = [folder / f"{name}.csv" for name in POOLED]
+    tables = [folder / f"{name}.csv" for name in (*POOLED, "intervals")]
     pages = [page_path(project, plan) for plan in project.included]
     return [*(folder / name for name in names), *tables, *pages]
 
@@ -111,6 +115,12 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     tables = pooled_tables(project)
     for name, columns in POOLED.items():
         write_table(project.report_folder / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
+    with_intervals = ("intervals",) if len(tables.intervals) else ()
+    if with_intervals:
+        rows = tables.intervals.to_dict("records")
+        write_table(project.report_folder / INTERVALS, rows, INTERVAL_COLUMNS)
+    else:
+        (project.report_folder / INTERVALS).unlink(missing_ok=True)  # of a run that made some
     evaluation = evaluate_project(project)
     if evaluation is not None:
         write_evaluation(project.report_folder / "metrics.json", evaluation)
@@ -142,6 +152,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
             *_contact_sections(project, tables.contacts),
             *contact_sections(tables.distances),
             *_surface_sections(project, tables.surfaces),
+            *interval_sections(tables.intervals, has_table=False),
             *_summary_sections(summary),
             *([] if evaluation is None else [score_section(evaluation)]),
             *_rois_sections(tables.rois),
@@ -154,7 +165,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     write_numbers(
         project,
         runs,
-        {name: getattr(tables, name) for name in POOLED},
+        {name: getattr(tables, name) for name in (*POOLED, *with_intervals)},
         (failures, warnings),
         {
             "rounds": rounds,
@@ -224,7 +235,7 @@ def pooled_tables(project: Project) -> PooledTables:
         name: _pooled(
             [_with_tomogram(read_table(plan.surfaces / f"{name}.csv"), plan) for plan in project.included]
         )
-        for name in POOLED
+        for name in (*POOLED, "intervals")
         if name != "rois"
     }
     return PooledTables(rois=_pooled(rois), **parts)

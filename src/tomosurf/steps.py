@@ -88,6 +88,10 @@ class StepMaker:
             inputs = {"membranes": plan.membranes, "ROIs": counted_path(plan)}
             if settings.density:
                 inputs["tomogram"] = plan.tomogram
+            if settings.intervals:
+                own["intervals"] = True
+                sure = plan.membrane_confidence
+                inputs |= {"confidence of membranes": sure} if sure else {}
         return StepBasis(VERSIONS[step], {**own, **common}, inputs, self.project.output)
 
     def reason(self, step: str, plan: TomogramPlan) -> str:
@@ -226,18 +230,22 @@ class StepMaker:
             watcher.say("no ROI, so no surface is measured")
             return
         from surfora.batch import RunRequest, run_masks  # what a run that makes nothing can do without
+        from surfora.intervals import run_with_intervals
 
+        settings, sure = self.project.settings, plan.membrane_confidence
         request = RunRequest(
             masks=(plan.membranes,),
             folder=plan.surfaces,
             rois=(counted_path(plan),),
-            tomograms=(plan.tomogram,) if self.project.settings.density else (),
+            tomograms=(plan.tomogram,) if settings.density else (),
+            confidence=(sure,) if settings.intervals and sure else (),
             voxel_size_nm=plan.voxel_size_nm,
-            resample=self.project.settings.resample,
+            resample=settings.resample,
             jobs=self.jobs,
             overwrite=overwrite,
         )
-        inner = run_masks(request, self.project.settings.surfora, watcher)
+        measure = run_with_intervals if settings.intervals else run_masks
+        inner = measure(request, settings.surfora, watcher)
         if inner.failed:
             first = next(iter(inner.failed.values()))
             raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")

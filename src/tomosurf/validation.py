@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surfora.masks.border_doubt import MapsOfConfidence
 from surfora.masks.grids import Grid, differences
 from surfora.masks.membranes import open_mask
 from tomocore.contract import FAILURES, InputError, one_line
@@ -41,7 +42,10 @@ def problems_of(project: Project) -> list[str]:
         problems += _grid_problems(plan, grids, project)
         if not any(str(plan.membranes) in problem for problem in problems):
             problems += _mask_problems(plan, project)
+            problems += _confidence_problems(plan, project)
     problems += _scale_problems(project, edges_nm)
+    if project.settings.membrane_confidence and not project.settings.intervals:
+        problems.append("membrane_confidence says how wide intervals are; set intervals = true, or unset it")
     return problems
 
 
@@ -115,6 +119,19 @@ def _mask_problems(plan: TomogramPlan, project: Project) -> Iterator[str]:
         open_mask(plan.membranes, None, None, plan.voxel_size_nm, resample=project.settings.resample)
     except FAILURES as error:
         yield one_line(error)
+
+
+def _confidence_problems(plan: TomogramPlan, project: Project) -> Iterator[str]:
+    """A map of confidence that is missing, none, or not of its membranes, where intervals need it."""
+    if not project.settings.intervals or plan.membrane_confidence is None:
+        return
+    settings, mask = project.settings, plan.membranes
+    error = settings.surfora.intervals.confidence_error
+    maps = {mask: plan.membrane_confidence}
+    try:
+        MapsOfConfidence(maps, error, plan.voxel_size_nm, settings.resample).require_fit(mask)
+    except FAILURES as error_of_map:
+        yield one_line(error_of_map)
 
 
 def _scale_problems(project: Project, edges_nm: dict[str, float]) -> Iterator[str]:

@@ -33,8 +33,11 @@ SHOWN_COLUMNS = (
 )
 
 
-def interval_sections(intervals: pd.DataFrame) -> list[Section]:
-    """The section on intervals, of the rows of intervals.csv; none where a run was made without."""
+def interval_sections(intervals: pd.DataFrame, has_table: bool = True) -> list[Section]:
+    """The section on intervals, of the rows of intervals.csv; none where a run was made without.
+
+    Without ``has_table`` it has the whiskers alone, where rows are those of many runs.
+    """
     if intervals.empty:
         return []
     worded = _worded(intervals)
@@ -51,7 +54,7 @@ def interval_sections(intervals: pd.DataFrame) -> list[Section]:
         for which in DRAWN
         if len(rows := worded[(worded["table"] == which[0]) & (worded["measure"] == which[1])])
     ]
-    return [Section("Intervals", [text], figures, [interval_table(worded)])]
+    return [Section("Intervals", [text], figures, [interval_table(worded)] if has_table else [])]
 
 
 def whisker_figure(rows: pd.DataFrame, column: Column) -> Figure:

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from surfora.reporting.contact_objects import contact_object_table
+from surfora.reporting.interval_columns import FILE as INTERVALS
+from surfora.reporting.interval_page import interval_sections
 from surfora.reporting.report import in_words
 from surfora.reporting.shown_tables import surface_table
 from surfora.reporting.tables import read_table
@@ -29,7 +31,7 @@ from tomosurf.rounds import shown_path, shown_rois
 
 FOLDER = "tomograms"
 MADE_OF = "made-of"
-VERSION = 1
+VERSION = 2
 """Of what this file puts on a page; raise it, and pages are written anew."""
 MARGIN_NM = 20.0
 """Of the slices below and above the surfaces."""
@@ -86,6 +88,7 @@ def tomogram_page(
         *_turning_sections(project, plan, surfaces, contacts, lacking),
         *_contact_sections(contacts),
         *([Section("Surfaces", tables=[surface_table(surfaces)])] if len(surfaces) else []),
+        *interval_sections(read_table(plan.surfaces / INTERVALS)),
         *([Section("Regions of interest", tables=[roi_table(rois)])] if len(rois) else []),
         _trace(plan, runs),
     ]
@@ -197,6 +200,7 @@ def _state(project: Project, plan: TomogramPlan, runs: ProjectRuns, failure: str
         shown_path(plan),
         plan.surfaces / "run.json",
         plan.surfaces / "contacts.csv",
+        plan.surfaces / INTERVALS,
     ]
     stamps = [(str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.is_file()]
     told = [stamps, failure, plan.row, project.folder.resolve().name, runs.maps.get(plan.stem), VERSION]
