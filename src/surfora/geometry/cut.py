@@ -46,7 +46,9 @@ def cut_mesh(mesh: SurfaceMesh, values: Floats, level: float = 0.0) -> tuple[Sur
 
 def _signs(faces: Ints, values: Floats) -> Ints:
     """−1, 0 or 1 for each vertex (n,); 0 also where the line passes within `SNAP` of it on an edge."""
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    below = (values < 0)[faces]
+    passed = faces[below.any(axis=1) & ~below.all(axis=1)]
+    ends = np.concatenate([passed[:, [0, 1]], passed[:, [1, 2]], passed[:, [2, 0]]])
     ends = np.concatenate([ends, ends[:, ::-1]])
     here, there = values[ends[:, 0]], values[ends[:, 1]]
     near = (here < 0) != (there < 0)
