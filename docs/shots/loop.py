@@ -115,7 +115,17 @@ class Photographer:
         window.canvas.go_to_slice(round(self.places[0][0][0][0]))
         window.actions_by_name.take("sphere")
         window.actions_by_name.take("brush")
+        self.point_at(0.62, 0.56)
         self.take("annotate")
+        self.point_at(0.01, 0.01)
+
+    def point_at(self, across: float, down: float) -> None:
+        """Bring the pointer to a place of the canvas, in shares of its width and height."""
+        from qtpy.QtCore import QPoint
+        from qtpy.QtTest import QTest
+
+        canvas = self.window.canvas.canvas_widget()
+        QTest.mouseMove(canvas, QPoint(round(across * canvas.width()), round(down * canvas.height())))
 
     def go(self) -> None:
         """All seven pictures."""
@@ -160,7 +170,7 @@ class Photographer:
         window.go_to_step(HAND_OVER)
         window.step.measure()
         self.rest()
-        self.viewer.camera.angles = (20, 30, 120)
+        self.viewer.camera.angles = (30, 20, 60)
         self.take("handover")
         self.close()
 

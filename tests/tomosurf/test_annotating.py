@@ -8,8 +8,10 @@ from tomocore.roiset import rois_from_masks, write_rois
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.strokes import line_stroke
-from tomosurf.annotating import loop_of_project
-from tomosurf.project import read_project
+from tomorois.loop import plan
+from tomorois.loop.plan import LoopPlan, plan_of_project_file, project_at
+from tomosurf.annotating import loop_of_project, plan_of_project
+from tomosurf.project import PROJECT_FILE, read_project
 from tomosurf.rounds import is_judged
 
 SHAPE = (20, 30, 40)
@@ -48,6 +50,40 @@ def test_the_loop_has_what_the_project_tells(folder):
     (folder / "tomograms.csv").write_text("name,voxel_size_nm\nt1,1.0\nt2,2.0\n")
     with pytest.raises(InputError, match="several voxel sizes"):
         loop_of_project(read_project(folder))
+
+
+def test_a_project_file_is_opened_by_a_tool_that_does_not_know_projects(folder):
+    assert plan.PROJECT_FILE == PROJECT_FILE
+    assert project_at(folder) == project_at(folder / PROJECT_FILE) == folder / PROJECT_FILE
+    assert project_at(folder / "tomograms") is None
+    planned = plan_of_project(read_project(folder))
+    assert LoopPlan.model_validate_json(planned.model_dump_json()) == planned
+    (folder / PROJECT_FILE).write_text("voxel_size = 2.0\n")
+    with pytest.raises(InputError, match="voxel_size"):
+        plan_of_project_file(folder / PROJECT_FILE)
+
+
+def test_the_page_open_opens_a_project_with_its_report(folder, screen, qtbot):
+    from tomorois.napari.window import HAND_OVER, OPEN, open_window
+
+    viewer, window = open_window()
+    try:
+        window.go_to_step(OPEN)
+        with qtbot.waitSignal(window.jobs.changed, timeout=60_000):
+            window.step.open([folder])
+        qtbot.waitUntil(lambda: window.state is not None or "⚠" in window.message, timeout=60_000)
+        assert [path.stem for path in window.state.session.tomograms] == ["t1", "t2"], window.message
+        assert window.state.folder.root == folder / "annotations"
+        assert window.state.instance_settings.min_volume_nm3 == 77.0
+        window.go_to_step(HAND_OVER)
+        assert window.step.project_report.isVisibleTo(window)
+        assert not window.step.project_report.isEnabled()
+        (folder / "results" / "report.html").write_text("<p>measured</p>")
+        window.step.jobs_changed()
+        assert window.step.project_report.isEnabled()
+    finally:
+        window.shut()
+        viewer.close()
 
 
 def test_in_the_window_strokes_go_to_annotations_and_judgements_where_run_looks(folder, screen, qapp):

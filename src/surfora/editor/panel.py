@@ -102,7 +102,7 @@ class Panel(QWidget):
         self.distance = _number(0.1, 1000, 5.0, "nm")
         self.distance.setToolTip("by which + and − grow and shrink the selection along the surface")
         self.rule = QLineEdit()
-        self.rule.setPlaceholderText("boundary_distance_nm < 5 & z_nm > 40")
+        self.rule.setPlaceholderText("label == 2 & z_nm > 40")
         self.rule.setToolTip("choose by arrays: <, <=, >, >=, ==, !=, & and, | or, ~ not, brackets")
         self.rule.returnPressed.connect(lambda: self.ruled.emit(self.rule.text()))
         go = QPushButton("Select")

@@ -21,7 +21,7 @@ from tomorois.annotation.painting import Painting, painting_files
 SPREAD_OVER = 5  # tomograms; from here on more ROIs are worth as much as more tomograms
 FEW_ROIS = 10
 AT_ONCE_BYTES = 2**28
-"""Tomograms up to this size are read whole as they come into view."""
+"""Tomograms and maps up to this size are read whole as they come into view."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,9 @@ class AnnotationSession:
     def _in_view(self, tomogram: Path) -> Painting:
         """The painting of a tomogram that is looked at: a small one is read whole."""
         painting = self.painting_of(tomogram)
-        if voxel_bytes(painting.tomogram) <= AT_ONCE_BYTES:
-            painting.tomogram = in_memory(painting.tomogram)
+        near = at_hand(painting.tomogram.data)
+        if near is not painting.tomogram.data:
+            painting.tomogram = painting.tomogram.with_data(near)
         return painting
 
     def go_to(self, index: int) -> bool:
@@ -110,9 +111,10 @@ class AnnotationSession:
         """The previous tomogram, if there is one."""
         return self.go_to(self.index - 1)
 
-    def take_in(self, tomogram: Path, volume: Volume) -> None:
+    def take_in(self, tomogram: Path, voxels: NDArray[Any]) -> None:
         """Use a tomogram's voxels from memory from now on (see `in_memory`)."""
-        self.painting_of(tomogram).tomogram = volume
+        painting = self.painting_of(tomogram)
+        painting.tomogram = painting.tomogram.with_data(voxels)
 
     def overview(self) -> list[PaintedTomogram]:
         """How far each tomogram is; files that were painted before are opened for it."""
@@ -152,26 +154,31 @@ class AnnotationSession:
             painting.close()
 
 
-def voxel_bytes(volume: Volume) -> int:
-    """How much memory the voxels take."""
-    return int(np.prod(volume.shape)) * volume.data.dtype.itemsize
+def voxel_bytes(data: Any) -> int:
+    """How much memory voxels (z, y, x) take."""
+    return int(np.prod(data.shape)) * np.dtype(data.dtype).itemsize
 
 
-def is_in_memory(volume: Volume) -> bool:
-    """Whether the voxels are in memory; those of large tomograms are read slice by slice at first."""
-    return isinstance(volume.data, np.ndarray)
+def is_in_memory(data: Any) -> bool:
+    """Whether voxels are in memory; those of large files are read slice by slice at first."""
+    return isinstance(data, np.ndarray)
 
 
-def in_memory(volume: Volume, progress: Progress = no_progress) -> Volume:
-    """The volume with its voxels in memory."""
-    if is_in_memory(volume):
-        return volume
-    data: NDArray[Any] = np.empty(volume.shape, volume.data.dtype)
-    parts = list(parts_of(volume.data))
+def at_hand(data: Any) -> Any:
+    """Voxels in memory where they take at most `AT_ONCE_BYTES`, else as they are."""
+    return in_memory(data) if voxel_bytes(data) <= AT_ONCE_BYTES else data
+
+
+def in_memory(data: Any, progress: Progress = no_progress) -> NDArray[Any]:
+    """Voxels of a file (z, y, x), read part by part."""
+    if isinstance(data, np.ndarray):
+        return data
+    voxels: NDArray[Any] = np.empty(data.shape, data.dtype)
+    parts = list(parts_of(data))
     for number, part in enumerate(parts):
         progress(number, len(parts))
-        data[part] = volume.data[part]
-    return volume.with_data(data)
+        voxels[part] = data[part]
+    return voxels
 
 
 def advice(overview: Sequence[PaintedTomogram]) -> str:

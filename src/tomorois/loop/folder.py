@@ -174,9 +174,10 @@ class ModelFacts:
         """One line for a list."""
         rois = sum(count for _, count in self.learned)
         score = "no score" if self.dice is None else f"Dice {self.dice:.2f}"
-        where = "held out" if self.validated else "on its own"
+        where = "held out" if self.validated else "on what it learned"
         before = f", from {self.refined_from.split()[0]}" if self.refined_from else ""
-        return f"{self.path.stem}: {score} {where}, {rois} ROIs in {len(self.learned)}{before}"
+        tomograms = f"{len(self.learned)} tomogram{'' if len(self.learned) == 1 else 's'}"
+        return f"{self.path.stem}: {score} {where}, {rois} ROIs of {tomograms}{before}"
 
     def told(self) -> str:
         """All of it in a few lines."""

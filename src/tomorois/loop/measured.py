@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,13 +22,19 @@ Floats = NDArray[np.float64]
 
 TABLES = {"surfaces.csv": "Surface", "contacts.csv": "Contact", "distances.csv": "Distance"}
 LEFT_OUT = ("source", "provenance")
+DISTANCE, NEAREST = "distance_to_", "distance_to_nearest_nm"
+"""Names of SurfORA's arrays of distances: to a surface, and to whichever is nearest."""
+CONTACT = "contact_id"
+MOST_TARGETS = 6
+"""Distances, each to another surface, that are offered one by one."""
 ASK = """
 import json, sys
 from surfora.reporting.columns import COLUMNS
 from surfora.reporting.contact_columns import OBJECT_COLUMNS
 from surfora.viewer.measures import LEFT_OUT, array_column
+left_out = (*LEFT_OUT, "cut_by_roi")
 tables = {"surfaces.csv": COLUMNS, "distances.csv": COLUMNS, "contacts.csv": OBJECT_COLUMNS}
-tables["arrays"] = [array_column(name) for name in sys.argv[1:] if name not in LEFT_OUT]
+tables["arrays"] = [array_column(n) for n in sys.argv[1:] if n not in left_out and "along_normal" not in n]
 print(json.dumps({name: [vars(column) for column in columns] for name, columns in tables.items()}))
 """
 
@@ -91,6 +97,19 @@ def contact_of(folder: Path, contact: int, headings: Headings) -> list[MeasuredV
     return _values_of(row, f"Contact {contact}", headings.get(path.name, ()))
 
 
+def nearest_distance(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Of a surface's arrays a further one: the distance to whichever of several others is nearest."""
+    own = [arrays[name] for name in _distances(arrays)]
+    return {NEAREST: np.fmin.reduce(own)} if len(own) > 1 else {}
+
+
+def offered_arrays(arrays: Sequence[str]) -> tuple[str, ...]:
+    """Those of surfaces' arrays offered as colours: no numbers of contacts, of many distances one."""
+    distances = _distances(arrays)
+    left_out = {CONTACT, *(distances if len(distances) > MOST_TARGETS else ())}
+    return tuple(name for name in dict.fromkeys(arrays) if name not in left_out)
+
+
 def nearest_hit(
     surfaces: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], start_nm: Floats, way: Floats
 ) -> tuple[str, int] | None:
@@ -114,6 +133,10 @@ def nearest_hit(
             away = np.linalg.norm(corners[face] - (start_nm + along[face] * way), axis=1)
             found.append((float(along[face]), name, int(faces[face][np.argmin(away)])))
     return min(found)[1:] if found else None
+
+
+def _distances(arrays: Iterable[str]) -> list[str]:
+    return [name for name in arrays if name.startswith(DISTANCE) and name != NEAREST]
 
 
 def _of_table(

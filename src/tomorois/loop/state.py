@@ -18,6 +18,7 @@ from tomorois.instances.files import find_instances_in_files
 from tomorois.instances.find import InstanceSettings
 from tomorois.loop.changes import TomogramChange, change_of
 from tomorois.loop.folder import LoopFolder, ModelFacts, membranes_beside, model_facts
+from tomorois.loop.plan import LoopPlan
 from tomorois.loop.threshold import ThresholdPreview, threshold_preview
 from tomorois.loop.training_set import write_training_set
 from tomorois.network.intensity import Polarity
@@ -55,11 +56,12 @@ class LoopState:
         self.remember()
         self.membranes = membranes_beside(self.session.tomograms)
         self.use_membranes = False
+        self.report: Path | None = None  # of a project, on all of its results
         self.models = self.folder.model_files()
         self.model: Path | None = self.models[-1] if self.models else None
         self.previous_model: Path | None = None
         self.curation: Curation | None = None
-        self._maps: dict[Path, NDArray[Any]] = {}
+        self._maps: dict[Path, Any] = {}
         self._previews: dict[Path, ThresholdPreview] = {}
         self._membranes: dict[Path, NDArray[Any]] = {}
 
@@ -146,13 +148,16 @@ class LoopState:
         tomogram, by = self.tomogram_of(stem), model or self.model
         return None if tomogram is None or by is None else self.folder.map_of(tomogram, by)
 
-    def confidence(self, stem: str, model: Path | None = None) -> NDArray[Any] | None:
-        """The confidence map (z, y, x) of a tomogram, left on the disk; None where there is none."""
+    def confidence(self, stem: str, model: Path | None = None) -> Any:
+        """The confidence map (z, y, x) of a tomogram, indexed as an array; None where there is none.
+
+        It is left on the disk, and none of it is read.
+        """
         path = self.map_path(stem, model)
         if path is None or not path.exists():
             return None
         if path not in self._maps:
-            self._maps[path] = np.asarray(read_volume(path, self.session.voxel_size_nm, lazy=True).data)
+            self._maps[path] = read_volume(path, self.session.voxel_size_nm, lazy=True).data
         return self._maps[path]
 
     def preview(self, stem: str) -> ThresholdPreview | None:
@@ -250,3 +255,19 @@ class LoopState:
         if tomogram is None:
             raise InputError(f"{stem}: none of the tomograms that are open")
         return tomogram
+
+
+def loop_of_plan(plan: LoopPlan) -> LoopState:
+    """The loop that a plan describes. Raises InputError as `LoopState` does."""
+    loop = LoopState(
+        plan.tomograms,
+        plan.folder,
+        plan.voxel_size_nm,
+        train=plan.train,
+        predict=plan.predict,
+        instances=plan.instances,
+        rois=plan.rois,
+    )
+    loop.membranes = dict(plan.membranes)
+    loop.report = plan.report
+    return loop

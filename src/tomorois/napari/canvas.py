@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit, QTextEdit, QWidget
+from vispy.gloo import gl
 
 from tomocore.volumes.volume import Volume
 from tomorois.napari import layers as names
@@ -20,15 +21,18 @@ from tomorois.napari.layers import (
     Coarser,
     coarser_of,
     contrast_limits,
-    levels_over,
+    levels_of,
+    levels_of_labels,
     place_of,
     tomogram_layer,
-    tomogram_levels,
 )
 
 REUSED = (names.PAINT, names.CONFIDENCE, names.MASK, names.ROIS, names.FOUND)
 OVERLAYS = (names.PAINT, names.CONFIDENCE, names.MASK, names.ROIS, names.FOUND)
+IMAGES = (names.TOMOGRAM, names.CONFIDENCE, names.MASK)
 AXES = "zyx"
+STEP_WITHOUT_CARD = 2.0
+"""Voxels between two samples along a ray; vispy's own is 0.8."""
 TEXT_ENTRIES = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox, QComboBox)
 
 
@@ -38,7 +42,7 @@ class Canvas:
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer = viewer
         self.volume: Volume | None = None
-        self._levels: Any = None
+        self._renderer: str | None = None
         self._voxels: dict[str, NDArray[Any]] = {}
         self._hidden: list[str] = []
 
@@ -50,12 +54,11 @@ class Canvas:
         for layer in [layer for layer in self.viewer.layers if layer.metadata.get("tomorois")]:
             if layer.name == names.TOMOGRAM or (layer.name in REUSED and layer.data.shape == volume.shape):
                 layer.visible = layer.name in (names.TOMOGRAM, names.PAINT)
-                layer.metadata.pop("path", None)
+                layer.metadata.pop("map", None)
             elif layer.name != names.PAINT:
                 self.viewer.layers.remove(layer)
         self.volume = volume
         data, arguments = tomogram_layer(volume, by_worker=True)
-        self._levels = data
         layer = self.layer(names.TOMOGRAM)
         if layer is not None and layer.multiscale == arguments["multiscale"]:
             layer.data = data
@@ -75,21 +78,30 @@ class Canvas:
             self.viewer.reset_view()
             self.go_to_slice(self.volume.shape[self.axis] // 2)
 
-    def take_in(self, volume: Volume) -> None:
-        """Draw the tomogram in view from memory from now on."""
-        layer = self.layer(names.TOMOGRAM)
-        if layer is not None:
-            before = self.coarser()
-            self.volume = volume
-            self._levels = tomogram_levels(volume, layer.contrast_limits[0])
-            made = self.coarser()
-            if before is not None and made is not None:
-                made.means = before.means
-            layer.data = self._levels
+    def take_in(self, voxels: NDArray[Any], shown_by: tuple[str, ...] = (names.TOMOGRAM,)) -> None:
+        """Draw a tomogram or a map from memory from now on, in the layers that show it."""
+        before = self.coarser(shown_by[0])
+        levels = levels_of(voxels, before.meanwhile if before else None)
+        made = coarser_of(levels)
+        if before is not None and made is not None:
+            made.means = before.means
+        for layer in (self.layer(name) for name in shown_by):
+            if layer is not None:
+                layer.data = levels
+        if names.TOMOGRAM in shown_by and self.volume is not None:
+            self.volume = self.volume.with_data(voxels)
 
-    def coarser(self) -> Coarser | None:
-        """What of a large tomogram is shown in space, or None."""
-        return coarser_of(self._levels)
+    def coarser(self, name: str = names.TOMOGRAM) -> Coarser | None:
+        """What a layer of a large tomogram or map shows in space, or None."""
+        layer = self.layer(name)
+        return coarser_of(layer.data) if layer is not None and layer.multiscale else None
+
+    def unmade(self) -> tuple[Coarser, list[str]] | None:
+        """What layers are to show in space and is not made yet, and their names; None where all is."""
+        shown = [name for name in IMAGES if (layer := self.layer(name)) is not None and layer.visible]
+        coarse = {name: made for name in shown if (made := self.coarser(name)) is not None}
+        first = next((made for made in coarse.values() if made.means is None), None)
+        return None if first is None else (first, [name for name in coarse if coarse[name] is first])
 
     def layer(self, name: str) -> Any:
         """One of our layers by its name, or None."""
@@ -101,12 +113,12 @@ class Canvas:
         """Show whole numbers over the tomogram, each in its colour, in the layer of this name."""
         colormap = label_colours(colours)
         self._voxels[name] = data
-        layer = self._shown_again(name, data)
+        levels = levels_of_labels(data)
+        layer = self._shown_again(name, levels)
         if layer is not None:
             layer.colormap = colormap
             return
         assert self.volume is not None
-        levels = levels_over(data)
         layer = self.viewer.add_labels(
             levels,
             multiscale=isinstance(levels, list),
@@ -123,14 +135,13 @@ class Canvas:
         """The whole numbers (z, y, x) of a layer; after a change in place, `refresh` draws them."""
         return self._voxels[name] if self.layer(name) is not None else None
 
-    def show_image(self, name: str, data: Any, **arguments: Any) -> Any:
-        """Show values over the tomogram, in the layer of this name, which comes back."""
-        layer = self._shown_again(name, data)
+    def show_image(self, name: str, levels: Any, **arguments: Any) -> Any:
+        """Show values (see `levels_of`) over the tomogram, in the layer of this name, which comes back."""
+        layer = self._shown_again(name, levels)
         if layer is not None:
             layer.visible = arguments.get("visible", True)
             return layer
         assert self.volume is not None
-        levels = levels_over(data)
         layer = self.viewer.add_image(
             levels,
             multiscale=isinstance(levels, list),
@@ -195,6 +206,43 @@ class Canvas:
         place = [0.0, 0.0, 0.0]
         place[self.axis] = index
         self.viewer.dims.set_point(self.axis, self.world(place)[self.axis])
+        layer = self.layer(names.TOMOGRAM)
+        if layer is not None and layer.depiction == "plane":
+            self._place_cut(layer)
+
+    def ease_space(self) -> None:
+        """Draw space by fewer samples along each ray where no graphics card draws it."""
+        if not self.is_3d or not self._is_drawn_by_processor():
+            return
+        visuals = self.viewer.window._qt_viewer.canvas.layer_to_visual
+        for layer in self.viewer.layers:
+            node: Any = getattr(visuals.get(layer), "node", None)
+            if hasattr(node, "relative_step_size"):
+                node.relative_step_size = STEP_WITHOUT_CARD
+
+    def _is_drawn_by_processor(self) -> bool:
+        """Whether OpenGL is Mesa's software."""
+        if self._renderer is None:
+            self.canvas_widget().makeCurrent()
+            self._renderer = str(gl.glGetParameter(gl.GL_RENDERER)).lower()
+        return any(name in self._renderer for name in ("llvmpipe", "softpipe", "swrast"))
+
+    def cut_in_space(self, cut: bool) -> None:
+        """Show of the tomogram in space the slice in view alone, which the arrow keys move, or all of it."""
+        layer = self.layer(names.TOMOGRAM)
+        if layer is not None:
+            layer.depiction = "plane" if cut else "volume"
+            self._place_cut(layer)
+
+    def _place_cut(self, layer: Any) -> None:
+        """Bring the plane that is shown in space to the slice in view, in voxels of the level shown there."""
+        assert self.volume is not None
+        coarser, axis = self.coarser(), self.axis
+        step = coarser.step if coarser is not None else 1
+        place = [n / 2 / step for n in self.volume.shape]
+        place[axis] = self.slice_index() / step
+        layer.plane.normal = tuple(float(k == axis) for k in range(3))
+        layer.plane.position = tuple(place)
 
     def step(self, by: int) -> None:
         """Go some slices on."""
@@ -251,7 +299,7 @@ class Canvas:
         cursor.scaled = True
         cursor.size = diameter_nm
 
-    def canvas_widget(self) -> QWidget:
+    def canvas_widget(self) -> Any:
         """The widget that is painted on."""
         return self.viewer.window._qt_viewer.canvas.native
 
@@ -259,9 +307,9 @@ class Canvas:
         """Let keys go to the canvas."""
         self.canvas_widget().setFocus()
 
-    def _shown_again(self, name: str, data: Any) -> Any:
+    def _shown_again(self, name: str, levels: Any) -> Any:
         """The layer of a name with other voxels, or None where there is none yet."""
-        layer, levels = self.layer(name), levels_over(data)
+        layer = self.layer(name)
         if layer is not None and layer.multiscale != isinstance(levels, list):
             self.viewer.layers.remove(layer)
             return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import DirectLabelColormap, ensure_colormap
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 from tomorois.annotation.strokes import BACKGROUND, IGNORE
@@ -13,6 +14,8 @@ from tomorois.napari import layers as names
 
 STATUS_VALUES = {"predicted": 1, "kept": 2, "rejected": 3, "unsure": 4}
 IN_VIEW_VALUE = 5
+NO_VALUE = "#b9bfc6"
+"""Grey, where a vertex has no value or no contact."""
 
 
 class LabelColours(DirectLabelColormap):
@@ -49,3 +52,29 @@ def status_colours() -> dict[int, str]:
         **{STATUS_VALUES[status]: colour for status, colour in names.STATUS_COLOURS.items()},
         IN_VIEW_VALUE: names.IN_VIEW_COLOUR,
     }
+
+
+def contact_colours(numbers: NDArray[Any]) -> NDArray[np.float32]:
+    """A colour (n, 4) for the number of the contact at each vertex (n,); grey where there is none."""
+    palette = transform_color([NO_VALUE, *names.CLASS_COLOURS[:7]])
+    whole = np.nan_to_num(numbers).astype(np.int64)
+    return np.asarray(palette[np.where(whole > 0, (whole - 1) % 7 + 1, 0)], np.float32)
+
+
+def value_colours(values: NDArray[Any], limits: tuple[float, float], colormap: str) -> NDArray[np.float32]:
+    """The colours (n, 4) of values (n,) between limits; grey where there is no value."""
+    low, high = limits
+    colours = ensure_colormap(colormap).map(np.clip((values - low) / (high - low), 0, 1))
+    colours[~np.isfinite(values)] = transform_color([NO_VALUE])[0]
+    return np.asarray(colours, np.float32)
+
+
+def limits_about(values: NDArray[Any]) -> tuple[float, float]:
+    """Where most of the values lie; about zero where they have both signs."""
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.quantile(values, [0.05, 0.95]))
+    if low < 0 < high:
+        reach = max(-low, high)
+        return -reach, reach
+    return (low, high) if high > low else (low, low + 1.0)

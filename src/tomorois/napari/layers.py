@@ -156,22 +156,22 @@ def tomogram_layer(volume: Volume, by_worker: bool = False) -> tuple[Any, dict[s
     """
     limits = contrast_limits(volume.data)
     arguments = {"contrast_limits": limits, "colormap": "gray", **place_of(volume)}
-    levels = tomogram_levels(volume, limits[0] if by_worker else None)
+    levels = levels_of(volume.data, limits[0] if by_worker else None)
     return levels, {**arguments, "multiscale": isinstance(levels, list)}
 
 
-def tomogram_levels(volume: Volume, meanwhile: float | None = None) -> Any:
-    """The voxels of a volume; of a large one a list of them and of a coarser level (see `Coarser`)."""
-    step = _step_of_coarser(volume.shape)
+def levels_of(data: Any, meanwhile: float | None = None) -> Any:
+    """Grey values or confidence (z, y, x); of many a list of them and of a coarser level (see `Coarser`)."""
+    step = _step_of_coarser(data.shape)
     if step == 1:
-        return volume.data
-    data = volume.data if isinstance(volume.data, np.ndarray) else Planes(volume.data)
-    coarser = Unread(Coarser(data, step, meanwhile))
-    return [data if isinstance(data, np.ndarray) else Unread(data), coarser]
+        return data
+    kept = data if isinstance(data, np.ndarray) else Planes(data)
+    coarser = Unread(Coarser(kept, step, meanwhile))
+    return [kept if isinstance(kept, np.ndarray) else Unread(kept), coarser]
 
 
-def levels_over(data: NDArray[Any]) -> Any:
-    """Voxels that lie over a tomogram (labels, a map); of large ones a list of them and of every n-th."""
+def levels_of_labels(data: NDArray[Any]) -> Any:
+    """Whole numbers that lie over a tomogram; of many a list of them and of every n-th."""
     step = _step_of_coarser(data.shape)
     return data if step == 1 else [data, data[::step, ::step, ::step]]
 
@@ -183,8 +183,8 @@ def _step_of_coarser(shape: tuple[int, ...]) -> int:
 
 
 def coarser_of(levels: Any) -> Coarser | None:
-    """The coarser level of `tomogram_levels`, where there is one."""
-    last = levels[-1] if isinstance(levels, list) else None
+    """The coarser level of `levels_of`, where there is one."""
+    last = None if isinstance(levels, np.ndarray) else levels[-1]  # napari has a list type of its own
     return last.data if isinstance(last, Unread) and isinstance(last.data, Coarser) else None
 
 

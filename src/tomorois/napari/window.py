@@ -23,19 +23,17 @@ from qtpy.QtWidgets import (
 )
 
 from tomocore.contract import FAILURES, one_line
-from tomocore.files_of_tomograms import tomogram_files, volume_stem
-from tomocore.machine import available_memory_bytes
-from tomocore.volumes.volume import Volume
+from tomocore.files_of_tomograms import tomogram_files
 from tomorois.annotation.curation import Curation
-from tomorois.annotation.session import in_memory, is_in_memory, voxel_bytes
 from tomorois.loop.folder import loop_of
 from tomorois.loop.state import LoopState
 from tomorois.napari import layers as names
-from tomorois.napari.actions import Actions
+from tomorois.napari.actions import TOLD, Actions
 from tomorois.napari.canvas import Canvas, KeysAndWheel
 from tomorois.napari.colours import paint_colours
 from tomorois.napari.jobs import Job, Jobs, WarningsShown
 from tomorois.napari.keys import Where, bound_keys, keys_html
+from tomorois.napari.reading import Reading
 from tomorois.napari.steps.annotate import AnnotateStep
 from tomorois.napari.steps.curate import CurateStep
 from tomorois.napari.steps.handover import HandOverStep
@@ -52,8 +50,6 @@ DOCK_NAME = "TomoROIS"
 MODEL_LOOK_MS = 2000
 FIRST_LOOK_MS = 150
 """After a tomogram came into view: work that reads it begins once its first slice is drawn."""
-MOST_OF_MEMORY = 0.4
-"""Share of the free memory up to which a large tomogram is read whole, in the background."""
 
 
 class LoopWidget(QWidget):
@@ -68,20 +64,22 @@ class LoopWidget(QWidget):
         self.canvas = Canvas(napari_viewer)
         self.state: LoopState | None = None
         self.jobs = Jobs()
+        self.reading = Reading(self)
         self.actions_by_name = Actions(self)
         self.hand = Hand(self.canvas, self.actions_by_name.gestures())
         self._memory = QSettings("TomoROIS", "window")
         radius: Any = self._memory.value("radius_nm", self.hand.radius_nm)
         self.hand.set_radius(float(radius))
+        self.last_folder = str(self._memory.value("folder", ""))
         self.keys = KeysAndWheel(self.actions_by_name.wheel)
         self._warnings = WarningsShown(self.complain)
-        self._closed = False
+        self.is_shut = False
         self.warned: list[str] = []
         self._build()
         self.keys.watch(self.canvas.canvas_widget())
         self.keys.watch(self, with_children=True)
         self.jobs.changed.connect(self._show_jobs)
-        self.viewer.dims.events.ndisplay.connect(self._make_space)
+        self.viewer.dims.events.ndisplay.connect(self._space_or_slice)
         self._model_timer = QTimer(self)
         self._model_timer.timeout.connect(self._look_for_models)
         self._model_timer.start(MODEL_LOOK_MS)
@@ -108,11 +106,14 @@ class LoopWidget(QWidget):
     def go_to_step(self, index: int) -> None:
         """Show a step; what another step needs first is said, not done."""
         self.hand.take("look")
+        if self.message in TOLD.values():
+            self.tell("")  # of a tool that is in hand no more
         self.step.leave()
         self.stack.setCurrentIndex(index)
         self._buttons.button(index).setChecked(True)
         actions = self.actions_by_name
         self.keys.actions = {key: actions.of(name) for key, name in bound_keys(self.where).items()}
+        self._show_paint()
         self.attempt(self.step.enter)
         self.keys.watch(self, with_children=True)
 
@@ -138,53 +139,30 @@ class LoopWidget(QWidget):
         painting = session.painting
         self.canvas.show_tomogram(session.volume, session.name)
         self.canvas.show_labels(names.PAINT, painting.labels, paint_colours())
+        self._show_paint()
         self.canvas.whole()
         for step in self.steps:
             step.tomogram_changed()
-        self._make_space()
+        self.reading.make_space()
         self._first_look.start(FIRST_LOOK_MS)
+
+    def _show_paint(self) -> None:
+        """Show paint where the page wants it; in space only where there is any: drawing it takes long."""
+        is_nothing = self.state is None or self.state.session.painting.is_empty
+        self.canvas.show(names.PAINT, self.step.shows_paint and not (self.canvas.is_3d and is_nothing))
+
+    def _space_or_slice(self, _: Any = None) -> None:
+        """The view went from slices to space, or back."""
+        self._show_paint()
+        self.canvas.ease_space()
+        self.reading.make_space()
 
     def _look_closer(self) -> None:
         """Begin what reads more of the tomogram in view than its slice."""
         first = self.steps[OPEN]
         assert isinstance(first, OpenStep)
         first.look_at_file()
-        self._take_in()
-
-    def _take_in(self) -> None:
-        """Read a large tomogram into memory in the background, so that it is smooth in all directions."""
-        assert self.state is not None
-        session, tomogram, volume = self.state.session, self.state.session.tomogram, self.state.session.volume
-        if is_in_memory(volume) or voxel_bytes(volume) > MOST_OF_MEMORY * available_memory_bytes():
-            return
-
-        def taken(whole: Volume) -> None:
-            session.take_in(tomogram, whole)
-            if self.state is not None and self.state.session is session and session.tomogram == tomogram:
-                self.canvas.take_in(whole)
-                self.tell(f"{session.name} is in memory now: smooth along x and y, too.")
-
-        def read(job: Job) -> Volume:
-            with job.watcher.progress("Reading") as progress:
-                return in_memory(volume, progress)
-
-        self.run("reading", Job(f"Reading {session.name}", read), taken)
-
-    def _make_space(self, _: Any = None) -> None:
-        """Make what space shows of a large tomogram, beside the window, once space is asked for."""
-        coarser = self.canvas.coarser()
-        if not self.canvas.is_3d or coarser is None or coarser.means is not None or self.jobs.job("space"):
-            return
-
-        def make(job: Job) -> Any:
-            with job.watcher.progress("Space") as progress:
-                return coarser.make(progress)
-
-        def made(_: Any) -> None:
-            self.canvas.refresh(names.TOMOGRAM)
-            self._make_space()  # of another tomogram that came into view
-
-        self.run("space", Job("Making the view in space", make), made)
+        self.reading.take_in_tomogram()
 
     def go_to_tomogram(self, index: int) -> None:
         """Bring another tomogram into view by its place in the list."""
@@ -286,12 +264,12 @@ class LoopWidget(QWidget):
 
     def shut(self) -> None:
         """Stop all work, write everything, hear nothing more; called once, by whoever closes first."""
-        if self._closed:
+        if self.is_shut:
             return
-        self._closed = True
+        self.is_shut = True
         self._model_timer.stop()
         self._first_look.stop()
-        self.viewer.dims.events.ndisplay.disconnect(self._make_space)
+        self.viewer.dims.events.ndisplay.disconnect(self._space_or_slice)
         self.jobs.stop_all()
         self.keys.forget()
         self.hand.let_go()
@@ -301,6 +279,7 @@ class LoopWidget(QWidget):
         if self.state is not None:
             self.attempt(self.state.close)
         self._memory.setValue("radius_nm", self.hand.radius_nm)
+        self._memory.setValue("folder", self.last_folder)
 
     def closeEvent(self, event: Any) -> None:
         """Qt closes the widget."""
@@ -439,8 +418,3 @@ def curate(folder: Path, tomograms: Sequence[Path] = (), voxel_size_nm: float | 
 
     open_window(state, CURATE)
     napari.run()
-
-
-def stem_in_view(state: LoopState | None) -> str:
-    """The stem of the tomogram in view, or nothing."""
-    return "" if state is None else volume_stem(state.session.tomogram)

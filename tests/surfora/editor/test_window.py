@@ -68,7 +68,7 @@ def make_active(qtbot, window):
 
 @pytest.fixture
 def opened(screen, qtbot, files):
-    """Opens windows, and closes them without asking."""
+    """Opens windows, and closes them without asking; they must leave no thread and no widget behind."""
     windows = []
 
     def open_window(volume=None, edits=None):
@@ -88,6 +88,9 @@ def opened(screen, qtbot, files):
         window.close()
         window.deleteLater()
     QApplication.processEvents()
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("surfora-editor")]
+    assert not left
+    assert not [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
 
 
 @pytest.fixture
@@ -364,6 +367,18 @@ def test_points_of_many_are_fewer_while_the_view_moves(window):
     finally:
         scene.MOST_MOVING = most
     assert window.scene._actors[0].data.GetNumberOfVerts() == window.session.layers[0].count
+
+
+def test_an_empty_box_has_a_frame_in_both_themes(opened):
+    window = opened()
+    window.panel.cut.setChecked(False)
+    for _ in range(2):
+        grabbed = window.panel.cut.grab().toImage()
+        middle, box = grabbed.height() // 2, grabbed.height()
+        row = [grabbed.pixelColor(x, middle).lightness() for x in range(box)]
+        ground = window.palette().window().color().lightness()
+        assert max(abs(light - ground) for light in row) > 40
+        window.do("dark")
 
 
 def test_dark_and_light_are_remembered(opened):

@@ -16,7 +16,15 @@ from tomorois.annotation.targets import AnnotationSettings, training_targets
 from tomorois.loop.changes import change_of
 from tomorois.loop.commands import handover_rois, job_script, train_command
 from tomorois.loop.folder import LoopFolder, loop_of, membranes_beside, model_facts
-from tomorois.loop.measured import array_headings, contact_of, measured_of, nearest_hit, told_headings
+from tomorois.loop.measured import (
+    array_headings,
+    contact_of,
+    measured_of,
+    nearest_distance,
+    nearest_hit,
+    offered_arrays,
+    told_headings,
+)
 from tomorois.loop.state import LoopState
 from tomorois.loop.training_set import taught_labels
 from tomorois.training.penalty import rejected_mask
@@ -221,6 +229,16 @@ def test_a_contact_and_the_arrays_of_surfaces_have_their_words(tmp_path):
         "odd": "odd",
     }
     assert array_headings(("area_nm2",), {}) == {"area_nm2": "area nm2"}
+
+
+def test_of_many_distances_the_nearest_is_offered():
+    arrays = {f"distance_to_{n}_nm": np.array([n, np.nan, 9.0 - n]) for n in range(7)}
+    near = nearest_distance(arrays)
+    np.testing.assert_array_equal(near["distance_to_nearest_nm"], [0.0, np.nan, 3.0])
+    assert nearest_distance({"distance_to_a_nm": near["distance_to_nearest_nm"]}) == {}
+    few = ("contact_id", "area_nm2", *list(arrays)[:6], "distance_to_nearest_nm")
+    assert offered_arrays(few) == few[1:]
+    assert offered_arrays((*few, *arrays)) == ("area_nm2", "distance_to_nearest_nm")
 
 
 def test_a_line_meets_the_nearest_surface_at_its_nearest_vertex():

@@ -52,7 +52,9 @@ def window(screen, qapp):
 
     before = set(threading.enumerate())
     viewer, widget = open_window()
-    viewer.window._qt_window.resize(1000, 700)
+    for dock in (viewer.window._qt_viewer.dockLayerControls, viewer.window._qt_viewer.dockLayerList):
+        dock.hide()  # napari's, which change their width, and so the canvas, with the layers that there are
+    viewer.window._qt_window.resize(700, 700)
     yield widget
     viewer.close()
     qapp.processEvents()

@@ -312,7 +312,7 @@ def test_a_large_tomogram_is_read_beside_the_window_and_its_space_made_when_aske
     grey = np.random.default_rng(7).normal(0, 1, (40, 64, 72)).astype(np.float32)
     write_volume(tmp_path / "large.mrc", Volume(grey, 2.0))
     window.open(LoopState([tmp_path / "large.mrc"], tmp_path / "loop"))
-    assert not is_in_memory(window.state.session.volume)
+    assert not is_in_memory(window.state.session.volume.data)
     first = picture(window)
     assert first.std() > 5  # of the slice alone
     window.go_to_step(ANNOTATE)
@@ -322,7 +322,9 @@ def test_a_large_tomogram_is_read_beside_the_window_and_its_space_made_when_aske
     assert abs(picture(window) - first).max() > 50
     press(window, "Z", modifier=CTRL)
     window.viewer.dims.ndisplay = 3
-    qtbot.waitUntil(lambda: window.jobs.job("space") is None and is_in_memory(window.state.session.volume))
+    qtbot.waitUntil(
+        lambda: window.jobs.job("space") is None and is_in_memory(window.state.session.volume.data)
+    )
     made = window.canvas.coarser().means
     assert made[2, 3, 4] == pytest.approx(grey[8:12, 12:16, 16:20].mean(), abs=1e-5)
     shown = picture(window)

@@ -215,7 +215,14 @@ def test_a_click_on_a_mesh_in_space_shows_its_contact(window, opened, qtbot):
     step = window.step
     assert [step.list.item(n).text() for n in range(2)] == ["above.medial", "below.medial"]
     qtbot.waitUntil(lambda: step.colour.currentText() == "mean curvature H (1/nm)", timeout=120_000)
-    assert step.colour.findData("contact_id") == -1
+    whole = "mean curvature H (1/nm)", "contact"
+    assert [step.colour.itemText(n) for n in range(step.colour.count())] == list(whole)
+    step.colour.setCurrentIndex(1)  # each contact in a colour of its own, the rest grey
+    upper = window.canvas.layer("above.medial").data[0][:, 0] < z
+    colours = window.canvas.layer("above.medial").vertex_colors
+    assert len(np.unique(colours[upper], axis=0)) == len(np.unique(colours[~upper], axis=0)) == 1
+    assert abs(colours[upper][0] - colours[~upper][0]).max() > 0.2
+    step.colour.setCurrentIndex(0)
     window.viewer.layers[names.TOMOGRAM].visible = False
     window.viewer.camera.angles = (0, 0, 90)  # along y, z downwards
     window.viewer.camera.center, window.viewer.camera.zoom = (z, y, x), 6.0

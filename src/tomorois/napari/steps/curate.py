@@ -125,6 +125,8 @@ def status_told(roi: JudgedRoi) -> str:
 class CurateStep(Step):
     """The page of the judge."""
 
+    shows_paint = False  # colours are those of judgements here
+
     def __init__(self, window: LoopWidget) -> None:
         super().__init__(window)
         row = self.row()
@@ -169,8 +171,7 @@ class CurateStep(Step):
             self.loop.tell("There are no ROIs yet: predict, then make ROIs.")
             self.refresh()
             return
-        for name in (names.MASK, names.PAINT):  # colours are those of judgements here
-            self.loop.canvas.show(name, False)
+        self.loop.canvas.show(names.MASK, False)
         self.refresh()
         if curation.roi is not None:
             self.loop.actions_by_name.look_at(curation.roi)
@@ -181,7 +182,6 @@ class CurateStep(Step):
         if self.loop.state is not None and self.loop.state.curation is not None:
             self.loop.attempt(self.loop.state.curation.write)
         self.loop.canvas.show(names.ROIS, False)
-        self.loop.canvas.show(names.PAINT)
 
     def tomogram_changed(self) -> None:
         """Draw the ROIs of the tomogram in view."""

@@ -103,5 +103,6 @@ class Curves(QWidget):
 
 
 def _light(colour: str, text: Any) -> str:
-    """The colour, lighter on a dark theme."""
-    return str(QColor(colour).lighter(150).name()) if text.lightness() > 127 else colour
+    """The colour, lighter on a dark theme, darker on a light one."""
+    own = QColor(colour)
+    return str((own.lighter(150) if text.lightness() > 127 else own.darker(130)).name())

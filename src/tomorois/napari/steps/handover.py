@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -27,21 +28,25 @@ from tomorois.instances.files import restrict_file
 from tomorois.instances.restrict import RestrictSettings
 from tomorois.loop.commands import handover_rois, surfaces_of, surfora_words
 from tomorois.loop.measured import (
+    CONTACT,
     Headings,
     MeasuredValue,
     array_headings,
     contact_of,
     measured_of,
+    nearest_distance,
     nearest_hit,
+    offered_arrays,
     told_headings,
 )
+from tomorois.napari import layers as names
+from tomorois.napari.colours import contact_colours, limits_about, value_colours
 from tomorois.napari.jobs import Job
 from tomorois.napari.steps.step import Step
 
 if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget
 
-CONTACT = "contact_id"
 FAR_NM = 1e5
 """Farther than any tomogram reaches."""
 STILL_PX = 4
@@ -50,6 +55,8 @@ STILL_PX = 4
 
 class HandOverStep(Step):
     """The page of the surfaces."""
+
+    shows_paint = False  # it would hide them
 
     def __init__(self, window: LoopWidget) -> None:
         super().__init__(window)
@@ -60,9 +67,10 @@ class HandOverStep(Step):
         row.addWidget(self.membranes, 1)
         self.button("Choose…", self._ask_membranes, "A mask or labels of its membranes", row)
         row = self.row()
-        row.addWidget(QLabel("surfora run …"))
+        row.addWidget(QLabel("options"))
         self.options = QLineEdit()
-        self.options.setPlaceholderText("further options: --labels 1=OMM,2=ER --distances OMM:ER")
+        self.options.setPlaceholderText("--labels 1=OMM,2=ER --distances OMM:ER")
+        self.options.setToolTip("Further options of the command surfora run, as it is typed")
         row.addWidget(self.options, 1)
         row = self.row()
         self.cut = self.button(
@@ -71,11 +79,17 @@ class HandOverStep(Step):
         self.go = self.button(
             "Measure", lambda: self.measure(), "surfora run on this tomogram, within its ROIs", row
         )
-        self.report = self.button("Report", self._open_report, "Open report.html in the browser", row)
+        self.report = self.button(
+            "Report", lambda: self._open_page(self._page()), "This tomogram's report, in the browser", row
+        )
+        self.project_report = self.button(
+            "All tomograms", lambda: self._open_page(self._state().report), "The project's report", row
+        )
         self.head("Surfaces")
         row = self.row()
         self.colour = QComboBox()
         self.colour.setToolTip("The number that colours the surfaces")
+        self.colour.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.colour.currentIndexChanged.connect(lambda: self.loop.attempt(self.show_surfaces))
         row.addWidget(QLabel("colour by"))
         row.addWidget(self.colour, 1)
@@ -87,9 +101,10 @@ class HandOverStep(Step):
         self.head("Its numbers")
         self.table = QTableWidget(0, 2)
         self.table.horizontalHeader().setVisible(False)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names differ at either end
         self.table.verticalHeader().setVisible(False)
+        self.table.verticalHeader().setDefaultSectionSize(24)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.column.addWidget(self.table, 1)
         self._meshes: dict[str, Any] = {}
@@ -99,17 +114,34 @@ class HandOverStep(Step):
     def enter(self) -> None:
         """Show what was measured on this tomogram; clicks in the view choose."""
         self.loop.viewer.mouse_drag_callbacks.append(self._on_drag)
+        for name in (names.CONFIDENCE, names.MASK):
+            self.loop.canvas.show(name, False)
         self.tomogram_changed()
 
     def leave(self) -> None:
-        """Clicks are napari's own again."""
-        if self._on_drag in self.loop.viewer.mouse_drag_callbacks:
-            self.loop.viewer.mouse_drag_callbacks.remove(self._on_drag)
-        self.loop.hand.mark([])
+        """Clicks are napari's own again, and slices come back into view."""
+        if not self._hear_no_clicks():
+            return
+        canvas = self.loop.canvas
+        canvas.cut_in_space(False)
+        shown = [name for name in self._meshes if canvas.layer(name) is not None]
+        for name in shown:
+            canvas.show(name, False)
+        if shown and canvas.is_3d:
+            canvas.align(canvas.axis)
 
     def shut(self) -> None:
         """The window closes."""
-        self.leave()
+        self._hear_no_clicks()
+
+    def _hear_no_clicks(self) -> bool:
+        """Leave clicks to napari; whether they were heard."""
+        self.loop.hand.mark([])
+        callbacks = self.loop.viewer.mouse_drag_callbacks
+        if self._on_drag not in callbacks:
+            return False
+        callbacks.remove(self._on_drag)
+        return True
 
     def tomogram_changed(self) -> None:
         """Another tomogram is in view."""
@@ -127,7 +159,10 @@ class HandOverStep(Step):
         ready = state is not None and state.session.tomogram in state.membranes and state.has_rois
         self.cut.setEnabled(ready)
         self.go.setEnabled(ready and self.loop.jobs.job("surfora") is None)
-        self.report.setEnabled(state is not None and self._folder().joinpath("report.html").exists())
+        self.report.setEnabled(state is not None and self._page().exists())
+        pages = state.report if state is not None else None
+        self.project_report.setVisible(pages is not None)
+        self.project_report.setEnabled(pages is not None and pages.exists())
 
     def restrict(self) -> None:
         """Write the membranes within the grown ROIs, labelled by ROI."""
@@ -168,10 +203,13 @@ class HandOverStep(Step):
         if not self._meshes or not chosen:
             return
         values = {name: _values(mesh, chosen) for name, mesh in self._meshes.items()}
-        all_values = np.concatenate([v[np.isfinite(v)] for v in values.values()])
-        limits = _limits(all_values)
-        both_signs = limits[0] < 0 < limits[1]
+        by_contact = chosen == CONTACT
+        limits = limits_about(np.concatenate([v[np.isfinite(v)] for v in values.values()]))
+        colormap = "PiYG" if limits[0] < 0 < limits[1] else "viridis"
         for name, mesh in self._meshes.items():
+            colours = (
+                contact_colours(values[name]) if by_contact else value_colours(values[name], limits, colormap)
+            )
             canvas.viewer.add_surface(
                 (
                     np.ascontiguousarray(np.asarray(mesh.points)[:, ::-1]),
@@ -179,7 +217,8 @@ class HandOverStep(Step):
                     np.nan_to_num(values[name]),
                 ),
                 name=name,
-                colormap="PiYG" if both_signs else "viridis",
+                vertex_colors=colours,
+                colormap=colormap,
                 contrast_limits=limits,
                 metadata={"tomorois": True},
                 units=("nm", "nm", "nm"),
@@ -188,9 +227,10 @@ class HandOverStep(Step):
         if not canvas.is_3d:
             canvas.viewer.dims.ndisplay = 3
             canvas.viewer.reset_view()
-        canvas.viewer.layers[next(iter(self._meshes))].colorbar.visible = True
-        named = self.colour.currentText()
-        self.loop.tell(f"{len(self._meshes)} surfaces, {named} from {limits[0]:.3g} to {limits[1]:.3g}.")
+        canvas.cut_in_space(True)
+        canvas.viewer.layers[next(iter(self._meshes))].colorbar.visible = not by_contact
+        told = f"{len(self._meshes)} surfaces, {self.colour.currentText()}"
+        self.loop.tell(told + ("." if by_contact else f" from {limits[0]:.3g} to {limits[1]:.3g}."))
 
     def _measured(self, then: Any) -> None:
         self._load()
@@ -208,6 +248,9 @@ class HandOverStep(Step):
         files = sorted(self._folder().glob("*.medial.vtp")) or sorted(self._folder().glob("*.vtp"))
         files = [path for path in files if not path.name.endswith(".points.vtp")]
         self._meshes = {path.stem: pyvista.read(path) for path in files}
+        for mesh in self._meshes.values():
+            for name, values in nearest_distance(dict(mesh.point_data.items())).items():
+                mesh.point_data[name] = values
         self._show_arrays()
         self.list.clear()
         self.list.addItems(list(self._meshes))
@@ -223,14 +266,16 @@ class HandOverStep(Step):
         self.colour.clear()
         for name, heading in array_headings(self._arrays(), self._headings).items():
             self.colour.addItem(heading, name)
+        if any(CONTACT in mesh.point_data for mesh in self._meshes.values()):
+            self.colour.insertItem(1, "contact", CONTACT)
         self.colour.setCurrentIndex(max(self.colour.findData(wanted), 0))
         self.colour.blockSignals(False)
 
     def _arrays(self) -> tuple[str, ...]:
         """The arrays of the surfaces that hold a number a point."""
         meshes = self._meshes.values()
-        names = [name for mesh in meshes for name, values in mesh.point_data.items() if values.ndim == 1]
-        return tuple(dict.fromkeys(names))
+        found = [name for mesh in meshes for name, values in mesh.point_data.items() if values.ndim == 1]
+        return offered_arrays(found)
 
     def _picked(self) -> None:
         """The rows of the surface in view in the tables of the run."""
@@ -276,8 +321,10 @@ class HandOverStep(Step):
         self._picked()
         x, y, z = np.asarray(mesh.points)[vertex]
         self.loop.hand.mark([self.loop.canvas.voxel((z, y, x))])
-        value = _values(mesh, self.colour.currentData())[vertex]
-        told = f"{name.removesuffix('.medial')}: {self.colour.currentText()} {value:.3g} here"
+        told = name.removesuffix(".medial")
+        if self.colour.currentData() != CONTACT:
+            value = _values(mesh, self.colour.currentData())[vertex]
+            told += f": {self.colour.currentText()} {value:.3g} here"
         contact = int(mesh.point_data[CONTACT][vertex]) if CONTACT in mesh.point_data else 0
         if contact > 0 and self._show_contact(contact):
             told += f", in contact {contact}"
@@ -341,8 +388,11 @@ class HandOverStep(Step):
             state.membranes[state.session.tomogram] = Path(name)
             self.tomogram_changed()
 
-    def _open_report(self) -> None:
-        webbrowser.open((self._folder() / "report.html").resolve().as_uri())
+    def _open_page(self, page: Path) -> None:
+        webbrowser.open(page.resolve().as_uri())
+
+    def _page(self) -> Path:
+        return self._folder() / "report.html"
 
     def _folder(self) -> Path:
         state = self._state()
@@ -381,14 +431,3 @@ def _values(mesh: Any, name: str) -> Any:
     if name in mesh.point_data:
         return np.asarray(mesh.point_data[name], dtype=np.float32)
     return np.full(mesh.n_points, np.nan, np.float32)
-
-
-def _limits(values: Any) -> tuple[float, float]:
-    """Where most of the values lie; about zero where they have both signs."""
-    if values.size == 0:
-        return 0.0, 1.0
-    low, high = (float(v) for v in np.quantile(values, [0.05, 0.95]))
-    if low < 0 < high:
-        reach = max(-low, high)
-        return -reach, reach
-    return (low, high) if high > low else (low, low + 1.0)

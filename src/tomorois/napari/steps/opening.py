@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
 
 from tomocore.files_of_tomograms import READABLE, volume_stem
 from tomorois.info import FileReport, inspect_file, report_lines
+from tomorois.loop.plan import PROJECT_FILE, plan_of_project_file, project_at
+from tomorois.loop.state import loop_of_plan
 from tomorois.napari.jobs import Job
 from tomorois.napari.steps.step import Step
 from tomorois.network.intensity import Polarity
@@ -35,22 +37,23 @@ class OpenStep(Step):
         self.head("Tomograms")
         row = self.row()
         self.button("Files…", self.ask_files, "Choose tomograms", row)
-        self.button("Folder…", self.ask_folder, "Open all tomograms of a folder", row)
+        self.button("Folder…", self.ask_folder, "Open all tomograms of a folder, or the project in it", row)
+        self.button("Project…", self.ask_project, "Open the tomograms of a project of tomosurf", row)
+        row = self.row()
         row.addWidget(QLabel("Voxel (nm)"))
         self.edge = QDoubleSpinBox()
         self.edge.setDecimals(4)
         self.edge.setRange(0.0, 1000.0)
         self.edge.setSpecialValueText("of header")
         self.edge.setToolTip("Edge of a voxel in nm, whatever the headers say; for files opened from now on")
-        row.addWidget(self.edge)
+        row.addWidget(self.edge, 1)
         row = self.row()
         row.addWidget(QLabel("Membranes look"))
         self.polarity = QComboBox()
         self.polarity.addItems(["dark", "bright"])
         self.polarity.setToolTip("In these tomograms; training and the magnet go by it")
         self.polarity.currentTextChanged.connect(self._take_polarity)
-        row.addWidget(self.polarity)
-        row.addStretch(1)
+        row.addWidget(self.polarity, 1)
         self.table = QTableWidget(0, 3)
         self.table.setHorizontalHeaderLabels(["tomogram", "ROIs painted", "map"])
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -133,19 +136,33 @@ class OpenStep(Step):
 
     def ask_files(self) -> None:
         """Let a person choose files."""
-        names, _ = QFileDialog.getOpenFileNames(self, f"Tomograms: {READABLE}")
+        names, _ = QFileDialog.getOpenFileNames(self, f"Tomograms: {READABLE}", self.loop.last_folder)
         if names:
             self.open([Path(name) for name in names])
 
     def ask_folder(self) -> None:
         """Let a person choose a folder."""
-        name = QFileDialog.getExistingDirectory(self, "Folder of tomograms")
+        name = QFileDialog.getExistingDirectory(self, "Folder of tomograms", self.loop.last_folder)
+        if name:
+            self.open([Path(name)])
+
+    def ask_project(self) -> None:
+        """Let a person choose a project file."""
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Project", self.loop.last_folder, f"Projects ({PROJECT_FILE} *.toml)"
+        )
         if name:
             self.open([Path(name)])
 
     def open(self, paths: list[Path]) -> None:
-        """Open tomograms with the voxel size that is chosen."""
-        self.loop.open_paths(paths, edge_nm=self.edge.value() or None)
+        """Open tomograms with the voxel size that is chosen, or a project with what it says."""
+        self.loop.last_folder = str(paths[0].parent)
+        project = project_at(paths[0]) if len(paths) == 1 else None
+        if project is None:
+            self.loop.open_paths(paths, edge_nm=self.edge.value() or None)
+            return
+        job = Job(f"Opening {project}", lambda job: plan_of_project_file(project))
+        self.loop.run("opening", job, lambda plan: self.loop.open(loop_of_plan(plan)))
 
     def _take_polarity(self, polarity: Polarity) -> None:
         if self.loop.state is not None:

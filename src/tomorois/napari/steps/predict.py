@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.colormaps import Colormap
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QRectF, Qt, QTimer
 from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSlider, QStyle, QStyleOptionSlider
 
@@ -15,6 +15,7 @@ from tomocore.contract import FAILURES, InputError, one_line
 from tomocore.files_of_tomograms import tomogram_stem, volume_stem
 from tomocore.roiset import RoiSet, labels_from_rois
 from tomocore.volumes.formats import read_volume
+from tomorois.annotation.session import at_hand
 from tomorois.instances.find import instances_and_remarks
 from tomorois.loop.folder import model_facts
 from tomorois.napari import layers as names
@@ -49,7 +50,7 @@ class MarkedSlider(QSlider):
     def __init__(self) -> None:
         super().__init__(Qt.Orientation.Horizontal)
         self.setRange(1, SLIDER_STEPS - 1)
-        self.setMinimumHeight(34)
+        self.setMinimumHeight(40)
         self.marks: dict[str, float] = {}
 
     def paintEvent(self, event: Any) -> None:
@@ -65,13 +66,15 @@ class MarkedSlider(QSlider):
         painter.setFont(font)
         for letter, place in self.marks.items():
             x = int(handle / 2 + place * (self.width() - handle))
-            painter.drawLine(x, 0, x, 8)
-            painter.drawText(x + 2, 9, letter)
+            painter.drawText(QRectF(x - 10, 0, 20, 12), Qt.AlignmentFlag.AlignHCenter, letter)
+            painter.drawLine(x, 12, x, self.height() // 2 - 3)
         painter.end()
 
 
 class PredictStep(Step):
     """The page of the maps."""
+
+    shows_paint = False  # its colour and those of the confidence would be taken for each other
 
     def __init__(self, window: LoopWidget) -> None:
         super().__init__(window)
@@ -217,28 +220,16 @@ class PredictStep(Step):
         state, canvas = self.loop.state, self.loop.canvas
         if state is None or canvas.volume is None:
             return
-        confidence = state.confidence(state.session.name)
-        if confidence is None:
+        confidence, path = state.confidence(state.session.name), state.map_path(state.session.name)
+        if confidence is None or path is None:
             for name in (names.CONFIDENCE, names.MASK, names.FOUND):
                 canvas.show(name, False)
             self.count.setText("Not predicted by this model yet.")
             return
-        shown = canvas.layer(names.CONFIDENCE)
-        mask = canvas.layer(names.MASK)
-        if mask is not None:
-            mask.visible = True
-        if shown is None or shown.metadata.get("path") != str(state.map_path(state.session.name)):
-            layer = canvas.show_image(
-                names.CONFIDENCE,
-                confidence,
-                colormap=BLUE_TO_RED,
-                contrast_limits=(0, 1),
-                visible=self.map.isChecked(),
-            )
-            layer.metadata["path"] = str(state.map_path(state.session.name))
-            canvas.show_image(
-                names.MASK, confidence, colormap=MASK_COLOUR, contrast_limits=(0, 1), interpolation2d="linear"
-            )
+        canvas.show(names.CONFIDENCE, self.map.isChecked())
+        canvas.show(names.MASK)
+        if not self._is_drawn(_mark_of(path)):
+            self._draw_map(at_hand(confidence), _mark_of(path))
         self._show_threshold()
         if state.has_preview(state.session.name):
             self._counted(None)
@@ -249,6 +240,32 @@ class PredictStep(Step):
                 Job("Counting ROIs at all thresholds", lambda job: state.preview(name)),
                 self._counted,
             )
+
+    def _draw_map(self, confidence: Any, mark: tuple[str, int]) -> None:
+        """Draw a map and its mask; a large one from the disk until it is read into memory, as a tomogram."""
+        canvas, levels = self.loop.canvas, names.levels_of(confidence, meanwhile=0.0)
+        layer = canvas.show_image(
+            names.CONFIDENCE,
+            levels,
+            colormap=BLUE_TO_RED,
+            contrast_limits=(0, 1),
+            visible=self.map.isChecked(),
+        )
+        layer.metadata["map"] = mark
+        canvas.show_image(
+            names.MASK, levels, colormap=MASK_COLOUR, contrast_limits=(0, 1), interpolation2d="linear"
+        )
+        self.loop.reading.make_space()
+
+        def taken(voxels: Any) -> None:
+            if self._is_drawn(mark):
+                canvas.take_in(voxels, (names.CONFIDENCE, names.MASK))
+
+        self.loop.reading.read("reading map", f"the map of {self._state().session.name}", confidence, taken)
+
+    def _is_drawn(self, mark: tuple[str, int]) -> bool:
+        layer = self.loop.canvas.layer(names.CONFIDENCE)
+        return layer is not None and layer.metadata.get("map") == mark
 
     def choose(self, threshold: float) -> None:
         """Take voxels from a confidence on: the mask and the number of ROIs follow at once."""
@@ -405,3 +422,8 @@ class PredictStep(Step):
         if self.loop.state is None:
             raise InputError("no tomogram is open; open one first")
         return self.loop.state
+
+
+def _mark_of(path: Path) -> tuple[str, int]:
+    """What tells a map from others and from itself before it was predicted anew."""
+    return str(path), path.stat().st_mtime_ns

@@ -57,6 +57,9 @@ class Words(QLabel):
 class Step(QWidget):
     """A page of the dock. The window calls the methods below when something has changed."""
 
+    shows_paint = True
+    """Whether what is painted lies over the tomogram while the page is in view."""
+
     def __init__(self, window: LoopWidget) -> None:
         super().__init__()
         self.loop = window
