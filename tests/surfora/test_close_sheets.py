@@ -213,19 +213,7 @@ def test_the_middle_of_a_sheet_that_comes_back_beside_itself(folded, words):
     assert found == pytest.approx(true_area, rel=0.02 if thickness > 1 else 0.03)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        pytest.param(
-            words,
-            id=str(words),
-            marks=[pytest.mark.xfail(strict=True, reason="walls across the gap, at one voxel of thickness")]
-            if words[0] == 1 and any(words[1])
-            else [],
-        )
-        for words in FOLDS
-    ],
-)
+@pytest.mark.parametrize("words", FOLDS, ids=str)
 def test_the_boundary_of_a_sheet_that_comes_back_beside_itself(folded, words):
     _, boundary, own_frame = folded(*words)
     inland, height = in_arms(boundary, own_frame)

@@ -6,10 +6,12 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from surfora.geometry.arrays import Floats, Mask
+from surfora.geometry.arrays import Floats, Ints, Mask
+from surfora.geometry.occupancy import set_voxels
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_normals
 from surfora.masks.cleaning import mask_thickness_nm
-from surfora.masks.sheets import without_bridges
+from surfora.masks.folds import THIN, far_along
+from surfora.masks.sheets import place_steps, without_bridges
 from tomocore.volumes.volume import world_to_index
 
 NEXT_TO_HOLE = 1.5  # voxels about a hole in which the membrane is thinned by it, and made whole too
@@ -17,6 +19,9 @@ FILLED = 0.55  # share below which a place is a hole; voxels that touch by an ed
 LEAST_HALF = 0.75  # voxels over and under the mesh, enough to join voxels that touch by an edge
 RIM = 1.2  # voxels from the mesh's rim in which nothing is filled
 CELLS = 1 << 20  # more cells than any volume has along an axis
+WAY_ROUND = 5  # steps along a thin sheet, beyond which what lies over a voxel is another part of it
+OTHER_SHEET = 0.75  # voxels along the normal from one part to another, at least
+STEEP = 0.6  # cosine between the normal and the way there, at least: the rim of a hole lies lower
 USUAL_OF = 15  # places about a hole whose thickness it gets
 
 
@@ -45,7 +50,12 @@ def without_pinholes(
     if len(sound) >= USUAL_OF:
         around = cKDTree(places[sound]).query(places[thinned], k=USUAL_OF)[1]
         half = np.median(thickness[sound][around], axis=1) / 2
-    filled = _with_columns(mask, places[thinned], normals[thinned], half, voxel_size_nm, origin_nm)
+    index, across = world_to_index(places[thinned], voxel_size_nm, origin_nm), normals[thinned, ::-1]
+    voxels, place = _columns(mask, index, across, np.maximum(half / voxel_size_nm, LEAST_HALF))
+    if np.median(thickness) < THIN * voxel_size_nm:
+        voxels = voxels[~_walls(mask, voxels, index[place], across[place])]
+    filled = mask.copy()
+    filled[tuple(voxels.T)] = True
     return without_bridges(mask, filled)
 
 
@@ -95,21 +105,48 @@ def _share_filled(
     return map_coordinates(mask.view(np.uint8), index.T, output=np.float32, order=1, mode="nearest")
 
 
-def _with_columns(
-    mask: Mask,
-    places: Floats,
-    normals: Floats,
-    half_nm: Floats,
-    voxel_size_nm: float,
-    origin_nm: tuple[float, float, float],
-) -> Mask:
-    """The mask with the voxels over and under these places whose centre is within ``half_nm`` (n,)."""
-    filled = mask.copy()
-    index = world_to_index(places, voxel_size_nm, origin_nm)
-    across, half = normals[:, ::-1], np.maximum(half_nm / voxel_size_nm, LEAST_HALF)
-    for height in np.arange(-np.ceil(half.max()), np.ceil(half.max()) + 0.25, 0.5):
-        voxel = np.rint(index + height * across).astype(np.int64)
-        inside = np.abs(np.einsum("ij,ij->i", voxel - index, across)) <= half
-        inside &= ((voxel >= 0) & (voxel < mask.shape)).all(axis=1)
-        filled[tuple(voxel[inside].T)] = True
-    return filled
+def _columns(mask: Mask, index: Floats, across: Floats, half: Floats) -> tuple[Ints, Ints]:
+    """The empty voxels (k, 3) within ``half`` (n,) voxels over or under places, and the nearest place each.
+
+    index, across: places and normals (n, 3) z, y, x; voxels count by the height of their centre.
+    """
+    voxels, places, heights = [], [], []
+    for step in np.arange(-np.ceil(half.max()), np.ceil(half.max()) + 0.25, 0.5):
+        voxel = np.rint(index + step * across).astype(np.int64)
+        height = np.abs(np.einsum("ij,ij->i", voxel - index, across))
+        inside = (height <= half) & ((voxel >= 0) & (voxel < mask.shape)).all(axis=1)
+        inside[inside] = ~mask[tuple(voxel[inside].T)]
+        voxels.append(voxel[inside])
+        places.append(np.flatnonzero(inside))
+        heights.append(height[inside])
+    lowest = np.argsort(np.concatenate(heights), kind="stable")
+    voxel, place = np.concatenate(voxels)[lowest], np.concatenate(places)[lowest]
+    _, first = np.unique(np.ravel_multi_index(tuple(voxel.T), mask.shape), return_index=True)
+    return voxel[first], place[first]
+
+
+def _walls(mask: Mask, voxels: Ints, index: Floats, across: Floats) -> Mask:
+    """Which voxels (k, 3) to fill would join parts of a thin sheet that face each other across a gap.
+
+    Each belongs to the voxel of the mask nearest to the place (k, 3) that it is filled for, of the normal
+    ``across`` (k, 3). It is a wall where what it shares a face with belongs to another one that lies over or
+    under that and far from it along the sheet: so a hole, whose rim is as far round, is filled.
+    """
+    occupied, wide = set_voxels(mask), place_steps(mask.shape)
+    own = cKDTree(occupied).query(index)[1]
+    beside, here = occupied @ wide, voxels @ wide
+    known, owner = np.concatenate([beside, here]), np.concatenate([np.arange(len(occupied)), own])
+    order = np.argsort(known)
+    ends, pairs = [], []
+    for step in (*wide, *-wide):
+        at = order[np.minimum(np.searchsorted(known, here + step, sorter=order), len(known) - 1)]
+        there = np.flatnonzero(known[at] == here + step)
+        ends.append(there)
+        pairs.append(np.stack([own[there], owner[at[there]]], axis=1))
+    end, pair = np.concatenate(ends), np.concatenate(pairs)
+    way = occupied[pair[:, 1]] - occupied[pair[:, 0]]
+    rise = np.abs(np.einsum("ij,ij->i", way, across[end]))
+    over = np.flatnonzero(rise > np.maximum(OTHER_SHEET, STEEP * np.linalg.norm(way, axis=1)))
+    walls = np.zeros(len(voxels), dtype=bool)
+    walls[end[over][far_along(mask, occupied, pair[over], WAY_ROUND)]] = True
+    return walls

@@ -76,6 +76,18 @@ def folds_apart(mask: Mask, occupied: Ints) -> list[Fold]:
     return found
 
 
+def far_along(mask: Mask, occupied: Ints, pairs: Ints, most: int) -> Mask:
+    """Whether the way along the sheets between the voxels of each pair (k, 2) takes more steps than this.
+
+    mask: bool [z, y, x]; occupied: all its voxels (n, 3), in order, of which pairs are indices.
+    """
+    along = _along_sheet(mask, occupied, occupied @ place_steps(mask.shape))
+    order = np.argsort(pairs[:, 0], kind="stable")
+    far = np.empty(len(pairs), dtype=bool)
+    far[order] = _far_pairs(along.start, along.beside, np.ascontiguousarray(pairs[order]), most)
+    return far
+
+
 def _fold(along: Neighbours, own: Ints, others: Ints) -> Fold:
     """The fold about its voxels that face others, to the middle of the way to these and a little beyond."""
     here = _steps_from(along.start, along.beside, own, REACH)

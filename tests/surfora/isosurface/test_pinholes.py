@@ -88,6 +88,17 @@ def test_isosurface_closes_what_the_medial_mesh_closes():
     )
 
 
+@pytest.mark.parametrize(
+    "shape", [shapes.wavy_sheet(40.0), shapes.open_cylinder(14.0, 30.0)], ids=lambda s: s.name
+)
+def test_holes_of_a_sheet_of_one_voxel_are_filled(shape):
+    mask, pierced, origin, medial = holed(shape, radius_voxels=3.4, thickness=1.0)
+    medial = medial.with_data(thickness_nm=np.ones(len(medial.vertices)))
+    whole, mended = (isosurface(one, 1.0, origin, medial=medial) for one in (mask, pierced))
+    assert handles(isosurface(pierced, 1.0, origin)) > 10
+    assert handles(mended) == handles(whole)
+
+
 def test_places_near_others_are_those_that_every_distance_tells():
     random = np.random.default_rng(3)
     places, others = random.uniform(-9, 9, (500, 3)), random.uniform(-12, 4, (40, 3))
