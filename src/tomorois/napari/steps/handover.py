@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QListWidget,
+    QListWidgetItem,
     QTableWidget,
     QTableWidgetItem,
 )
@@ -253,7 +254,10 @@ class HandOverStep(Step):
                 mesh.point_data[name] = values
         self._show_arrays()
         self.list.clear()
-        self.list.addItems(list(self._meshes))
+        for name in self._meshes:
+            item = QListWidgetItem(self._short(name))
+            item.setData(Qt.ItemDataRole.UserRole, name)
+            self.list.addItem(item)
         self.show_surfaces()
         if self._meshes:
             self.list.setCurrentRow(0)
@@ -265,7 +269,7 @@ class HandOverStep(Step):
         self.colour.blockSignals(True)
         self.colour.clear()
         for name, heading in array_headings(self._arrays(), self._headings).items():
-            self.colour.addItem(heading, name)
+            self.colour.addItem(self._short(heading), name)
         if any(CONTACT in mesh.point_data for mesh in self._meshes.values()):
             self.colour.insertItem(1, "contact", CONTACT)
         self.colour.setCurrentIndex(max(self.colour.findData(wanted), 0))
@@ -284,9 +288,10 @@ class HandOverStep(Step):
         if item is None:
             self.table.setRowCount(0)
             return
-        surface = item.text().removesuffix(".medial")
+        name = str(item.data(Qt.ItemDataRole.UserRole))
+        surface = name.removesuffix(".medial")
         self._show_values(measured_of(self._folder(), surface, self._headings))
-        layer = self.loop.canvas.layer(item.text())
+        layer = self.loop.canvas.layer(name)
         if layer is not None:
             self.loop.viewer.layers.selection.active = layer
 
@@ -321,7 +326,7 @@ class HandOverStep(Step):
         self._picked()
         x, y, z = np.asarray(mesh.points)[vertex]
         self.loop.hand.mark([self.loop.canvas.voxel((z, y, x))])
-        told = name.removesuffix(".medial")
+        told = self._short(name).removesuffix(".medial")
         if self.colour.currentData() != CONTACT:
             value = _values(mesh, self.colour.currentData())[vertex]
             told += f": {self.colour.currentText()} {value:.3g} here"
@@ -390,6 +395,10 @@ class HandOverStep(Step):
 
     def _open_page(self, page: Path) -> None:
         webbrowser.open(page.resolve().as_uri())
+
+    def _short(self, words: str) -> str:
+        """Words without the name of the tomogram, which all surfaces here have in theirs."""
+        return words.replace(f"{self._state().session.name}__", "")
 
     def _page(self) -> Path:
         return self._folder() / "report.html"
