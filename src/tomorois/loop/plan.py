@@ -59,5 +59,5 @@ def plan_of_project_file(path: Path) -> LoopPlan:
     if answer.returncode:
         said = answer.stderr.strip().splitlines()
         raise InputError(said[-1] if said else f"{path}: cannot be read as a project; try tomosurf status")
-    plan: LoopPlan = LoopPlan.model_validate_json(answer.stdout)
+    plan: LoopPlan = LoopPlan.model_validate_json(answer.stdout.splitlines()[-1])
     return plan

@@ -160,10 +160,12 @@ class Canvas:
             layer.visible = shown
 
     def remove(self, name: str) -> None:
-        """Take one of our layers away, if it is there."""
-        layer = self.layer(name)
+        """Take one of our layers away, if it is there; the slice in view stays."""
+        layer, place = self.layer(name), self.viewer.dims.point
         if layer is not None:
             self.viewer.layers.remove(layer)
+            if len(place) == self.viewer.dims.ndim:  # napari keeps the number of the step, whatever a step is
+                self.viewer.dims.set_point(range(len(place)), place)
 
     def refresh(self, name: str) -> None:
         """Draw a layer again whose numbers changed."""
@@ -311,7 +313,7 @@ class Canvas:
         """The layer of a name with other voxels, or None where there is none yet."""
         layer = self.layer(name)
         if layer is not None and layer.multiscale != isinstance(levels, list):
-            self.viewer.layers.remove(layer)
+            self.remove(name)
             return None
         if layer is not None:
             layer.data = levels

@@ -66,6 +66,7 @@ class Reading:
     def make_space(self, _: Any = None) -> None:
         """Make what space shows of a large tomogram and its map, once space is asked for."""
         window = self.window
+        window.canvas.ease_space()
         unmade = window.canvas.unmade() if window.canvas.is_3d else None
         if unmade is None or window.jobs.job("space"):
             return

@@ -154,7 +154,6 @@ class LoopWidget(QWidget):
     def _space_or_slice(self, _: Any = None) -> None:
         """The view went from slices to space, or back."""
         self._show_paint()
-        self.canvas.ease_space()
         self.reading.make_space()
 
     def _look_closer(self) -> None:

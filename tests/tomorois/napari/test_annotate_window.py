@@ -267,8 +267,14 @@ def test_undo_goes_to_the_slice_where_it_was(window, opened):
 def test_three_dimensions_are_shown_and_tools_come_back_to_the_slice(window, opened):
     window.viewer.dims.ndisplay = 3
     assert picture(window).std() > 5
+    assert not window.canvas.layer(names.PAINT).visible  # nothing is painted, and to draw it takes long
     press(window, "S")
     assert not window.canvas.is_3d
+    assert window.canvas.layer(names.PAINT).visible
+    click(window, (20, 30, 30))
+    window.viewer.dims.ndisplay = 3
+    assert window.canvas.layer(names.PAINT).visible
+    window.viewer.dims.ndisplay = 2
 
 
 def test_help_lists_the_keys(window, opened, qtbot):

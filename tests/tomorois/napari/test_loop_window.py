@@ -223,6 +223,10 @@ def test_a_click_on_a_mesh_in_space_shows_its_contact(window, opened, qtbot):
     assert len(np.unique(colours[upper], axis=0)) == len(np.unique(colours[~upper], axis=0)) == 1
     assert abs(colours[upper][0] - colours[~upper][0]).max() > 0.2
     step.colour.setCurrentIndex(0)
+    tomogram = window.canvas.layer(names.TOMOGRAM)
+    press(window, "Right")  # of the tomogram one slice stands among the surfaces, and arrows move it
+    assert tomogram.depiction == "plane"
+    assert tuple(tomogram.plane.position) == (21, 32, 36)
     window.viewer.layers[names.TOMOGRAM].visible = False
     window.viewer.camera.angles = (0, 0, 90)  # along y, z downwards
     window.viewer.camera.center, window.viewer.camera.zoom = (z, y, x), 6.0
@@ -259,7 +263,9 @@ def test_a_click_on_a_mesh_in_space_shows_its_contact(window, opened, qtbot):
     assert window.viewer.camera.angles != angles  # a drag turns the view, and chooses nothing
     assert window.message == seen[5][2]
     window.go_to_step(OPEN)
-    window.viewer.dims.ndisplay = 2
+    assert tomogram.depiction == "volume"
+    assert not window.canvas.is_3d
+    assert not window.canvas.layer("above.medial").visible
 
 
 def test_a_warning_in_the_window_names_no_options_of_commands(window, opened, qtbot):
