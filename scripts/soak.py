@@ -1,11 +1,13 @@
 """Kills commands at random moments, again and again, and compares what they leave with undisturbed runs.
 
 Each of `surfora run`, `tomorois train`, `tomorois predict` and `tomosurf run` works on a project of a few
-seconds, is ended by SIGKILL, SIGTERM or SIGINT (to its process group, as Ctrl-C does) after a random time,
-up to four times in one folder, and then run to its end. Then there must be: the same files as of the
-undisturbed run, with the same arrays and tables but for provenance and times; no process left; no leftover;
-no traceback; and the status and the one line that the signal has. Prints a row a command, and exits with 1
-where anything differed; the folders of such runs are kept.
+seconds; so does a project of two tiny tomograms that trains its model, in one process, by jobs here and by
+jobs of a Slurm of one node that is started for it, which must all leave the same. It is ended by SIGKILL,
+SIGTERM or SIGINT (to its process group, as Ctrl-C does) after a random time, up to four times in one folder,
+and then run to its end. Then there must be: the same files as of the undisturbed run, with the same arrays
+and tables but for provenance and times; no process left; no leftover; no traceback; and the status and the
+one line that the signal has. Prints a row a command, and exits with 1 where anything differed; the folders
+of such runs are kept.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,14 +34,20 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from made_once import close_store, open_store
+from slurm_node import slurm_node
 from two_vesicles import write_project
 
 from surfora.geometry.files import read_surface
+from tomocore.volumes.formats import write_volume
+from tomocore.volumes.volume import Volume
 
 OF_A_RUN = ("provenance", "source", "seconds")
 """Columns that name the run, the place of its inputs and how long it took, and so differ."""
 
-BUT_FOR_THE_RUN = ("run.json", "report.html", "report.json", "overview.html", "model.train.png")
+BUT_FOR_THE_RUN = (
+    *("run.json", "report.html", "report.json", "overview.html"),
+    *("model.train.png", "round_001.train.png"),
+)
 """Files that tell of the run; of these only that they are there is compared."""
 
 MOST_IN_ONE_FOLDER = 4
@@ -50,6 +59,7 @@ PROCESSES_END_S = 15.0
 LOADED = [
     *("surfora.cli.app", "surfora.batch", "tomorois.cli.app", "tomorois.training.files"),
     *("tomorois.prediction.files", "tomosurf.cli.app", "tomosurf.run", "tomosurf.report"),
+    *("tomosurf.training", "tomosurf.workflow.run"),
 ]
 """What the forks of ``--quick`` have loaded before they begin."""
 
@@ -61,6 +71,8 @@ class Subject:
     name: str
     command: Callable[[bool], Sequence[str]]  # of whether the folder was used before
     results: str = "out"
+    project: str = "project"
+    like: str = ""  # another command whose results it must have, made by that where it was not yet
     quick: bool = False
     undisturbed_s: float = 0.0
     kills: dict[str, int] = field(default_factory=dict)
@@ -86,6 +98,16 @@ def subjects(jobs: int) -> list[Subject]:
             ],
         ),
         Subject("tomosurf run", lambda again: ["tomosurf", "run", ".", "-j", f"{jobs}"], "results"),
+        *(
+            Subject(
+                f"tomosurf {name}",
+                lambda again, way=way: ["tomosurf", "run", ".", "-j", "1", *way],
+                "results",
+                "tiny",
+                like="tomosurf training",
+            )
+            for name, way in (("training", ()), ("--workflow", ("--workflow",)), ("--slurm", ("--slurm",)))
+        ),
     ]
 
 
@@ -103,6 +125,27 @@ def make_project(folder: Path) -> None:
     )
 
 
+def make_tiny_project(folder: Path) -> None:
+    """Two tomograms of a flat membrane, of which one has labels, and a project that learns from it."""
+    shape = (12, 26, 26)
+    height = np.arange(shape[0])[:, None, None] * np.ones(shape)
+    membrane = (np.abs(height - 6) <= 1).astype(np.int8)
+    for place in ("tomograms", "membranes", "painted"):
+        (folder / place).mkdir()
+    for seed, stem in enumerate(("t1", "t2")):
+        grey = np.random.default_rng(seed).normal(size=shape) - 4 * membrane
+        write_volume(folder / "tomograms" / f"{stem}.mrc", Volume(grey.astype(np.float32), 2.0))
+        write_volume(folder / "membranes" / f"{stem}__membranes.mrc", Volume(membrane, 2.0))
+    write_volume(folder / "painted" / "t1__labels.mrc", Volume(membrane.astype(np.int16), 2.0))
+    (folder / "project.toml").write_text(
+        'annotations = "painted"\n'
+        "[train]\nbin_factor = 1\npatch_voxels = 16\nsteps = 60\ncheckpoint_seconds = 0.05\n"
+        "[train.network]\nlayers = 3\ndilations = [1]\n[train.validation]\nchecks = 3\n"
+        '[instances]\nsplit = "none"\nthreshold = 0.3\n[surfora.medial]\nspacing_nm = 3.0\n'
+        "[cluster]\npoll_seconds = 1\nthreads = 1\nminutes = 10\n"
+    )
+
+
 def fresh_folder(project: Path, place: Path) -> Path:
     """A copy of the project without results, its inputs linked."""
     shutil.copytree(project, place, copy_function=os.link)
@@ -110,8 +153,14 @@ def fresh_folder(project: Path, place: Path) -> Path:
     return place
 
 
-def soak(subject: Subject, project: Path, scratch: Path, kills: int, rng: random.Random) -> None:
-    """Kill one command that many times; problems are kept in the subject."""
+def soak(
+    subject: Subject, project: Path, scratch: Path, kills: int, rng: random.Random, like: Subject | None
+) -> None:
+    """Kill one command that many times; problems are kept in the subject.
+
+    What its results must be like is what ``like`` leaves, where another command must leave the same, else
+    its own undisturbed ones.
+    """
     stem = subject.name.replace(" ", "_")
     expected = fresh_folder(project, scratch / f"{stem}_undisturbed")
     for _ in range(2):  # the second time all is compiled and in the cache
@@ -120,6 +169,10 @@ def soak(subject: Subject, project: Path, scratch: Path, kills: int, rng: random
         start = time.monotonic()
         finish(subject, expected, used=False)
         subject.undisturbed_s = time.monotonic() - start
+    if like is not None:
+        other = fresh_folder(project, scratch / f"{stem}_like")
+        finish(like, other, used=False)
+        subject.problems += differences(other / subject.results, expected / subject.results)
     while sum(subject.kills.values()) < kills:
         place = fresh_folder(project, scratch / f"{stem}_{subject.folders}")
         before = len(subject.problems)
@@ -329,13 +382,21 @@ def main() -> int:
     scratch = asked.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     scratch.mkdir(parents=True, exist_ok=True)
     print(f"seed {seed}, in {scratch}", flush=True)
-    (scratch / "project").mkdir()
-    make_project(scratch / "project")
-    chosen = [one for one in subjects(1 if asked.quick else 2) if asked.only in (None, one.name)]
+    every = {one.name: one for one in subjects(1 if asked.quick else 2)}
+    chosen = [one for one in every.values() if asked.only in (None, one.name)]
+    for name, make in (("project", make_project), ("tiny", make_tiny_project)):
+        if any(one.project == name for one in chosen):
+            (scratch / name).mkdir()
+            make(scratch / name)
     begun = time.monotonic()
-    for subject in chosen:
-        subject.quick = asked.quick
-        soak(subject, scratch / "project", scratch, asked.kills, random.Random(f"{seed} {subject.name}"))
+    with ExitStack() as stack:
+        if any(one.name == "tomosurf --slurm" for one in chosen):
+            os.environ |= stack.enter_context(slurm_node(scratch / "slurm")).environment
+        for subject in chosen:
+            subject.quick = asked.quick
+            like = every[subject.like] if subject.like not in ("", subject.name) else None
+            rng = random.Random(f"{seed} {subject.name}")
+            soak(subject, scratch / subject.project, scratch, asked.kills, rng, like)
     print("\n| command | undisturbed | kills | by signal | folders | problems |\n|---|---|---|---|---|---|")
     for one in chosen:
         by = ", ".join(f"{name} {count}" for name, count in sorted(one.kills.items()))

@@ -12,7 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context, parent_process
@@ -207,15 +207,27 @@ class WorkerPool(ProcessPoolExecutor):
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Signals wait until it is left; processes begun within never get them: only their parent acts."""
+    """Signals wait until it is left; processes begun within never get them: only their parent acts.
+
+    To block them in this thread is not enough: another one, as PyTorch has, takes them, and Python then acts
+    in the main thread all the same. So there they are kept by handlers, and come when these are gone.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    came: list[int] = []
+    with ExitStack() as stack:
+        stack.callback(lambda: [signal.raise_signal(number) for number in came])
+        if threading.current_thread() is threading.main_thread():
+            for number in numbers:
+                handler = signal.getsignal(number)
+                if handler is not None:  # one that Python did not set cannot be put back
+                    stack.callback(signal.signal, number, handler)
+                    signal.signal(number, lambda number, frame: came.append(number))
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, held)
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 PR_SET_PDEATHSIG = 1

@@ -4,12 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tomocore.machine import ProcessMark, Terminated, is_alive, signals_as_interrupts, this_process
+from tomocore.machine import (
+    ProcessMark,
+    Terminated,
+    is_alive,
+    signals_as_interrupts,
+    signals_held,
+    this_process,
+)
 
 PARENT = """
 import sys, threading, time
@@ -150,3 +158,30 @@ def test_threads_wait_asleep_unless_told_otherwise(package, own):
     asked = f"import os, {package}; print(os.environ['OMP_WAIT_POLICY'])"
     said = subprocess.run([sys.executable, "-c", asked], env=told, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == (own or "passive")
+
+
+def test_signals_are_held_though_another_thread_takes_them():
+    """As PyTorch's threads do, which do not block them; two that came are both told, after the work."""
+    over = threading.Event()
+    threading.Thread(target=over.wait, args=(60,), daemon=True).start()
+    done, told = [], []
+
+    def work_under(number):
+        with signals_held():
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
+            done.append(list(told))
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work_under(signal.SIGINT)
+        before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+        try:
+            work_under(signal.SIGTERM)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    finally:
+        over.set()
+    assert done == [[], []]
+    assert told == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
