@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import edt
@@ -23,6 +25,7 @@ from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings
 from tomocore.volumes.volume import index_to_world
 
+SHARES = 100  # of a step, that progress is told in
 MARGIN = 4  # voxels of background about the mask, where the volume has them
 ROUGH_COSINE, SMOOTH_COSINE = 0.5, 0.7  # least cosine of normals in a patch: first round, later rounds
 
@@ -83,20 +86,24 @@ def isosurface(
         raise InputError("the mask is empty; check the label and the threshold it was made with")
     if mask.all():
         raise InputError("the mask fills its volume and has no boundary; choose a larger region or a label")
-    total = 3 + settings.fit_rounds
+    total = SHARES * (2 + max(settings.fit_rounds, 1))
     progress(0, total)
     if medial is not None:
         mask = without_pinholes(mask, voxel_size_nm, origin_nm, medial)
     box = mask_box(np.asarray(mask, dtype=bool), MARGIN)
     indices, faces = _marched(mask[box], settings)
-    progress(1, total)
+    progress(SHARES, total)
     start = np.array([axis.start for axis in box])
     vertices = index_to_world(indices / settings.supersampling + start, voxel_size_nm, origin_nm)
     vertices, faces = _without_specks(vertices, faces, settings.smallest_part_nm2)
     low, high = index_to_world([np.zeros(3), np.array(mask.shape) - 1], voxel_size_nm, origin_nm)
     held = np.isclose(vertices, low) | np.isclose(vertices, high)
-    progress(2, total)
-    vertices, normals, bend = _smoothed(vertices, faces, held, voxel_size_nm, settings, progress)
+    progress(2 * SHARES, total)
+
+    def told(round_: int, done: int, count: int) -> None:
+        progress(SHARES * (2 + round_) + SHARES * done // count, total)
+
+    vertices, normals, bend = _smoothed(vertices, faces, held, voxel_size_nm, settings, told)
     progress(total, total)
     return SurfaceMesh(vertices, faces, normals, {"bend_per_nm": bend})
 
@@ -156,25 +163,27 @@ def _smoothed(
     held: Mask,
     voxel_size_nm: float,
     settings: IsosurfaceSettings,
-    progress: Progress,
+    told: Callable[[int, int, int], None],
 ) -> tuple[Floats, Floats, Floats]:
-    """Vertices (moved by the "surface" scheme only, never along axes held), normals and bend of the fits."""
+    """Vertices (moved by the "surface" scheme only, never along axes held), normals and bend of the fits.
+
+    held: (n, 3); told: of how many fits of each round are done, of how many.
+    """
     start, neighbour = adjacency(faces, len(vertices))
     normals = _averaged(vertex_normals(vertices, faces), start, neighbour)
     radius = settings.fit_radius_voxels * voxel_size_nm
     first = vertices
     if settings.scheme != "surface" or settings.fit_rounds == 0:
-        fits = fit_patches(vertices, normals, start, neighbour, radius, SMOOTH_COSINE)
+        fits = fit_patches(vertices, normals, start, neighbour, radius, SMOOTH_COSINE, partial(told, 0))
         return vertices, fits.normals, fits.bend
-    for done in range(settings.fit_rounds):
+    for number in range(settings.fit_rounds):
         vertices = _evened(vertices, normals, start, neighbour)
-        least_cosine = ROUGH_COSINE if done == 0 else SMOOTH_COSINE
-        fits = fit_patches(vertices, normals, start, neighbour, radius, least_cosine)
+        least_cosine = ROUGH_COSINE if number == 0 else SMOOTH_COSINE
+        fits = fit_patches(vertices, normals, start, neighbour, radius, least_cosine, partial(told, number))
         moved = vertices + np.nan_to_num(fits.height)[:, None] * normals
         normals = fits.normals
         vertices = _kept_near(moved, first, settings.tube_voxels * voxel_size_nm)
         vertices[held] = first[held]
-        progress(3 + done, 3 + settings.fit_rounds)
     return vertices, normals, fits.bend
 
 

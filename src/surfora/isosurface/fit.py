@@ -11,8 +11,10 @@ from scipy.sparse import csr_array
 
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.frames import factorise, substitute, tangent_frame
+from tomocore.contract import Progress, no_progress
 
-CHUNKS = 64
+CHUNKS = 32
+PORTION = 65_536  # vertices between two reports of progress: some tenths of a second
 
 
 def adjacency(faces: Ints, vertex_count: int) -> tuple[Ints, Ints]:
@@ -43,7 +45,13 @@ class PatchFits:
 
 
 def fit_patches(
-    vertices: Floats, normals: Floats, start: Ints, neighbour: Ints, radius: float, least_cosine: float
+    vertices: Floats,
+    normals: Floats,
+    start: Ints,
+    neighbour: Ints,
+    radius: float,
+    least_cosine: float,
+    progress: Progress = no_progress,
 ) -> PatchFits:
     """Quadrics over the mesh about every vertex.
 
@@ -51,11 +59,17 @@ def fit_patches(
     least this cosine with its own, so that none lies round an edge; weights fall as (1 − (r/radius)²)².
     Heights over the tangent plane are fitted by a full quadric, so that a surface of constant curvature has
     height 0: moving onto the fit does not shrink it.
+
+    vertices, normals: (n, 3); start, neighbour: of `adjacency`; progress is told of vertices.
     """
     fits = PatchFits(np.full(len(vertices), np.nan), normals.copy(), np.full(len(vertices), np.nan))
-    _fit_patches(
-        vertices, normals, start, neighbour, radius, least_cosine, fits.height, fits.normals, fits.bend
-    )
+    for first in range(0, len(vertices), PORTION):
+        last = min(first + PORTION, len(vertices))
+        _fit_patches(
+            vertices, normals, start, neighbour, radius, least_cosine, first, last,
+            fits.height, fits.normals, fits.bend,
+        )  # fmt: skip
+        progress(last, len(vertices))
     return fits
 
 
@@ -67,13 +81,15 @@ def _fit_patches(
     neighbour: Ints,
     radius: float,
     least_cosine: float,
+    first: int,
+    last: int,
     height: Floats,
     tilted: Floats,
     bend: Floats,
 ) -> None:
-    count = len(vertices)
+    count = last - first
     for chunk in prange(CHUNKS):
-        begin, end = chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS
+        begin, end = first + chunk * count // CHUNKS, first + (chunk + 1) * count // CHUNKS
         _fit_range(
             vertices, normals, start, neighbour, radius, least_cosine, begin, end, height, tilted, bend
         )
@@ -93,7 +109,7 @@ def _fit_range(
     tilted: Floats,
     bend: Floats,
 ) -> None:
-    seen = np.full(len(vertices), -1, np.int64)
+    seen = np.zeros(len(vertices), np.int64)  # of which only the memory that is used is ever filled
     patch = np.empty(len(vertices), np.int64)
     system, right = np.empty((7, 6)), np.empty(6)
     for i in range(begin, end):
@@ -127,17 +143,18 @@ def gather_patch(
     """Fill ``patch`` with the vertices about ``centre``, itself first, and return how many.
 
     vertices, normals: (n, 3); start, neighbour: of `adjacency`; radius: in the vertices' unit; least_cosine:
-    between the normals of a member and the centre; seen: scratch (n,) of -1.
+    between the normals of a member and the centre; seen: scratch (n,) of 0, or as other calls have left it.
     """
     patch[0] = centre
-    seen[centre] = centre
+    mark = centre + 1
+    seen[centre] = mark
     size, done = 1, 0
     while done < size:
         for e in range(start[patch[done]], start[patch[done] + 1]):
             other = neighbour[e]
-            if seen[other] == centre:
+            if seen[other] == mark:
                 continue
-            seen[other] = centre
+            seen[other] = mark
             squared = cosine = 0.0
             for axis in range(3):
                 squared += (vertices[other, axis] - vertices[centre, axis]) ** 2

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.surface import boundary_vertices, edges_and_counts, enclosed_volume_nm3, vertex_normals
-from surfora.isosurface import tiles
+from surfora.isosurface import fit, tiles
 from surfora.isosurface.boundary import IsosurfaceSettings, distance_field, isosurface
 from surfora.isosurface.fit import adjacency, fit_height, fit_patches, gather_patch, neighbour_means
 from surfora.isosurface.levelset import FREE, OBSTACLE, TUBE, curvature_flow, curvature_speed
@@ -266,3 +266,25 @@ def test_neighbour_means_of_a_tetrahedron():
     start, neighbour = adjacency(faces, 4)
     assert np.array_equal(np.diff(start), [3, 3, 3, 3])
     assert np.allclose(neighbour_means(np.arange(4.0)[:, None], start, neighbour)[:, 0], [2, 5 / 3, 4 / 3, 1])
+
+
+def test_progress_rises_to_its_total_and_a_round_of_fits_can_be_ended(monkeypatch):
+    monkeypatch.setattr(fit, "PORTION", 200)
+    mask, origin = shapes.sphere(8.0).voxelise(1.0, 3.0)
+    seen = []
+
+    def progress(done, total):
+        seen.append(done / total)
+        if len(seen) == ended_at:
+            raise KeyboardInterrupt
+
+    ended_at = 0
+    isosurface(mask, 1.0, origin, progress=progress)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert len(seen) > 10
+    ended_at = len(seen) // 2
+    seen.clear()
+    with pytest.raises(KeyboardInterrupt):
+        isosurface(mask, 1.0, origin, progress=progress)
+    assert seen[-1] < 0.9
