@@ -217,8 +217,13 @@ def signals_held() -> Iterator[None]:
         return
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     came: list[int] = []
+
+    def tell() -> None:
+        for number in came:
+            signal.raise_signal(number)
+
     with ExitStack() as stack:
-        stack.callback(lambda: [signal.raise_signal(number) for number in came])
+        stack.callback(tell)
         if threading.current_thread() is threading.main_thread():
             for number in numbers:
                 handler = signal.getsignal(number)
