@@ -79,6 +79,7 @@ class PredictStep(Step):
     def __init__(self, window: LoopWidget) -> None:
         super().__init__(window)
         self._busy = False
+        self._tried: tuple[str, int] | None = None  # the map whose ROIs were counted last, in vain or not
         self.head("Model")
         self.model = QComboBox()
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -181,6 +182,7 @@ class PredictStep(Step):
         self.make.setEnabled(
             state is not None and bool(state.predicted()) and self.loop.jobs.job("rois") is None
         )
+        self._count()  # of a tomogram that came into view while another's were counted
 
     def predict(self, then: Any = None) -> bool:
         """Predict the tomogram in view, then all others, in the background; whether it began."""
@@ -231,15 +233,8 @@ class PredictStep(Step):
         if not self._is_drawn(_mark_of(path)):
             self._draw_map(at_hand(confidence), _mark_of(path))
         self._show_threshold()
-        if state.has_preview(state.session.name):
-            self._counted(None)
-        else:
-            name = state.session.name
-            self.loop.run(
-                "count",
-                Job("Counting ROIs at all thresholds", lambda job: state.preview(name)),
-                self._counted,
-            )
+        self._show_counted()
+        self._count()
 
     def _draw_map(self, confidence: Any, mark: tuple[str, int]) -> None:
         """Draw a map and its mask; a large one from the disk until it is read into memory, as a tomogram."""
@@ -262,6 +257,19 @@ class PredictStep(Step):
                 canvas.take_in(voxels, (names.CONFIDENCE, names.MASK))
 
         self.loop.reading.read("reading map", f"the map of {self._state().session.name}", confidence, taken)
+
+    def _count(self) -> None:
+        """Count the ROIs of the map in view beside the window, once, and after what is being counted."""
+        state = self.loop.state
+        if state is None or self.loop.step is not self or self.loop.jobs.job("count") is not None:
+            return
+        name = state.session.name
+        path = state.map_path(name)
+        if path is None or not path.exists() or state.has_preview(name) or self._tried == _mark_of(path):
+            return
+        self._tried = _mark_of(path)
+        job = Job("Counting ROIs at all thresholds", lambda job: state.preview(name))
+        self.loop.run("count", job, lambda _: self._show_counted())
 
     def _is_drawn(self, mark: tuple[str, int]) -> bool:
         layer = self.loop.canvas.layer(names.CONFIDENCE)
@@ -324,6 +332,8 @@ class PredictStep(Step):
             return
         if settings.min_volume_nm3 != state.instance_settings.min_volume_nm3:
             state.forget_previews()
+            self._tried = None
+            self._count()
         state.instance_settings = settings.model_copy(update={"threshold": state.instance_settings.threshold})
         self._preview_later()
 
@@ -364,9 +374,8 @@ class PredictStep(Step):
 
     def _take_proposal(self) -> None:
         state = self._state()
-        preview = state.preview(state.session.name)
-        if preview is not None:
-            self.choose(preview.proposal())
+        if state.has_preview(state.session.name):
+            self.choose(state.preview(state.session.name).proposal())
 
     def _show_threshold(self) -> None:
         """The mask by the layer's contrast alone: nothing is computed but in the shader."""
@@ -385,18 +394,18 @@ class PredictStep(Step):
         preview = state.preview(name)
         assert preview is not None
         share = preview.share[preview.level(threshold)]
-        self.count.setText(
-            f"<b>{preview.count(threshold)} ROIs</b> at {threshold:.2f}, {share:.2%} of the voxels"
-        )
+        rois = preview.count(threshold)
+        told = f"{rois} ROI{'' if rois == 1 else 's'}"
+        self.count.setText(f"<b>{told}</b> at {threshold:.2f}, {share:.2%} of the voxels")
 
-    def _counted(self, _: Any) -> None:
+    def _show_counted(self) -> None:
+        """Mark the thresholds of the model and of this map, where its ROIs are counted."""
         state = self._state()
-        facts, preview = state.facts(), state.preview(state.session.name)
-        self.slider.marks = {}
-        if facts is not None:
-            self.slider.marks["m"] = facts.threshold
-        if preview is not None:
-            self.slider.marks["p"] = preview.proposal()
+        if not state.has_preview(state.session.name):
+            return
+        facts = state.facts()
+        self.slider.marks = {} if facts is None else {"m": facts.threshold}
+        self.slider.marks["p"] = state.preview(state.session.name).proposal()
         self.slider.update()
         self._show_threshold()
         self.loop.tell("Drag the threshold: m is the model's, p is proposed for this tomogram.")
