@@ -27,7 +27,18 @@ from surfora.planning import (
 )
 from surfora.reporting.interval_columns import FILE as INTERVALS
 from surfora.reporting.report import write_run_report
-from tomocore.contract import FAILURES, NOBODY, Batch, InputError, NoRoomError, Watcher, about, one_line
+from tomocore.contract import (
+    FAILURES,
+    NOBODY,
+    Batch,
+    InputError,
+    NoRoomError,
+    Progress,
+    Watcher,
+    about,
+    no_progress,
+    one_line,
+)
 from tomocore.locks import one_run
 from tomocore.machine import WorkerPool, use_threads
 from tomocore.provenance import RunRecord, recorded_run
@@ -127,7 +138,7 @@ def _measure_all(
         (request.folder / REPORT).unlink(missing_ok=True)
     with (
         outcome.watcher.progress("membranes") as progress,
-        closing(_each_measured(wanted, masks, request, settings, record.id)) as measured,
+        closing(_each_measured(wanted, masks, request, settings, record.id, outcome.watcher)) as measured,
     ):
         for done, made in enumerate(measured, start=1 + len(planned) - len(wanted)):
             progress(done, len(planned))
@@ -161,6 +172,7 @@ def _each_measured(
     request: RunRequest,
     settings: SurforaSettings,
     run_id: str,
+    watcher: Watcher,
 ) -> Generator[_Measured]:
     """What becomes of each membrane, here or in worker processes, as they finish."""
     worth = sum(one.voxels for one in wanted) // VOXELS_OF_A_PROCESS
@@ -168,7 +180,7 @@ def _each_measured(
     if workers <= 1:
         use_threads(request.jobs)
         for one in wanted:
-            yield _measured_here(one, masks, request, settings, run_id)
+            yield _measured_here(one, masks, request, settings, run_id, watcher)
         return
     left = {one.name: one for one in _largest_first(wanted)}
     while left:
@@ -245,13 +257,19 @@ def _told(future: Future[_Measured]) -> _Measured:
 
 
 def _measured_here(
-    one: PlannedMembrane, masks: MaskReader, request: RunRequest, settings: SurforaSettings, run_id: str
+    one: PlannedMembrane,
+    masks: MaskReader,
+    request: RunRequest,
+    settings: SurforaSettings,
+    run_id: str,
+    watcher: Watcher,
 ) -> _Measured:
     try:
         membrane = masks.membrane(one)
     except FAILURES as error:
         return _failed(one, error, run_id)
-    return _measured(membrane, request, settings, run_id)
+    with watcher.progress(one.name) as progress:
+        return _measured(membrane, request, settings, run_id, progress)
 
 
 def _failed(one: PlannedMembrane, error: BaseException, run_id: str) -> _Measured:
@@ -259,7 +277,13 @@ def _failed(one: PlannedMembrane, error: BaseException, run_id: str) -> _Measure
     return _Measured(one.name, RunRecord("", "", "", run_id), failure=f"{one.name}: {one_line(error)}")
 
 
-def _measured(membrane: Membrane, request: RunRequest, settings: SurforaSettings, run_id: str) -> _Measured:
+def _measured(
+    membrane: Membrane,
+    request: RunRequest,
+    settings: SurforaSettings,
+    run_id: str,
+    progress: Progress = no_progress,
+) -> _Measured:
     """Measure one membrane, here or in a worker process; whatever goes wrong ends this one alone."""
     with about(membrane.name), recorded_run("surfora run") as record:
         record.id = run_id
@@ -267,7 +291,7 @@ def _measured(membrane: Membrane, request: RunRequest, settings: SurforaSettings
         try:
             if request.perturbation is not None:
                 membrane = perturbed(membrane, request.perturbation)
-            one.files = measure_membrane(membrane, request.folder, request.kind, settings, record)
+            one.files = measure_membrane(membrane, request.folder, request.kind, settings, record, progress)
         except FAILURES as error:
             one.is_too_small = isinstance(error, TooSmallError) and _is_unasked(membrane, request)
             one.has_no_room = isinstance(error, NoRoomError)

@@ -4,6 +4,7 @@ import gc
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import mrcfile
 import numpy as np
@@ -249,3 +250,18 @@ def test_little_work_is_done_without_processes(tmp_path, measured, monkeypatch, 
     run_masks(RunRequest((mask,), tmp_path / "out", jobs=4), SETTINGS)
     assert len(measured) == 3
     assert begun == workers
+
+
+def test_a_membrane_measured_here_tells_how_far_it_is(tmp_path, monkeypatch):
+    titles, told = [], []
+
+    class Follower(Watcher):
+        @contextmanager
+        def progress(self, title):
+            titles.append(title)
+            yield lambda done, total: told.append((title, done, total))
+
+    monkeypatch.setattr(surfora.batch, "write_run_report", lambda folder: None)
+    run_masks(RunRequest((write_sheets(tmp_path / "m.mrc", 1),), tmp_path / "out"), SETTINGS, Follower())
+    assert titles[:2] == ["membranes", "m"]
+    assert len([one for one in told if one[0] == "m"]) > 5

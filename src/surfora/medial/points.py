@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -42,6 +43,7 @@ from tomocore.settings import Settings
 log = logging.getLogger(__name__)
 
 
+STEPS = 6  # of a part, told as progress
 MODES = {"faces": 0, "cylinder": 1, "ball": 2}
 LAID = 6  # places laid out on the innermost ring about a patch
 HOLD = 1.0  # weight of the neighbours' thickness beside a point's own crossings
@@ -128,10 +130,12 @@ def medial_points(
     occupied = set_voxels(sheet)
     depth, faces = voxel_depths(sheet, occupied)
     scales = _scales(sheet_thickness(depth, int(faces.sum())), voxel_size_nm, settings)
+    parts = _large_parts(sheet, occupied, scales, settings, voxel_size_nm)
     found = []
-    for part in _large_parts(sheet, occupied, scales, settings, voxel_size_nm):
-        found.append(_unfolded_patches(sheet.shape, occupied[part], depth[part], scales, settings))
-        progress(len(found), len(found) + 1)
+    for number, part in enumerate(parts):
+        tell = _within(progress, number, len(parts))
+        found.append(_unfolded_patches(sheet.shape, occupied[part], depth[part], scales, settings, tell))
+        tell(STEPS)
     patches = _without_small_pieces(reduce(joined_patches, found), scales, settings, voxel_size_nm)
     corner = np.array([span.start for span in box[::-1]])
     return _cloud(patches, scales, corner, voxel_size_nm, origin_nm)
@@ -150,8 +154,18 @@ def _large_parts(
     return [np.sort(order[first[k] : first[k + 1]]) for k in large]
 
 
+def _within(progress: Progress, part: int, parts: int) -> Callable[[int], None]:
+    """What tells how many steps of a part are done as progress among all parts."""
+    return lambda step: progress(part * STEPS + step, parts * STEPS)
+
+
 def _unfolded_patches(
-    shape: tuple[int, ...], occupied: Ints, depth: Floats, scales: Scales, settings: MedialSettings
+    shape: tuple[int, ...],
+    occupied: Ints,
+    depth: Floats,
+    scales: Scales,
+    settings: MedialSettings,
+    tell: Callable[[int], None],
 ) -> Patches:
     """The patches of one sheet, given as to `_part_patches`; where it folds back beside itself, of each fold.
 
@@ -159,7 +173,7 @@ def _unfolded_patches(
     """
     alone = np.zeros(shape, dtype=bool)
     alone[tuple(occupied.T)] = True
-    patches = _part_patches(shape, occupied, depth, scales, settings)
+    patches = _part_patches(shape, occupied, depth, scales, settings, tell)
     folds = folds_apart(alone, occupied)
     if not folds:
         return patches
@@ -176,9 +190,17 @@ def _unfolded_patches(
 
 
 def _part_patches(
-    shape: tuple[int, ...], occupied: Ints, depth: Floats, scales: Scales, settings: MedialSettings
+    shape: tuple[int, ...],
+    occupied: Ints,
+    depth: Floats,
+    scales: Scales,
+    settings: MedialSettings,
+    tell: Callable[[int], None] = lambda step: None,
 ) -> Patches:
-    """The patches of one sheet, given by its voxels (n, 3) in a mask of this shape and their depths (n,)."""
+    """The patches of one sheet, given by its voxels (n, 3) in a mask of this shape and their depths (n,).
+
+    ``tell`` is told how many of its `STEPS` are done.
+    """
     low, high = np.maximum(occupied.min(axis=0) - 2, 0), np.minimum(occupied.max(axis=0) + 3, shape)
     sheet = np.zeros(high - low, dtype=bool)
     occupied = occupied - low
@@ -194,17 +216,22 @@ def _part_patches(
     seeds = _seeds(centres, depth, sheet.shape, scales, settings.seed)
     if len(seeds.points) == 0:
         return seeds
+    tell(1)
     patches, lattice = _settled(sheet, lattice, seeds, scales, settings.projections)
+    tell(2)
     patches = _supported(sheet, patches)
     if len(patches.points) == 0:
         return patches
     patches = _single_layer(patches, scales.seed_spacing)
     patches = _densified(sheet, lattice, patches, scales.seed_spacing, scales, settings)
+    tell(3)
     patches = _single_layer(patches, scales.spacing)
     patches = _even(_at_rims(sheet, patches), patches, scales, settings)
+    tell(4)
     patches = _single_layer(
         _densified(sheet, lattice, patches, scales.spacing, scales, settings), scales.spacing
     )
+    tell(5)
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
     patches = _supported(sheet, patches)
     half = thinned_again(patches.half_thickness, patches.points, patches.normals, widened)

@@ -51,7 +51,31 @@ def log_to_console(verbose: bool = False) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """Yield a progress callback that draws a bar on a terminal and stays silent in a pipe."""
+    """Yield a progress callback that draws a bar on a terminal and stays silent in a pipe.
+
+    Within another one it is a line below it.
+    """
+    with _bars() as bars:
+        task = bars.add_task(title, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        try:
+            yield advance
+        finally:
+            bars.remove_task(task)
+
+
+_drawn: list[RichProgress] = []
+"""The bars on the terminal, if there are any: it has room for one set of them."""
+
+
+@contextmanager
+def _bars() -> Iterator[RichProgress]:
+    if _drawn:
+        yield _drawn[0]
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,13 +83,12 @@ def progress_bar(title: str) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with RichProgress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield advance
+    with RichProgress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        _drawn.append(bars)
+        try:
+            yield bars
+        finally:
+            _drawn.clear()
 
 
 class Terminal(Watcher):

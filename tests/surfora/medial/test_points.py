@@ -57,3 +57,14 @@ def test_the_answer_moves_with_the_origin_and_scales_with_the_voxel():
 def test_an_empty_mask_is_refused():
     with pytest.raises(InputError, match="empty"):
         medial_points(np.zeros((20, 20, 20), bool), 1.0)
+
+
+def test_progress_rises_to_its_end_over_all_sheets():
+    mask, origin_nm = shapes.apposed_sheets(separation_nm=7.0).voxelise(1.0, THICKNESS_NM)
+    told = []
+    medial_points(mask, 1.0, origin_nm, progress=lambda done, total: told.append((done, total)))
+    done = [one for one, _ in told]
+    assert len({total for _, total in told}) == 1
+    assert done == sorted(set(done))
+    assert done[-1] == told[-1][1]
+    assert len(done) >= 10

@@ -1,14 +1,17 @@
 """What becomes of errors: one line, an exit status, and the rest of the batch done."""
 
+import io
 import logging
 import os
 
 import cyclopts
 import pytest
+from rich.console import Console
 
 from tomocore.contract import Batch, InputError, one_line
 from tomocore.files import require_writable_folder, writable_folder
-from tomocore.terminal.console import Terminal, exit_status_of, log_to_console, status_of
+from tomocore.terminal import console
+from tomocore.terminal.console import Terminal, exit_status_of, log_to_console, progress_bar, status_of
 
 
 def raising(error):
@@ -105,3 +108,23 @@ def test_a_long_warning_is_one_line(capsys):
     said = capsys.readouterr().err
     assert said.startswith("warning a[0].mrc: words")
     assert said.count("\n") == 1
+
+
+def test_a_bar_within_another_stands_below_it(monkeypatch):
+    drawn = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=drawn, force_terminal=True, width=100))
+    with progress_bar("membranes") as outer:
+        outer(1, 3)
+        with progress_bar("ER medial") as inner:
+            inner(2, 7)
+            (bars,) = console._drawn
+            assert [(task.description, task.completed, task.total) for task in bars.tasks] == [
+                ("membranes", 1, 3),
+                ("ER medial", 2, 7),
+            ]
+        assert [task.description for task in bars.tasks] == ["membranes"]
+    assert not console._drawn
+    with progress_bar("later") as later:
+        later(1, 1)
+    assert "membranes" in drawn.getvalue()
+    assert "later" in drawn.getvalue()
