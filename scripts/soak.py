@@ -163,15 +163,16 @@ def soak(
     """
     stem = subject.name.replace(" ", "_")
     expected = fresh_folder(project, scratch / f"{stem}_undisturbed")
-    for _ in range(2):  # the second time all is compiled and in the cache
+    if like is not None:
+        finish(like, fresh_folder(project, scratch / f"{stem}_like"), used=False)
+    for _ in range(2 if like is None else 1):  # the second time all is compiled and in the cache
         shutil.rmtree(expected / subject.results, ignore_errors=True)
         (expected / "out").mkdir(exist_ok=True)
         start = time.monotonic()
         finish(subject, expected, used=False)
         subject.undisturbed_s = time.monotonic() - start
     if like is not None:
-        other = fresh_folder(project, scratch / f"{stem}_like")
-        finish(like, other, used=False)
+        other = scratch / f"{stem}_like"
         subject.problems += differences(other / subject.results, expected / subject.results)
     while sum(subject.kills.values()) < kills:
         place = fresh_folder(project, scratch / f"{stem}_{subject.folders}")

@@ -90,8 +90,8 @@ def advice_on_training(project: Project) -> str:
     if not project.trains or project.rounds_trained == 0:
         return ""
     number = project.rounds_trained
-    begun = read_step_record(record_of_round(project, number + 1))
-    if begun is not None:
+    following = read_step_record(record_of_round(project, number + 1))
+    if following is not None and following.state == "begun":  # done: its model was taken away since
         return (
             f"round {number + 1} was not trained to its end; tomosurf train {project.folder} goes on, until "
             f"then round {number} is used"
@@ -106,16 +106,19 @@ def advice_on_training(project: Project) -> str:
 
 
 def training_told(project: Project) -> str:
-    """How far the training of a project is, in a line: what the last round learned from, or what is to be."""
+    """How far the training of a project is: what the last round learned from, or what there is to learn."""
     number = project.rounds_trained
-    plans = taught_plans(project)
-    if number == 0:
-        held_out = sum(plan.row.split == "validation" for plan in plans)
-        begun = "broken off" if read_step_record(record_of_round(project, 1)) else "not trained yet"
-        return f"training: {begun}; annotated are {len(plans)} tomograms, {held_out} of them held out"
-    when = datetime.fromtimestamp(project.model.stat().st_mtime)
-    lines = [f"training: round {number}, done {when:%Y-%m-%d %H:%M}, {model_facts(project.model).line()}"]
-    return "\n".join([*lines, *filter(None, [advice_on_training(project)])])
+    try:
+        if number:
+            when = datetime.fromtimestamp(project.model.stat().st_mtime)
+            told = f"round {number}, done {when:%Y-%m-%d %H:%M}, {model_facts(project.model).line()}"
+            return "\n".join(filter(None, [f"training: {told}", advice_on_training(project)]))
+        plans = taught_plans(project)
+    except InputError as error:
+        return f"training: {error}"
+    held_out = sum(plan.row.split == "validation" for plan in plans)
+    begun = "broken off" if read_step_record(record_of_round(project, 1)) else "not trained yet"
+    return f"training: {begun}; annotated are {len(plans)} tomograms, {held_out} of them held out"
 
 
 def record_of_round(project: Project, number: int) -> Path:

@@ -222,6 +222,12 @@ def test_a_run_trains_first_and_again_only_where_it_is_asked_for(folder, made):
     assert said.returncode == 0, said.stderr
     assert model_facts(read_project(folder).model).refined_from == ""
     assert "training: round 3, done" in run_command("tomosurf", "status", folder).stdout
+    read_project(folder).model.unlink()  # the way back to the round before
+    assert read_project(folder).model.name == "round_002.safetensors"
+    assert advice_on_training(read_project(folder)) == ""
+    curated = folder / "results" / "rois" / "curated" / "t2__rois.npz"
+    curated.write_bytes(b"damaged")
+    assert training_told(read_project(folder)).startswith(f"training: {curated}: not a readable ROI file")
 
 
 def test_a_training_that_fails_is_one_line_and_takes_nothing_away(folder, made):
@@ -248,6 +254,8 @@ def test_a_job_trains_the_same_model(folder, monkeypatch):
     project.model.unlink()
     record_of_round(project, 1).unlink()
     job = training_jobs(project, due_round(project).reason)
+    write_volume(folder / "tomograms" / "t4.mrc", Volume(np.zeros((9, 9, 9), np.float32), 2.0))
+    assert training_jobs(project, "").memory_bytes == job.memory_bytes  # of those that teach alone
     place = job_folder(project)
     write_plan(place, project, [job], 1, overwrite=False, slurm=True)
     told = json.loads(place.plan.read_text())["jobs"][job.name]["training"]

@@ -95,8 +95,10 @@ def training_jobs(project: Project, reason: str) -> PlannedJobs:
 
     Raises InputError where a tomogram cannot be read.
     """
+    from tomosurf.training_files import taught_plans  # with libraries that no other job needs
+
     settings = project.settings
-    need = training_memory_bytes(project.of_all, settings.train, settings.learn_membranes)
+    need = training_memory_bytes(taught_plans(project), settings.train, settings.learn_membranes)
     return PlannedJobs(
         f"00000-{TRAINING}",
         TRAINING,

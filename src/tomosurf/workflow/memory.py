@@ -32,7 +32,9 @@ def training_memory_bytes(plans: Sequence[TomogramPlan], train: TrainSettings, s
     voxels = [math.prod(inspect_volume(plan.tomogram).shape) for plan in plans]
     channels = 1 + (CHANNELS if sees_membranes else 0) + 2  # with target and weight
     a_voxel = BYTES_A_TAUGHT_VOXEL["labels"] + BYTES_A_TAUGHT_VOXEL["binned"] * channels / train.bin_factor**3
-    return round(LEARNING_BYTES + a_voxel * sum(voxels) + BYTES_A_TAUGHT_VOXEL["prepared"] * max(voxels))
+    return round(
+        LEARNING_BYTES + a_voxel * sum(voxels) + BYTES_A_TAUGHT_VOXEL["prepared"] * max(voxels, default=0)
+    )
 
 
 def step_memory_bytes(step: str, plan: TomogramPlan, settings: ProjectSettings, maker: StepMaker) -> int:
