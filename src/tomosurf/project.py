@@ -242,15 +242,16 @@ def step_record_path(results: Path, stem: str, step: str) -> Path:
 def new_project(folder: Path) -> Path:
     """Write a project file with every setting, its meaning and what lies in the folder; its path.
 
-    The table of tomograms is written beside it, unless there is one. Raises InputError where a project file
-    exists.
+    Where neither a model nor labels lie there, it names the folder that labels will be painted to. The table
+    of tomograms is written beside it, unless there is one. Raises InputError where a project file exists.
     """
     path = folder / PROJECT_FILE
     if path.exists():
         raise InputError(f"{path}: exists already; edit it, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     found = inputs_in(folder)
-    write_text(path, settings_template(ProjectSettings, values=found))
+    begun = {} if "model" in found else {"annotations": ANNOTATIONS}  # what is painted will be learned from
+    write_text(path, settings_template(ProjectSettings, values=begun | found))
     if "tomograms" in found and not (folder / TABLE_FILE).exists():
         files = tomograms_of(folder, found["tomograms"])
         write_tomogram_table(folder / TABLE_FILE, [volume_stem(file) for file in files])

@@ -319,6 +319,18 @@ def test_new_names_the_labels_where_there_is_no_model(folder):
     assert "annotations" not in inputs_in(folder)
 
 
+def test_a_new_project_without_labels_asks_for_some(folder):
+    """Until some are painted `validate` says so, and `annotate` paints where `run` will learn from."""
+    for path in (folder / "painted", folder / "project.toml"):
+        path.rename(folder.parent / path.name)
+    said = run_command("tomosurf", "new", folder).stdout
+    assert "annotations" not in said  # since none were found
+    project = read_project(folder)
+    assert (project.trains, project.annotations) == (True, folder / "annotations")
+    (problem,) = [line for line in problems_of(project) if "no labels" in line]
+    assert f"paint some: tomosurf annotate {folder}" in problem
+
+
 def test_tomograms_are_never_taken_for_labels(folder):
     (folder / "project.toml").write_text('annotations = "tomograms"\n')
     assert [plan.labels for plan in read_project(folder).plans] == [None] * 4
