@@ -128,6 +128,7 @@ class ViewWindow(QMainWindow):
         if action.name in TOOLS:
             self._tools_group.addAction(made)
         made.setToolTip(f"{action.text} ({action.keys[0]}){': ' + action.tip if action.tip else ''}")
+        made.setIconText(f"{action.text}  {action.keys[0]}")  # on the toolbar
         keys = [] if action.name == "set_label" else list(action.keys)
         made.setShortcuts([QKeySequence(key) for key in keys])
         if action.name == "set_label":
