@@ -51,9 +51,9 @@ def try_wheel(program: Path, wheel: Path, folder: Path) -> str:
     environment = folder / "environment"
     subprocess.run([program, "-m", "venv", environment], check=True)
     pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", wheel], check=True)
-    write_volume(folder / "labels.mrc", two_vesicles())
     own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "NUMBA_CACHE_DIR")}
+    subprocess.run([*pip, "--constraint", ROOT / "constraints.txt", wheel], check=True, env=own)
+    write_volume(folder / "labels.mrc", two_vesicles())
     command = [environment / "bin" / "surfora", "run", "labels.mrc", "--distances", "1:2", "-o", "measured"]
     ran = subprocess.run(command, cwd=folder, env=own, check=True, text=True, capture_output=True)
     return ran.stderr + ran.stdout
