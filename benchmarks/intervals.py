@@ -34,7 +34,7 @@ from shapes import Shape
 
 from surfora.batch import RunRequest, run_masks
 from surfora.geometry.surface import vertex_areas_nm2
-from surfora.intervals import intervals_of
+from surfora.intervals_of_run import intervals_of
 from surfora.masks.perturbed import Perturbation
 from surfora.measures.contacts.curve import area_below_nm2
 from surfora.measures.contacts.facing import facing_partner

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from surfora.distances_and_contacts import measured_tables
-from surfora.earlier import RECORD, REPORT, Row, earlier_run
+from surfora.earlier_run import RECORD, REPORT, Row, earlier_run
 from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
 from surfora.masks.perturbed import perturbed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surfora.earlier import COLUMNS_OF, EarlierRun, Row, RunTables
+from surfora.earlier_run import COLUMNS_OF, EarlierRun, Row, RunTables
 from surfora.geometry.files import write_surface
 from surfora.geometry.nearest import Way
 from surfora.geometry.surface import SurfaceMesh

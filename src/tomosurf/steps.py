@@ -230,7 +230,7 @@ class StepMaker:
             watcher.say("no ROI, so no surface is measured")
             return
         from surfora.batch import RunRequest, run_masks  # what a run that makes nothing can do without
-        from surfora.intervals import run_with_intervals
+        from surfora.intervals_of_run import run_with_intervals
 
         settings, sure = self.project.settings, plan.membrane_confidence
         request = RunRequest(

@@ -9,7 +9,7 @@ from command_line import run_command
 from scipy.special import expit
 
 from surfora.batch import RunOutcome
-from surfora.intervals import _interval_rows, _same_contacts
+from surfora.intervals_of_run import _interval_rows, _same_contacts
 from surfora.reporting.interval_columns import INTERVAL_COLUMNS
 from surfora.reporting.interval_page import interval_sections, whisker_figure
 from tomocore.columns import Column

@@ -57,7 +57,7 @@ def test_both_doors_ask_for_the_same(folder, monkeypatch):
         asked.append((replace(request, folder=folder), settings))
         return RunOutcome(watcher)
 
-    monkeypatch.setattr("surfora.intervals.run_with_intervals", run_with_intervals)
+    monkeypatch.setattr("surfora.intervals_of_run.run_with_intervals", run_with_intervals)
     monkeypatch.chdir(folder)
     words = "run membranes/t1__membranes.mrc --rois results/rois/t1__rois.npz -o hand -s s.toml -j 1"
     by_hand = run_command("surfora", *words.split(), "--intervals", "--confidence", "sure")

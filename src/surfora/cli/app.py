@@ -116,7 +116,7 @@ def run(
 ) -> int:
     """Measure membranes: the whole sequence from masks to tables, surfaces and report.html."""
     from surfora.batch import RunRequest, run_masks
-    from surfora.intervals import run_with_intervals
+    from surfora.intervals_of_run import run_with_intervals
     from surfora.masks.membranes import parsed_labels, parsed_lumen, parsed_pair
     from surfora.pipeline import SurforaSettings
 

@@ -24,9 +24,9 @@ from scipy.sparse import csr_array
 
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.frames import factorise, substitute, tangent_frame, tangents
+from surfora.measures.curvature_scales import Fits
 from surfora.measures.geodesics import Fans, new_front
 from surfora.measures.jets import PORTION, TASKS, arc_ball
-from surfora.measures.scales import Fits
 from tomocore.contract import Progress, no_progress
 
 REACHES = (1 / 4, 3 / 8, 1 / 2, 2 / 3, 5 / 6)

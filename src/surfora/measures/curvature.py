@@ -21,10 +21,7 @@ from scipy.sparse import csr_array
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures.averaging import averaged
-from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
-from surfora.measures.jets import MEAN, PORTION, jet_table
-from surfora.measures.representative_vertices import carriers_of, interpolated, interpolation
-from surfora.measures.scales import (
+from surfora.measures.curvature_scales import (
     ORDERS,
     Choice,
     Fits,
@@ -34,6 +31,9 @@ from surfora.measures.scales import (
     noise_density,
     stable_choice,
 )
+from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
+from surfora.measures.jets import MEAN, PORTION, jet_table
+from surfora.measures.representative_vertices import carriers_of, interpolated, interpolation
 from surfora.measures.statistics import require_values
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.settings import Settings

@@ -9,5 +9,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"folder": ["LoopFolder"], "threshold": ["ThresholdPreview"]},
+    submod_attrs={"folder": ["LoopFolder"], "threshold_preview": ["ThresholdPreview"]},
 )

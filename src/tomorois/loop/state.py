@@ -19,7 +19,7 @@ from tomorois.instances.find import InstanceSettings
 from tomorois.loop.changes import TomogramChange, change_of
 from tomorois.loop.folder import LoopFolder, ModelFacts, membranes_beside, model_facts
 from tomorois.loop.plan import LoopPlan
-from tomorois.loop.threshold import ThresholdPreview, threshold_preview
+from tomorois.loop.threshold_preview import ThresholdPreview, threshold_preview
 from tomorois.loop.training_set import write_training_set
 from tomorois.network.intensity import Polarity
 from tomorois.prediction.settings import PredictSettings

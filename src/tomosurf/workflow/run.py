@@ -102,7 +102,7 @@ def _run_jobs(project: Project, jobs: list[PlannedJobs], request: WorkflowReques
     words = _words(folder, request, project.settings.cluster, prefix)
     with folder.log.open("wb") as log:
         engine = subprocess.Popen(
-            [sys.executable, "-m", "tomosurf.workflow.engine", str(os.getpid()), *words],
+            [sys.executable, "-m", "tomosurf.workflow.snakemake_process", str(os.getpid()), *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

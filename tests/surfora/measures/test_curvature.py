@@ -18,6 +18,7 @@ from surfora.measures.curvature import (
     scan_radii_nm,
     shape_of,
 )
+from surfora.measures.curvature_scales import balanced_choice, noise_density, stable_choice
 from surfora.measures.geodesics import new_front, triangle_fans
 from surfora.measures.jets import (
     COLUMNS,
@@ -30,7 +31,6 @@ from surfora.measures.jets import (
     arc_ball,
     jet_table,
 )
-from surfora.measures.scales import balanced_choice, noise_density, stable_choice
 from surfora.measures.statistics import NoValues
 from tomocore.contract import InputError
 

@@ -8,7 +8,7 @@ from napari_hand import colour_at, picture
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.lazy import StoredArray
 from tomorois.annotation.session import is_in_memory
-from tomorois.loop.threshold import threshold_preview
+from tomorois.loop.threshold_preview import threshold_preview
 from tomorois.napari import layers as names
 from tomorois.napari.window import ANNOTATE, PREDICT
 from tomorois.network.checkpoint import ModelRecord, save_model

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from tomorois.loop.threshold import LEVELS, mask_at, threshold_preview
+from tomorois.loop.threshold_preview import LEVELS, mask_at, threshold_preview
 from tomorois.prediction.doubt import expected_dice_of_map
 
 
