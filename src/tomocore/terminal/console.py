@@ -23,11 +23,17 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints each warning as one line, however narrow the terminal, as errors and failures are."""
+    """Prints each warning as one line, however narrow the terminal, as errors and failures are, and once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = record.levelname.lower()
-        err.print(f"[yellow]{level}[/yellow] {escape(' '.join(record.getMessage().split()))}", markup=True)
+        level, line = record.levelname.lower(), " ".join(record.getMessage().split())
+        if line not in self.printed:
+            self.printed.add(line)
+            err.print(f"[yellow]{level}[/yellow] {escape(line)}", markup=True)
 
 
 NOTED = ("tomocore.files_of_tomograms", "tomorois.prediction.predict")

@@ -110,6 +110,15 @@ def test_a_long_warning_is_one_line(capsys):
     assert said.count("\n") == 1
 
 
+@pytest.mark.usefixtures("loggers_put_back")
+def test_what_was_said_is_not_said_again_until_the_next_command(capsys):
+    for _ in range(2):
+        log_to_console()
+        for text in ("a.mrc: odd", "b.mrc: odd", "a.mrc: odd"):
+            logging.getLogger("surfora").warning(text)
+    assert capsys.readouterr().err.splitlines() == 2 * ["warning a.mrc: odd", "warning b.mrc: odd"]
+
+
 def test_a_bar_within_another_stands_below_it(monkeypatch):
     drawn = io.StringIO()
     monkeypatch.setattr(console, "err", Console(file=drawn, force_terminal=True, width=100))
