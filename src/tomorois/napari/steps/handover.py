@@ -110,6 +110,8 @@ class HandOverStep(Step):
         self.column.addWidget(self.table, 1)
         self._meshes: dict[str, Any] = {}
         self._headings: Headings = {}
+        self._asked_for: tuple[str, ...] = ()
+        self._told_for: tuple[str, ...] = ()
         self._contact = 0  # whose row is shown, where it is a contact's
 
     def enter(self) -> None:
@@ -164,6 +166,7 @@ class HandOverStep(Step):
         pages = state.report if state is not None else None
         self.project_report.setVisible(pages is not None)
         self.project_report.setEnabled(pages is not None and pages.exists())
+        self._ask_headings()  # of surfaces that came into view while those of others were asked for
 
     def restrict(self) -> None:
         """Write the membranes within the grown ROIs, labelled by ROI."""
@@ -268,7 +271,9 @@ class HandOverStep(Step):
         wanted = self.colour.currentData() or "mean_curvature_per_nm"
         self.colour.blockSignals(True)
         self.colour.clear()
-        for name, heading in array_headings(self._arrays(), self._headings).items():
+        arrays = self._arrays()  # whose headings may be those of the surfaces before
+        headings = self._headings if arrays == self._told_for else {}
+        for name, heading in array_headings(arrays, headings).items():
             self.colour.addItem(self._short(heading), name)
         if any(CONTACT in mesh.point_data for mesh in self._meshes.values()):
             self.colour.insertItem(1, "contact", CONTACT)
@@ -358,20 +363,21 @@ class HandOverStep(Step):
                 self.table.setSpan(place, 0, 1, 2)
 
     def _ask_headings(self) -> None:
-        """Learn what columns and arrays are called, beside the window."""
+        """Learn what columns and arrays are called, beside the window, once they are others than before."""
         arrays = self._arrays()
 
         def told(headings: Headings) -> None:
-            self._headings = headings
+            self._headings, self._told_for = headings, arrays
             if arrays == self._arrays():
                 self._show_arrays()
                 if not (self._contact and self._show_contact(self._contact)):
                     self._picked()
 
-        if arrays:
+        if arrays and arrays != self._asked_for:
             job = Job("Headings", lambda job: told_headings(arrays), quiet=True)
             job.succeeded.connect(told)
-            self.loop.jobs.start("headings", job)
+            if self.loop.jobs.start("headings", job):
+                self._asked_for = arrays
 
     def _inputs(self) -> tuple[Path, Path]:
         """The membranes in view, and the ROIs of them that are to be measured."""
