@@ -1,5 +1,6 @@
 """What a run of a project makes again, and why: records of steps against inputs, settings and versions."""
 
+import importlib
 import json
 import os
 import shutil
@@ -316,6 +317,7 @@ def measured(folder, made, monkeypatch):
         (request.folder / "report.html").write_text("measured")
         return Batch(watcher)
 
+    importlib.import_module("surfora.intervals_of_run")  # now: it would keep what stands for run_masks here
     monkeypatch.setattr("surfora.batch.run_masks", run_masks)
     monkeypatch.setattr(StepMaker, "_measure", MEASURE)
     return found
