@@ -216,7 +216,7 @@ def test_distances_stand_for_contacts_where_there_are_none(tmp_path):
         {"tomogram": ["a", "b"], "condition": ["wt", "ko"], "grid": "", "gap_mean_nm": 1.0}
     )
     found.rows["contacts"] = contacts
-    assert "contacts" in {m.kind for m in measures_of(found)}
+    assert {m.kind for m in measures_of(found)} == {"contacts"}
 
 
 def test_surfaces_of_several_kinds_without_their_names_are_refused_with_the_file(tmp_path):
