@@ -22,9 +22,11 @@ from scipy.special import expit
 
 from tomocore.roiset import RoiSet, rois_from_masks
 from tomocore.volumes.volume import Volume
-from tomorois.evaluation.matching import MatchSettings, compare
+from tomorois.evaluation.matching import compare
 from tomorois.evaluation.scores import SUMS, rates, sums_of
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.evaluation.settings import MatchSettings
+from tomorois.instances.find import find_instances
+from tomorois.instances.settings import InstanceSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from vesicle_scenes import VesicleScene, random_cluster

@@ -36,9 +36,10 @@ from surfora.geometry.surface import (
     vertex_areas_nm2,
     vertex_normals,
 )
-from surfora.measures.curvature import CurvatureSettings, mesh_curvature, scan_radii_nm
+from surfora.measures.curvature import mesh_curvature, scan_radii_nm
 from surfora.measures.geodesics import triangle_fans
 from surfora.measures.jets import jet_table
+from surfora.measures.settings import CurvatureSettings
 from surfora.medial.points import medial_points
 from surfora.meshing.ballpivot import mesh_points
 from surfora.meshing.smoothing import smooth_mesh

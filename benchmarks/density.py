@@ -26,14 +26,17 @@ from density_scenes import Bilayer, mesh_off, tomogram_of
 from numpy.typing import NDArray
 
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
-from surfora.masks.cleaning import CleanSettings, cleaned_and_removed
+from surfora.masks.cleaning import cleaned_and_removed
 from surfora.masks.membranes import membranes_in
+from surfora.masks.settings import CleanSettings
 from surfora.measures.density.density import mesh_density
 from surfora.measures.density.evidence import TOLD
 from surfora.measures.density.profiles import sampled_profiles
 from surfora.measures.density.settings import DensitySettings
-from surfora.measures.wedge import WedgeSettings, wedge_angle_deg
-from surfora.pipeline import SurforaSettings, medial_surface
+from surfora.measures.settings import WedgeSettings
+from surfora.measures.wedge import wedge_angle_deg
+from surfora.pipeline import medial_surface
+from surfora.settings import SurforaSettings
 from tomocore.contract import InputError
 from tomocore.provenance import recorded_run
 from tomocore.volumes.formats import write_volume

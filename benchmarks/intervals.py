@@ -39,7 +39,7 @@ from surfora.masks.perturbed import Perturbation
 from surfora.measures.contacts.curve import area_below_nm2
 from surfora.measures.contacts.facing import facing_partner
 from surfora.measures.statistics import weighted_mean, weighted_quantiles
-from surfora.pipeline import SurforaSettings
+from surfora.settings import SurforaSettings
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 

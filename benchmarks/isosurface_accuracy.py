@@ -26,7 +26,8 @@ from shapes import Shape
 
 from surfora.geometry.pieces import component_count
 from surfora.geometry.surface import SurfaceMesh
-from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.isosurface.boundary import isosurface
+from surfora.isosurface.settings import IsosurfaceSettings
 
 Mask = NDArray[np.bool_]
 

@@ -29,7 +29,8 @@ from shapes import Shape
 from surfora.geometry.surface import PointCloud, SurfaceMesh, boundary_edges, face_areas_nm2, vertex_areas_nm2
 from surfora.isosurface.boundary import isosurface
 from surfora.leaflets.proxy import membrane_numbers, poisson_proxy
-from surfora.leaflets.split import Leaflets, LeafletSettings, split_leaflets
+from surfora.leaflets.settings import LeafletSettings
+from surfora.leaflets.split import Leaflets, split_leaflets
 from surfora.medial.points import medial_points
 from surfora.meshing.ballpivot import mesh_points
 from surfora.meshing.smoothing import smooth_mesh

@@ -25,7 +25,8 @@ from learning_trainings import (
 
 from tomocore.roiset import union_mask
 from tomorois.evaluation.matching import compare
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.find import find_instances
+from tomorois.instances.settings import InstanceSettings
 from tomorois.phantoms.phantom import IGNORE, PhantomSettings, make_phantom
 from tomorois.training.data import TrainingTomogram
 from tomorois.training.settings import TrainSettings, with_membranes

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from tomocore.roiset import union_mask
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.find import find_instances
 from tomorois.instances.membrane_pairs import membrane_instances
+from tomorois.instances.settings import InstanceSettings
 from tomorois.phantoms.phantom import PhantomSettings, make_phantom
 
 ERROR_PHANTOMS = 4

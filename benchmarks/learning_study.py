@@ -49,8 +49,7 @@ from learning_tables import (
 from learning_trainings import SECONDS, Case, learn
 
 from tomorois.network.msdnet.config import MSDNetConfig
-from tomorois.training.augment import AugmentSettings
-from tomorois.training.settings import ValidationSettings
+from tomorois.training.settings import AugmentSettings, ValidationSettings
 
 CSV = Path(__file__).parents[1] / "docs" / "tomorois" / "learning_study.csv"
 ERRORS = "learning_errors.csv"  # beside the results

@@ -22,9 +22,10 @@ from tomocore.volumes.volume import Volume
 from tomorois.network.binning import unbin_to_shape
 from tomorois.network.checkpoint import load_model
 from tomorois.network.intensity import prepare_tomogram
-from tomorois.network.membrane_input import CHANNELS, input_channels, membrane_channels
+from tomorois.network.membrane_input import input_channels, membrane_channels
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet
+from tomorois.network.settings import CHANNELS
 from tomorois.phantoms.imaging import ImagingSettings, tilt_from_x_deg
 from tomorois.phantoms.phantom import IGNORE, PhantomSettings, write_phantoms
 from tomorois.prediction.predict import predict_confidence

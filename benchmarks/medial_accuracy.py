@@ -30,8 +30,9 @@ from shapes import Shape
 
 from surfora.geometry.open3d_bridge import import_open3d
 from surfora.masks.cleaning import voxel_depths
-from surfora.medial.points import MedialSettings, medial_points
+from surfora.medial.points import medial_points
 from surfora.medial.projection import face_lattice, new_patches, project_points
+from surfora.medial.settings import MedialSettings
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

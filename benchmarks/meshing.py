@@ -41,7 +41,8 @@ from surfora.meshing.ballpivot import ball_pivot, mesh_points, sheet_neighbours
 from surfora.meshing.gap_filter import gap_tests
 from surfora.meshing.loops import boundary_loops
 from surfora.meshing.pivot_kernel import Cloud, Limits, Rows
-from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
+from surfora.meshing.settings import SmoothSettings
+from surfora.meshing.smoothing import smooth_mesh
 from tomocore.volumes.volume import Volume
 
 SHAPES = [

@@ -30,7 +30,8 @@ from shapes import Shape
 from surfora.geometry.open3d_bridge import import_open3d
 from surfora.geometry.sampling import poisson_disc
 from surfora.orientation.jet_normals import jet_normals
-from surfora.orientation.orient import OrientSettings, orient_normals
+from surfora.orientation.orient import orient_normals
+from surfora.orientation.settings import OrientSettings
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -31,9 +31,9 @@ import torch
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.network.checkpoint import ModelRecord
-from tomorois.network.membrane_input import CHANNELS
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet
+from tomorois.network.settings import CHANNELS
 from tomorois.prediction.predict import (
     PredictionInput,
     network_ratio,

@@ -27,9 +27,10 @@ from tomocore.roiset import union_mask
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
-from tomorois.evaluation.scores import EvaluateSettings
-from tomorois.instances.find import InstanceSettings, find_instances
-from tomorois.instances.membrane_pairs import ContactSettings, membrane_instances
+from tomorois.evaluation.settings import EvaluateSettings
+from tomorois.instances.find import find_instances
+from tomorois.instances.membrane_pairs import membrane_instances
+from tomorois.instances.settings import ContactSettings, InstanceSettings
 from tomorois.network.checkpoint import load_model
 from tomorois.phantoms.from_labels import LabelPhantomSettings, phantom_from_labels
 from tomorois.phantoms.phantom import IGNORE, Phantom, PhantomSettings, make_phantom

@@ -20,7 +20,8 @@ import shapes
 from curvature_accuracy import medial_mesh
 
 from surfora.geometry.surface import SurfaceMesh
-from surfora.measures.roughness import RoughnessSettings, mesh_roughness, transfer, voxel_noise_floor_nm
+from surfora.measures.roughness import mesh_roughness, transfer, voxel_noise_floor_nm
+from surfora.measures.settings import RoughnessSettings
 
 SHEET = shapes.flat_sheet(90.0, 80.0)
 AMPLITUDE_NM = 0.4

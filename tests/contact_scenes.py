@@ -21,7 +21,8 @@ from scipy.spatial.transform import Rotation
 
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from surfora.measures.contacts.facing import facing_partner
-from surfora.measures.contacts.find import Contacts, ContactSettings, contacts_between
+from surfora.measures.contacts.find import Contacts, contacts_between
+from surfora.measures.contacts.settings import ContactSettings
 
 Floats = NDArray[np.float64]
 

@@ -12,11 +12,12 @@ from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import write_surface
 from surfora.geometry.nearest import surface_distance
 from surfora.measures.contacts.contacts_of_pair import contacts_of_pair
-from surfora.measures.distance import DistanceSettings, distance_arrays, distance_summary
+from surfora.measures.distance import distance_arrays, distance_summary
 from surfora.measures.distance_pairs import MeasuredSurface
-from surfora.pipeline import SurforaSettings
+from surfora.measures.settings import DistanceSettings
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.tables import surface_row, write_table
+from surfora.settings import SurforaSettings
 from tomocore.provenance import recorded_run
 from tomocore.roiset import rois_from_labels, write_rois
 from tomocore.volumes.formats import write_volume

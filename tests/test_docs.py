@@ -14,24 +14,25 @@ from learning_tables import page_with, read_rows, tables_of
 from pydantic import BaseModel
 
 from surfora.cli.app import app as surfora_app
-from surfora.isosurface.boundary import IsosurfaceSettings
-from surfora.leaflets.split import LeafletSettings
-from surfora.masks.cleaning import CleanSettings
-from surfora.masks.separate_membranes import ComponentSettings
-from surfora.measures.contacts.find import ContactSettings
-from surfora.measures.curvature import CurvatureSettings
+from surfora.isosurface.settings import IsosurfaceSettings
+from surfora.leaflets.settings import LeafletSettings
+from surfora.masks.settings import CleanSettings, ComponentSettings
+from surfora.measures.contacts.settings import ContactSettings
 from surfora.measures.density.settings import DensitySettings
-from surfora.measures.distance import DistanceSettings
-from surfora.measures.intervals import IntervalSettings
-from surfora.measures.roughness import RoughnessSettings
-from surfora.measures.wedge import WedgeSettings
-from surfora.medial.points import MedialSettings
-from surfora.meshing.ballpivot import MeshSettings
-from surfora.orientation.orient import OrientSettings
+from surfora.measures.settings import (
+    CurvatureSettings,
+    DistanceSettings,
+    IntervalSettings,
+    RoughnessSettings,
+    WedgeSettings,
+)
+from surfora.medial.settings import MedialSettings
+from surfora.meshing.settings import MeshSettings
+from surfora.orientation.settings import OrientSettings
 from tomorois.cli.app import app as tomorois_app
 from tomorois.cli.options import SECTIONS
-from tomorois.evaluation.scores import EvaluateSettings
-from tomorois.instances.find import InstanceSettings
+from tomorois.evaluation.settings import EvaluateSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
 from tomorois.training.settings import TrainSettings
 from tomosurf.cli.app import app as tomosurf_app

@@ -9,7 +9,8 @@ import numpy as np
 import pyvista as pv
 
 from surfora.geometry.surface import SurfaceMesh, face_areas_nm2
-from surfora.measures.curvature import CurvatureSettings, mesh_curvature
+from surfora.measures.curvature import mesh_curvature
+from surfora.measures.settings import CurvatureSettings
 from surfora.meshing.loops import boundary_loops
 from surfora.reporting.pictures import surface_figure
 

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tomocore.roiset import RoiSet, labels_from_rois, union_mask
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.find import find_instances
+from tomorois.instances.settings import InstanceSettings
 from tomorois.phantoms.phantom import PhantomSettings, make_phantom
 
 PICTURES = Path(__file__).parents[1] / "pictures"

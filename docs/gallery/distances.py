@@ -10,7 +10,7 @@ import pyvista as pv
 
 from surfora.geometry.nearest import surface_distance
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
-from surfora.measures.distance import DistanceSettings
+from surfora.measures.settings import DistanceSettings
 from surfora.reporting.pictures import DISTANCE_COLOURS, surface_figure
 
 PICTURES = Path(__file__).parents[1] / "pictures"

@@ -21,7 +21,7 @@ from tomocore.files_of_tomograms import product_files, tomogram_files
 from tomorois.evaluation.curves import interval_figure, orientation_figure, precision_recall_figure
 from tomorois.evaluation.evaluate import Evaluation
 from tomorois.evaluation.files import EvaluateRequest, evaluate_files
-from tomorois.instances.find import InstanceSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.phantoms.files import PhantomRequest, make_phantom_files
 from tomorois.phantoms.phantom import PhantomSettings
 from tomorois.prediction.files import PredictRequest, predict_files

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from surfora.geometry.surface import SurfaceMesh, to_polydata
-from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.isosurface.boundary import isosurface
+from surfora.isosurface.settings import IsosurfaceSettings
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 RADIUS_NM, THICKNESS_NM, CENTRE = 14.0, 4.0, (19.6, 20.3, 20.1)

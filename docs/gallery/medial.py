@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from surfora.medial.points import MedialSettings, medial_points
+from surfora.medial.points import medial_points
+from surfora.medial.settings import MedialSettings
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 RADIUS_NM, THICKNESS_NM, CUT_NM, HALF_WIDTH = 20.0, 4.0, 11.0, 26

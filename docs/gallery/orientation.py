@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from surfora.geometry.sampling import poisson_disc
 from surfora.orientation.jet_normals import jet_normals
-from surfora.orientation.orient import OrientSettings, orient_normals
+from surfora.orientation.orient import orient_normals
+from surfora.orientation.settings import OrientSettings
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 WIDTH_NM, GAP_NM, SPACING_NM = 32.0, 3.0, 1.4

@@ -16,7 +16,7 @@ from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
 from surfora.masks.perturbed import perturbed
 from surfora.measures.beside_masks import BesideMasks
-from surfora.pipeline import SurforaSettings, measure_membrane
+from surfora.pipeline import measure_membrane
 from surfora.planning import (
     MaskReader,
     PlannedMembrane,
@@ -27,6 +27,7 @@ from surfora.planning import (
 )
 from surfora.reporting.interval_columns import FILE as INTERVALS
 from surfora.reporting.report import write_run_report
+from surfora.settings import SurforaSettings
 from tomocore.contract import (
     FAILURES,
     NOBODY,

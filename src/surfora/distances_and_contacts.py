@@ -36,8 +36,8 @@ from surfora.measures.distance_pairs import (
     unmatched_pairs,
 )
 from surfora.measures.valid_region import ValidRegion, with_depths
-from surfora.pipeline import SurforaSettings
 from surfora.reporting.tables import surface_row
+from surfora.settings import SurforaSettings
 from tomocore.contract import FAILURES, Batch, InputError, about
 from tomocore.provenance import RunRecord
 from tomocore.volumes.volume import Volume

@@ -14,11 +14,11 @@ from surfora.batch import RunOutcome, run_masks
 from surfora.masks.border_doubt import MapsOfConfidence
 from surfora.masks.perturbed import Perturbation
 from surfora.measures.intervals import Draw, drawn, interval_of
-from surfora.pipeline import SurforaSettings
 from surfora.planning import RunRequest, confidence_maps
 from surfora.reporting.interval_columns import FILE, INTERVAL_COLUMNS, KEYS, TABLES, lowest, takes_interval
 from surfora.reporting.report import write_run_report
 from surfora.reporting.tables import write_table
+from surfora.settings import SurforaSettings
 from tomocore.contract import NOBODY, InputError, Progress, Watcher, no_progress, told_before
 
 Row = Mapping[str, Any]

@@ -15,30 +15,27 @@ from surfora.geometry.arrays import Mask
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh, write_surface
 from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2
-from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.isosurface.boundary import isosurface
 from surfora.isosurface.roi_border import cut_to_roi
-from surfora.leaflets.proxy import ProxySettings, poisson_proxy
-from surfora.leaflets.split import LeafletSettings, split_leaflets
-from surfora.masks.cleaning import CleanSettings, cleaned_and_removed, mask_thickness_nm
+from surfora.leaflets.proxy import poisson_proxy
+from surfora.leaflets.split import split_leaflets
+from surfora.masks.cleaning import cleaned_and_removed, mask_thickness_nm
 from surfora.masks.filled import MAJORITY, filled_share
-from surfora.masks.membranes import KnownSide, Membrane, RoiSettings
-from surfora.masks.separate_membranes import ComponentSettings
-from surfora.measures.contacts.find import ContactSettings
-from surfora.measures.curvature import CurvatureSettings, mesh_curvature
-from surfora.measures.density.settings import DensitySettings
-from surfora.measures.distance import DistanceSettings
-from surfora.measures.intervals import IntervalSettings
-from surfora.measures.roughness import RoughnessSettings, mesh_roughness
+from surfora.masks.membranes import KnownSide, Membrane
+from surfora.measures.curvature import mesh_curvature
+from surfora.measures.roughness import mesh_roughness
+from surfora.measures.settings import (
+    CurvatureSettings,
+)
 from surfora.measures.statistics import NoValues
-from surfora.measures.wedge import WedgeSettings, mesh_evidence
-from surfora.medial.points import MedialSettings, medial_points
-from surfora.meshing.ballpivot import MeshSettings, mesh_points
-from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
-from surfora.orientation.orient import OrientSettings
+from surfora.measures.wedge import mesh_evidence
+from surfora.medial.points import medial_points
+from surfora.meshing.ballpivot import mesh_points
+from surfora.meshing.smoothing import smooth_mesh
 from surfora.orientation.oriented import oriented_cloud
+from surfora.settings import SurforaSettings
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.provenance import RunRecord
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -54,28 +51,6 @@ KINDS_OF: dict[SurfaceKind, tuple[str, ...]] = {
 
 FILLED_KINDS = ("isosurface",)
 """Those of a filled body, which has neither middle nor leaflets."""
-
-
-class SurforaSettings(Settings):
-    """All settings of the surfora commands, stage by stage in pipeline order."""
-
-    roi: RoiSettings = RoiSettings()
-    clean: CleanSettings = CleanSettings()
-    components: ComponentSettings = ComponentSettings()
-    medial: MedialSettings = MedialSettings()
-    orient: OrientSettings = OrientSettings()
-    mesh: MeshSettings = MeshSettings()
-    smooth: SmoothSettings = SmoothSettings()
-    isosurface: IsosurfaceSettings = IsosurfaceSettings()
-    proxy: ProxySettings = ProxySettings()
-    leaflets: LeafletSettings = LeafletSettings()
-    curvature: CurvatureSettings = CurvatureSettings()
-    roughness: RoughnessSettings = RoughnessSettings()
-    distance: DistanceSettings = DistanceSettings()
-    contacts: ContactSettings = ContactSettings()
-    wedge: WedgeSettings = WedgeSettings()
-    density: DensitySettings = DensitySettings()
-    intervals: IntervalSettings = IntervalSettings()
 
 
 def measure_membrane(

@@ -18,7 +18,6 @@ from surfora.masks.membranes import (
     Membrane,
     MembraneName,
     OpenMask,
-    RoiSettings,
     cut_out,
     known_sides,
     open_mask,
@@ -27,16 +26,11 @@ from surfora.masks.membranes import (
     sampled_points,
 )
 from surfora.masks.perturbed import Perturbation
+from surfora.masks.settings import RoiSettings
 from surfora.measures.beside_masks import CONFIDENCE, REGION, TOMOGRAM, BesideMasks
 from surfora.measures.distance_pairs import Pair
-from surfora.pipeline import (
-    SurfaceKind,
-    SurforaSettings,
-    files_there,
-    surface_identity,
-    voxel_digest,
-    warn_of_other_settings,
-)
+from surfora.pipeline import SurfaceKind, files_there, surface_identity, voxel_digest, warn_of_other_settings
+from surfora.settings import SurforaSettings
 from tomocore.contract import FAILURES, Batch, InputError, about, told_before
 from tomocore.files_of_tomograms import matched, require_match
 from tomocore.provenance import RunRecord

@@ -15,37 +15,18 @@ import cc3d
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import find_objects, gaussian_filter, maximum_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
+from tomocore.fused_settings import FusedSettings
 from tomocore.roiset import Bools
-from tomocore.settings import Settings
 
 Labels = NDArray[np.int32]
 Floats = NDArray[np.floating[Any]]
 
 TRUNCATE = 3.0  # standard deviations at which smoothing kernels end
-
-
-class FusedSettings(Settings):
-    """When a membrane mask is two membranes stuck together."""
-
-    separate: bool = Field(True, description="Tell membranes apart that touch each other in a mask.")
-    width_nm: float = Field(
-        5.0, gt=0, le=50, description="Scale in nm at which thickness is judged; about that of one membrane."
-    )
-    excess: float = Field(
-        1.2, gt=1, le=3, description="Two membranes where the mask is denser at that scale by this factor."
-    )
-    min_alignment: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Cuts are kept that run along the membrane: mean cosine between their normals.",
-    )
 
 
 class Cut(NamedTuple):

@@ -16,7 +16,8 @@ from tomocore.roiset import RoiSet, read_rois, union_mask
 from tomocore.volumes.formats import VolumeHeader, inspect_volume, inspect_voxels
 from tomocore.volumes.volume import background_in_doubt
 from tomorois.network.gaps import padding_of
-from tomorois.network.intensity import CLEAR_SKEWNESS, Polarity, intensity_skewness
+from tomorois.network.intensity import CLEAR_SKEWNESS, intensity_skewness
+from tomorois.network.settings import Polarity
 
 SAMPLED_VOXELS = 4_000_000
 MOST_LABELS = 300

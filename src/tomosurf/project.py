@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import Field
 
-from surfora.pipeline import SurforaSettings
+from surfora.settings import SurforaSettings
 from tomocore.contract import InputError
 from tomocore.files import write_text
 from tomocore.files_of_tomograms import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
 from tomorois.annotation.curation import CURATED_FOLDER
-from tomorois.evaluation.scores import EvaluateSettings
-from tomorois.instances.find import InstanceSettings
+from tomorois.evaluation.settings import EvaluateSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
 from tomorois.training.settings import TrainSettings
 from tomosurf.sources import lists_in, segmentations_of, tomograms_of

@@ -9,14 +9,14 @@ from fuzz.volumes import grey, labels, volume_writer
 
 
 def _make_settings(path: Path) -> None:
-    from surfora.pipeline import SurforaSettings
+    from surfora.settings import SurforaSettings
     from tomocore.settings import settings_template
 
     path.write_text(settings_template(SurforaSettings), encoding="utf-8")
 
 
 def _read_settings(path: Path) -> None:
-    from surfora.pipeline import SurforaSettings
+    from surfora.settings import SurforaSettings
     from tomocore.settings import load_settings
 
     load_settings(SurforaSettings, path, {"curvature.wavelength_nm": None})

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from surfora.geometry.clouds import text_points
-from surfora.pipeline import SurforaSettings
 from surfora.reporting.tables import REQUIRED, read_table
+from surfora.settings import SurforaSettings
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import LONGEST_NAME_BYTES, safe_name, typed_name
 from tomocore.provenance import StoredRecord, read_record

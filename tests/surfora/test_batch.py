@@ -16,8 +16,8 @@ import tomocore.volumes.formats
 from surfora.batch import run_masks
 from surfora.geometry.files import read_facts
 from surfora.masks.membranes import KnownSide, cut_out, open_mask, sampled_points
-from surfora.pipeline import SurforaSettings
 from surfora.planning import MaskReader, RunRequest, planned_membranes
+from surfora.settings import SurforaSettings
 from tomocore.contract import Batch, InputError, Watcher
 from tomocore.provenance import recorded_run
 from tomocore.volumes.formats import read_volume, write_volume

@@ -14,7 +14,7 @@ from surfora.medial.points import medial_points
 from surfora.meshing.ballpivot import face_components, mesh_points
 from surfora.meshing.loops import boundary_loops
 from surfora.orientation.oriented import oriented_cloud
-from surfora.pipeline import SurforaSettings
+from surfora.settings import SurforaSettings
 from tomocore.volumes.volume import Volume
 
 SHAPE = (40, 54, 58)

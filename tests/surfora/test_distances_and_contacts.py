@@ -15,9 +15,9 @@ from surfora.distances_and_contacts import partner_groups
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_mesh, write_surface
 from surfora.measures.distance_pairs import SurfaceFile, read_measured
-from surfora.pipeline import SurforaSettings
 from surfora.planning import RunRequest
 from surfora.reporting.report import Pictures
+from surfora.settings import SurforaSettings
 from tomocore.page import Page
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume

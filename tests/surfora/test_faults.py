@@ -19,8 +19,8 @@ import surfora.pipeline
 import surfora.reporting.report
 from surfora.batch import run_masks
 from surfora.geometry.files import read_facts, read_mesh
-from surfora.pipeline import SurforaSettings
 from surfora.planning import RunRequest
+from surfora.settings import SurforaSettings
 from tomocore.contract import NoRoomError
 from tomocore.locks import LockedError, folder_lock, one_run
 from tomocore.page import Page

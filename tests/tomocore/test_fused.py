@@ -8,10 +8,12 @@ import shapes
 from scipy.optimize import linear_sum_assignment
 from vesicle_scenes import random_cluster, vesicle_scene
 
-from tomocore.fused import FusedSettings, separate_fused
+from tomocore.fused import separate_fused
+from tomocore.fused_settings import FusedSettings
 from tomocore.volumes.volume import Volume
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.find import find_instances
 from tomorois.instances.membrane_pairs import membrane_instances
+from tomorois.instances.settings import InstanceSettings
 
 MIN_NM3 = 2000.0
 

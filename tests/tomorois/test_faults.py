@@ -16,7 +16,7 @@ from tomocore.roiset import read_rois
 from tomocore.volumes.formats import inspect_volume, read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.instances.files import find_instances_in_files
-from tomorois.instances.find import InstanceSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.network.checkpoint import ModelRecord, save_model
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet

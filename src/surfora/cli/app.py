@@ -118,7 +118,7 @@ def run(
     from surfora.batch import RunRequest, run_masks
     from surfora.intervals_of_run import run_with_intervals
     from surfora.masks.membranes import parsed_labels, parsed_lumen, parsed_pair
-    from surfora.pipeline import SurforaSettings
+    from surfora.settings import SurforaSettings
 
     request = RunRequest(
         masks=tuple(product_files(masks, "membranes", of_others=True)),
@@ -179,7 +179,7 @@ def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")],
 @app.command(sort_key=31)
 def settings() -> None:
     """Print a settings file with every default, its meaning and its range, for -s."""
-    from surfora.pipeline import SurforaSettings
+    from surfora.settings import SurforaSettings
 
     print(settings_template(SurforaSettings), end="")
 

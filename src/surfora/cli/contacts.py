@@ -32,8 +32,8 @@ def contacts(
     A contact is a connected area nearer to the partner than the threshold, with the area that faces it. The
     result is a folder.
     """
-    from surfora.measures.contacts.find import ContactSettings
-    from surfora.measures.distance import DistanceSettings
+    from surfora.measures.contacts.settings import ContactSettings
+    from surfora.measures.settings import DistanceSettings
     from surfora.reporting.contact_files import ContactRequest, contacts_to_folder
 
     path = options.settings

@@ -41,7 +41,7 @@ def density(
     """
     from surfora.measures.density.files import DensityRequest, density_file
     from surfora.measures.density.settings import DensitySettings
-    from surfora.measures.wedge import WedgeSettings
+    from surfora.measures.settings import WedgeSettings
 
     settings = load_section(DensitySettings, "density", SECTIONS, options.settings, contrast=contrast)
     request = DensityRequest(options.of(mesh), tomogram, tuple(beside or ()), valid, refine)

@@ -9,31 +9,14 @@ from typing import Annotated, Literal, TypeVar
 from cyclopts import Parameter
 
 from surfora.geometry.request import StageRequest
+from surfora.settings import SurforaSettings
 from tomocore.contract import Batch
 from tomocore.settings import Settings, load_section
 from tomocore.terminal.console import status_of
 from tomocore.terminal.options import Output, Overwrite, Resample, SettingsFile, VoxelSize, next_hint
 
-SECTIONS = (
-    "roi",
-    "clean",
-    "components",
-    "medial",
-    "orient",
-    "mesh",
-    "smooth",
-    "isosurface",
-    "proxy",
-    "leaflets",
-    "curvature",
-    "roughness",
-    "distance",
-    "contacts",
-    "wedge",
-    "density",
-    "intervals",
-)
-"""Sections of the settings file; `SurforaSettings` has the same, but importing it loads every stage."""
+SECTIONS = tuple(SurforaSettings.model_fields)
+"""Sections of the settings file."""
 
 S = TypeVar("S", bound=Settings)
 

@@ -26,8 +26,8 @@ def clean(
 
     A map of scores (confidence, probability) becomes a mask with --threshold first.
     """
-    from surfora.masks.cleaning import CleanSettings
     from surfora.masks.files import clean_file
+    from surfora.masks.settings import CleanSettings
 
     settings = options.section(CleanSettings, "clean")
     batch = clean_file(options.of(mask), settings, threshold, Terminal())
@@ -40,7 +40,8 @@ def components(mask: MaskFile, /, *, options: OfMask) -> int:
     Connected pieces; membranes that touch are parted along their surfaces, with how sure that is. The result
     is a label volume, its table (.csv) lies beside.
     """
-    from surfora.masks.separate_membranes import ComponentSettings, components_file
+    from surfora.masks.separate_membranes import components_file
+    from surfora.masks.settings import ComponentSettings
 
     settings = options.section(ComponentSettings, "components")
     batch = components_file(options.of(mask), settings, Terminal())
@@ -50,7 +51,7 @@ def components(mask: MaskFile, /, *, options: OfMask) -> int:
 def medial(mask: MaskFile, /, *, options: OfMask) -> int:
     """Points on the middle of a membrane, with normals whose side is not yet decided."""
     from surfora.medial.files import medial_file
-    from surfora.medial.points import MedialSettings
+    from surfora.medial.settings import MedialSettings
 
     batch = medial_file(options.of(mask), options.section(MedialSettings, "medial"), Terminal())
     return ended(batch, f"surfora orient {options.output}")
@@ -66,8 +67,8 @@ def isosurface(
     ] = None,
 ) -> int:
     """The boundary of a mask as a smooth mesh that neither thins it nor closes narrow gaps."""
-    from surfora.isosurface.boundary import IsosurfaceSettings
     from surfora.isosurface.files import isosurface_file
+    from surfora.isosurface.settings import IsosurfaceSettings
 
     settings = options.section(IsosurfaceSettings, "isosurface")
     batch = isosurface_file(options.of(mask), settings, medial, Terminal())
@@ -86,7 +87,7 @@ def orient(
     """Turn the normals of points to one side of their surface, consistently."""
     from surfora.masks.membranes import parsed_lumen
     from surfora.orientation.files import SideRule, orient_file
-    from surfora.orientation.orient import OrientSettings
+    from surfora.orientation.settings import OrientSettings
 
     side = SideRule(parsed_lumen(lumen)[1] if lumen else None, toward, away_from)
     batch = orient_file(options.of(points), options.section(OrientSettings, "orient"), side, Terminal())
@@ -103,8 +104,8 @@ def mesh(
     ] = None,
 ) -> int:
     """Ball-pivot a mesh over oriented points, without bridges over gaps."""
-    from surfora.meshing.ballpivot import MeshSettings
     from surfora.meshing.files import mesh_file
+    from surfora.meshing.settings import MeshSettings
 
     batch = mesh_file(options.of(points), options.section(MeshSettings, "mesh"), mask, Terminal())
     return ended(batch, f"surfora smooth {options.output}")
@@ -113,7 +114,7 @@ def mesh(
 def smooth(mesh: MeshFile, /, *, options: OfSurface) -> int:
     """Smooth a mesh without shrinking it; its border stays."""
     from surfora.meshing.files import smooth_file
-    from surfora.meshing.smoothing import SmoothSettings
+    from surfora.meshing.settings import SmoothSettings
 
     batch = smooth_file(options.of(mesh), options.section(SmoothSettings, "smooth"), Terminal())
     return ended(batch, f"surfora curvature {options.output}")
@@ -122,7 +123,7 @@ def smooth(mesh: MeshFile, /, *, options: OfSurface) -> int:
 def proxy(mesh: MeshFile, /, *, options: OfSurface) -> int:
     """A watertight-where-supported Poisson surface that separates the leaflets; never measured."""
     from surfora.leaflets.files import proxy_file
-    from surfora.leaflets.proxy import ProxySettings
+    from surfora.leaflets.settings import ProxySettings
 
     batch = proxy_file(options.of(mesh), options.section(ProxySettings, "proxy"), Terminal())
     return ended(batch, f"surfora split ISOSURFACE --proxy {options.output}")
@@ -141,8 +142,7 @@ def split(
     -o NAME writes NAME.inner.vtp and NAME.outer.vtp.
     """
     from surfora.leaflets.files import leaflet_files, split_file
-    from surfora.leaflets.proxy import ProxySettings
-    from surfora.leaflets.split import LeafletSettings
+    from surfora.leaflets.settings import LeafletSettings, ProxySettings
 
     batch = split_file(
         options.of(isosurface),
@@ -156,8 +156,8 @@ def split(
 
 def curvature(mesh: MeshFile, /, *, options: OfSurface) -> int:
     """Signed curvatures at the scale of least expected error; H > 0 bends outward along the normal."""
-    from surfora.measures.curvature import CurvatureSettings
     from surfora.measures.files import curvature_file
+    from surfora.measures.settings import CurvatureSettings
 
     batch = curvature_file(options.of(mesh), options.section(CurvatureSettings, "curvature"), Terminal())
     return ended(batch, f"surfora roughness {options.output}")
@@ -171,8 +171,8 @@ def distance(
     to: Annotated[list[Path], Parameter(consume_multiple=True, negative="", help="meshes to measure to")],
 ) -> int:
     """Distance from every point of a mesh to the nearest point of others, as arrays named after them."""
-    from surfora.measures.distance import DistanceSettings
     from surfora.measures.files import distance_file
+    from surfora.measures.settings import DistanceSettings
 
     settings = options.section(DistanceSettings, "distance")
     return ended(distance_file(options.of(mesh), to, settings, Terminal()))
@@ -187,7 +187,7 @@ def roughness(
 ) -> int:
     """Height left after a smooth reference is taken off, RMS, beside what voxels alone give."""
     from surfora.measures.files import roughness_file
-    from surfora.measures.roughness import RoughnessSettings
+    from surfora.measures.settings import RoughnessSettings
 
     settings = options.section(RoughnessSettings, "roughness")
     return ended(roughness_file(options.of(mesh, voxel_size), settings, Terminal()))
@@ -196,7 +196,7 @@ def roughness(
 def wedge(mesh: MeshFile, /, *, mask: MaskFile, options: OfBoth) -> int:
     """Which of a surface was measured, which lies in the missing wedge, and which no voxel supports."""
     from surfora.measures.files import wedge_file
-    from surfora.measures.wedge import WedgeSettings
+    from surfora.measures.settings import WedgeSettings
 
     batch = wedge_file(options.of(mesh), mask, options.section(WedgeSettings, "wedge"), Terminal())
     return ended(batch)

@@ -123,7 +123,8 @@ def typical_spacing_nm(points: Points) -> float:
 
 def signs_from_seed(points: Points, normals: Points, links: csr_array, seed: int) -> tuple[Ints, Floats]:
     """Points (m,) that hang together with the seed, and signs (m,) that turn their normals to its side."""
-    from surfora.orientation.orient import OrientSettings, consistent_normals
+    from surfora.orientation.orient import consistent_normals
+    from surfora.orientation.settings import OrientSettings
 
     linked = connected_components(links, directed=False)[1]
     usable = np.isfinite(normals).all(axis=1) & (np.linalg.norm(normals, axis=1) > 0)

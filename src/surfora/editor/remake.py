@@ -24,8 +24,8 @@ from surfora.measures.roughness import mesh_roughness
 from surfora.measures.statistics import NoValues
 from surfora.meshing.ballpivot import mesh_points
 from surfora.meshing.smoothing import smooth_mesh
-from surfora.pipeline import SurforaSettings
 from surfora.reporting.contact_files import ContactRequest, contacts_to_folder
+from surfora.settings import SurforaSettings
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.page import shown
 from tomocore.volumes.volume import Volume

@@ -18,7 +18,7 @@ from surfora.editor.start import EditRequest
 from surfora.editor.view_window import ViewWindow
 from surfora.editor.worker import Job
 from surfora.masks.values import labelled
-from surfora.pipeline import SurforaSettings
+from surfora.settings import SurforaSettings
 from tomocore.contract import Progress
 from tomocore.settings import load_settings
 from tomocore.volumes.formats import read_volume

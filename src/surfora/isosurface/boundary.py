@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import edt
 import numpy as np
-from pydantic import Field
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -19,49 +17,15 @@ from surfora.geometry.surface import SurfaceMesh, face_areas_nm2, vertex_normals
 from surfora.isosurface.fit import adjacency, fit_patches, neighbour_means
 from surfora.isosurface.levelset import OBSTACLE, TUBE, curvature_flow
 from surfora.isosurface.pinholes import without_pinholes
+from surfora.isosurface.settings import IsosurfaceSettings
 from surfora.isosurface.tiles import marched, marched_boundary
 from surfora.masks.cleaning import mask_box
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.settings import Settings
 from tomocore.volumes.volume import index_to_world
 
 SHARES = 100  # of a step, that progress is told in
 MARGIN = 4  # voxels of background about the mask, where the volume has them
 ROUGH_COSINE, SMOOTH_COSINE = 0.5, 0.7  # least cosine of normals in a patch: first round, later rounds
-
-
-class IsosurfaceSettings(Settings):
-    """Surface of a mask's boundary (SurfORA, appendix B)."""
-
-    scheme: Literal["surface", "published", "tube"] = Field(
-        "surface",
-        description="How voxel steps are smoothed away: by quadric fits along the surface, which neither "
-        "shrink it nor reach over gaps; or by mean-curvature flow of the distance field, held by the "
-        "published obstacle (thins membranes) or within a two-sided tube.",
-    )
-    supersampling: int = Field(1, ge=1, le=4, description="Grid points per voxel edge.")
-    gaussian_voxels: float = Field(
-        0.0,
-        ge=0,
-        le=5,
-        description="Sigma in voxels of a Gaussian over the distance field; 1 closes a gap of one voxel.",
-    )
-    flow_steps: int = Field(
-        10,
-        ge=0,
-        le=500,
-        description="Steps of mean-curvature flow, each 1/8 voxel² long; not for 'surface'.",
-    )
-    fit_radius_voxels: float = Field(
-        5.5, ge=2, le=20, description="Radius in voxels of the patches that quadrics are fitted to."
-    )
-    fit_rounds: int = Field(3, ge=0, le=20, description="Rounds of moving onto the fits ('surface' only).")
-    tube_voxels: float = Field(
-        1.25, gt=0, le=2, description="Farthest in voxels that the surface may leave the mask's boundary."
-    )
-    smallest_part_nm2: float = Field(
-        60.0, ge=0, description="Separate parts of less area in nm² are specks or cavities, and dropped."
-    )
 
 
 def isosurface(

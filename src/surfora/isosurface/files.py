@@ -8,7 +8,8 @@ from surfora.geometry.files import read_mesh
 from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import written_stage
 from surfora.geometry.surface import SurfaceMesh
-from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.isosurface.boundary import isosurface
+from surfora.isosurface.settings import IsosurfaceSettings
 from surfora.masks.files import only_membrane
 from tomocore.contract import NOBODY, Batch, Watcher
 

@@ -8,7 +8,8 @@ from surfora.geometry.arrays import Floats, Mask
 from surfora.geometry.cut import cut_mesh
 from surfora.geometry.open3d_bridge import import_open3d
 from surfora.geometry.surface import SurfaceMesh
-from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.isosurface.boundary import isosurface
+from surfora.isosurface.settings import IsosurfaceSettings
 from surfora.masks.cleaning import mask_box
 from surfora.masks.membranes import Box, Membrane
 from tomocore.volumes.volume import world_to_index

@@ -9,7 +9,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "split": ["LeafletSettings", "split_leaflets"],
-        "proxy": ["ProxySettings", "poisson_proxy"],
+        "settings": ["ProxySettings", "LeafletSettings"],
+        "split": ["split_leaflets"],
+        "proxy": ["poisson_proxy"],
     },
 )

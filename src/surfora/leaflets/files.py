@@ -7,8 +7,9 @@ from pathlib import Path
 from surfora.geometry.files import write_surface
 from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import mesh_beside, mesh_stage
-from surfora.leaflets.proxy import ProxySettings, poisson_proxy
-from surfora.leaflets.split import Leaflets, LeafletSettings, split_leaflets
+from surfora.leaflets.proxy import poisson_proxy
+from surfora.leaflets.settings import LeafletSettings, ProxySettings
+from surfora.leaflets.split import Leaflets, split_leaflets
 from tomocore.contract import NOBODY, Batch, Watcher
 from tomocore.files import require_writable_folder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -13,30 +12,12 @@ from scipy.spatial import cKDTree
 from surfora.geometry.arrays import Floats, Ints
 from surfora.geometry.open3d_bridge import import_open3d, without_chatter
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
+from surfora.leaflets.settings import ProxySettings
 from surfora.orientation.jet_normals import nearest_neighbours
 from tomocore.contract import InputError
-from tomocore.settings import Settings
 
 MEMBRANE = "membrane"  # name of the vertex array that numbers the separate membranes
 FEWEST_POINTS = 30  # a piece with fewer vertices is its own proxy
-
-
-class ProxySettings(Settings):
-    """Screened Poisson proxy (SurfORA, appendix E)."""
-
-    cell_spacings: float = Field(
-        2.0, gt=0.2, le=10, description="Edge of the finest octree cell in point spacings; sets the depth."
-    )
-    deepest: int = Field(10, ge=4, le=12, description="Greatest depth of the octree, whatever the sampling.")
-    trimmed_share: float = Field(
-        0.01,
-        ge=0,
-        lt=0.5,
-        description="Share of the vertices, the most thinly sampled, trimmed.",
-    )
-    reach_nm: float = Field(
-        15.0, gt=0, description="Parts of the proxy farther than this in nm from the membrane are cut off."
-    )
 
 
 def poisson_proxy(mesh: SurfaceMesh, settings: ProxySettings = ProxySettings()) -> SurfaceMesh:

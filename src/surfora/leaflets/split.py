@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -22,44 +21,12 @@ from surfora.geometry.surface import (
     vertex_normals,
 )
 from surfora.leaflets.proxy import MEMBRANE, membrane_numbers
+from surfora.leaflets.settings import LeafletSettings
 from tomocore.contract import InputError
-from tomocore.settings import Settings
 
 DIRECTION, HEIGHT = "normal of the middle", "height over the middle"  # names of passing vertex arrays
 INLAND_COSINE, USUAL_OF, MOST_INLAND = 0.9, 9, 20_000  # what the usual height over the middle is read from
 STRAIGHT_THROUGH_DEG = 150.0  # from the middle's normal to the way across; less is round a rim
-
-
-class LeafletSettings(Settings):
-    """Splitting an isosurface into leaflets (SurfORA, appendix F)."""
-
-    smallest_piece_nm2: float = Field(
-        200.0,
-        ge=0,
-        description="A patch on the wrong side of less area in nm² goes to the leaflet that it lies in; "
-        "pieces of less that the cut leaves are dropped.",
-    )
-    closed_share: float = Field(
-        0.97,
-        gt=0.5,
-        le=1,
-        description="A part of the isosurface with at least this share of its area on one side is one whole "
-        "leaflet, as the two shells of a closed membrane are.",
-    )
-    rim_angle_deg: float = Field(
-        60.0,
-        gt=0,
-        le=180,
-        description="Where an open membrane ends, what turns from the middle by more than this in degrees is "
-        "the mask's edge, no leaflet, and cut off; 180 keeps it all.",
-    )
-    rim_height: float = Field(
-        0.85,
-        ge=0,
-        lt=1,
-        description="So is what, from the rim inward, is lower than this share of the height over the middle "
-        "usual nearby: slanted edges, and the rounding of all edges, which would count as curvature.",
-    )
 
 
 @dataclass(frozen=True)

@@ -8,5 +8,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"cleaning": ["CleanSettings", "clean_mask"], "membranes": ["membranes_in"]},
+    submod_attrs={"settings": ["CleanSettings"], "cleaning": ["clean_mask"], "membranes": ["membranes_in"]},
 )

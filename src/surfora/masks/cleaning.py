@@ -11,17 +11,16 @@ import edt
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import find_objects
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.occupancy import set_voxels
+from surfora.masks.settings import CleanSettings
 from surfora.masks.sheets import without_bridges
 from surfora.masks.values import some_of
 from tomocore.contract import InputError, about
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -35,26 +34,6 @@ DEEPEST = 12  # voxels: no depth beyond this is told apart
 NOMINAL_NM = 3.0  # thinner masks than this are judged by the area that they carry
 ENOUGH_VOXELS = 200_000  # to tell a thickness
 LOUD_SHARE = 0.02  # of a membrane; losing more than this is a warning
-
-
-class CleanSettings(Settings):
-    """Cleaning of a mask before a surface is made of it."""
-
-    opening_nm: float = Field(
-        0.0, ge=0, le=50, description="Radius in nm of the opening that removes thin spurs; 0: none."
-    )
-    closing_nm: float = Field(
-        0.0, ge=0, le=50, description="Radius in nm of the closing that fills narrow gaps; 0: none."
-    )
-    min_volume_nm3: float = Field(
-        500.0,
-        ge=0,
-        description="Connected pieces below this volume in nm³ are removed; in masks thinner than 3 nm below "
-        "the volume that makes as much area: 500 nm³ are 167 nm² of membrane.",
-    )
-    fill_holes_nm3: float = Field(
-        50.0, ge=0, description="Enclosed cavities below this volume in nm³ are filled; 0: none."
-    )
 
 
 class TooSmallError(InputError):

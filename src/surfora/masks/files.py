@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from surfora.geometry.request import StageRequest
-from surfora.masks.cleaning import CleanSettings, cleaned_volume
+from surfora.masks.cleaning import cleaned_volume
 from surfora.masks.membranes import Membrane, membranes_in
+from surfora.masks.settings import CleanSettings
 from surfora.masks.values import above_threshold, labelled
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from surfora.geometry.arrays import Floats, Mask
 from surfora.geometry.occupancy import set_voxels
 from surfora.masks.grids import Grid, differences, grid_of, lost_its_place
+from surfora.masks.settings import RoiSettings
 from surfora.masks.tally import Box, tallied
 from surfora.masks.values import labelled, some_of
 from tomocore.contract import InputError, whole_number
 from tomocore.files_of_tomograms import safe_name, typed_name, volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
-from tomocore.settings import Settings
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 
@@ -27,20 +26,6 @@ log = logging.getLogger(__name__)
 
 MARGIN_VOXELS = 2
 MOST_PARTNER_POINTS = 50_000
-
-
-class RoiSettings(Settings):
-    """How a membrane is cut out by ROIs."""
-
-    dilation_nm: float = Field(
-        5.0, ge=0, description="ROIs are grown by this before they cut surfaces out (nm)."
-    )
-    margin_nm: float = Field(
-        25.0, ge=0, description="Membrane around an ROI that helps to measure it and is then cut off (nm)."
-    )
-    min_membrane_nm3: float = Field(
-        500.0, ge=0, description="A label with less volume inside an ROI is not measured there (nm³)."
-    )
 
 
 @dataclass(frozen=True)

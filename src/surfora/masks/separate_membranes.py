@@ -12,16 +12,15 @@ import cc3d
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import find_objects
 
 from surfora.geometry.request import StageRequest
 from surfora.masks.cleaning import fewest_voxels, mask_thickness_nm
+from surfora.masks.settings import ComponentSettings
 from surfora.masks.values import labelled
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
 from tomocore.files import require_writable_folder, written_together
-from tomocore.fused import Cut, FusedSettings, part_fused
-from tomocore.settings import Settings
+from tomocore.fused import Cut, part_fused
 from tomocore.volumes.formats import is_whole, read_volume, write_volume
 from tomocore.volumes.volume import Volume
 
@@ -41,17 +40,6 @@ COLUMNS = {
     "certainty": "1 for a piece of its own; else how well the worst cut runs along the membrane, 0 to 1",
 }
 """The columns of the table of components, in order, and what they mean."""
-
-
-class ComponentSettings(Settings):
-    """How one mask of many membranes is taken apart."""
-
-    min_volume_nm3: float = Field(
-        500.0,
-        ge=0,
-        description="Pieces below this volume in nm³ are dropped; of thin masks, of less area.",
-    )
-    fused: FusedSettings = Field(FusedSettings(), description="Membranes that touch each other in the mask.")
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,8 @@ one (``"stable"``), the smallest radius at which H stops changing. Each vertex g
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from scipy.sparse import csr_array
 
 from surfora.geometry.arrays import Floats, Ints, Mask
@@ -34,9 +31,9 @@ from surfora.measures.curvature_scales import (
 from surfora.measures.geodesics import Fans, boundary_distance_nm, spatial_order, triangle_fans
 from surfora.measures.jets import MEAN, PORTION, jet_table
 from surfora.measures.representative_vertices import carriers_of, interpolated, interpolation
+from surfora.measures.settings import CurvatureSettings
 from surfora.measures.statistics import require_values
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.settings import Settings
 
 BLOCK = 65536
 NOISE_SAMPLE = 3000
@@ -48,69 +45,6 @@ FITTED_TO = 0.55  # of the largest radius, the radii that are fitted where fits 
 CARRIER_SPACING = 0.22
 LEAST_GAIN = 1.2  # mean edges, below which that spacing leaves too few vertices out to be worth it
 HALF_DISC_OFFSET = 4.0 / (3.0 * np.pi)
-
-
-class CurvatureSettings(Settings):
-    """How curvature is measured."""
-
-    smallest_radius_nm: float = Field(
-        4.0,
-        gt=0,
-        le=1000,
-        description="Smallest radius (nm) of the scale scan; at least 2.5 mean edges are taken.",
-    )
-    largest_radius_nm: float = Field(
-        24.0,
-        gt=0,
-        le=1000,
-        description="Largest radius (nm) of the scale scan, of which averaged fits use half and averages "
-        "five sixths; at least 6 mean edges are taken.",
-    )
-    radii_count: int = Field(9, ge=1, le=40, description="Number of radii between them, in equal ratios.")
-    radii_nm: tuple[float, ...] = Field(
-        (), description="Radii (nm) to scan instead, ascending, without averages; one alone fixes the scale."
-    )
-    order: Literal["auto", 2, 4] = Field(
-        "auto",
-        description="Order of the local polynomials: 2, 4, or auto for 4 wherever the neighbours suffice.",
-    )
-    coordinates: Literal["arc", "geodesic", "tangent"] = Field(
-        "arc",
-        description="Balls and coordinates of the polynomials: arc for geodesics taken as circular arcs, "
-        "geodesic for fronts marched over the triangles, tangent for the published Monge patch.",
-    )
-    scale: Literal["averaged", "balanced", "stable"] = Field(
-        "averaged",
-        description="Scale of a value: averaged for small fits that are averaged as far as they agree, "
-        "balanced for the one fit of the smallest predicted error, stable for the published rule (the fit "
-        "of the smallest radius at which H no longer changes).",
-    )
-    tau_rel: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="Rule stable: largest relative change of H to the next radius (fraction).",
-    )
-    tau_abs_per_nm: float = Field(
-        0.005, ge=0, le=10, description="Rule stable: largest change of H to the next radius (1/nm)."
-    )
-    epsilon_per_nm: float = Field(
-        1e-3, ge=0, le=1, description="Rule stable: H (1/nm) below which relative change is not asked."
-    )
-    neighbours_per_term: float = Field(
-        1.5,
-        ge=1.1,
-        le=20,
-        description="Vertices that a ball must hold for each coefficient of its polynomial.",
-    )
-
-    @model_validator(mode="after")
-    def _radii_ascend(self) -> CurvatureSettings:
-        if self.largest_radius_nm < self.smallest_radius_nm:
-            raise ValueError("largest_radius_nm is below smallest_radius_nm")
-        if any(b <= a for a, b in zip((0.0, *self.radii_nm), self.radii_nm, strict=False)):
-            raise ValueError("radii_nm must be positive and ascend")
-        return self
 
 
 def mesh_curvature(

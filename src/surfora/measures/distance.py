@@ -7,26 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.facts import surface_name
 from surfora.geometry.nearest import SurfaceDistance, distance_along_normals, surface_distance
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
+from surfora.measures.settings import DistanceSettings
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
 from surfora.measures.wedge import areas_with_evidence_nm2
 from tomocore.contract import InputError
-from tomocore.settings import Settings
 
 QUANTILES = {"q05_nm": 0.05, "q25_nm": 0.25, "median_nm": 0.5, "q75_nm": 0.75, "q95_nm": 0.95}
-
-
-class DistanceSettings(Settings):
-    """What counts as a contact."""
-
-    contact_distance_nm: float = Field(
-        30.0, gt=0, description="A place closer to the other surface than this is in contact (nm)."
-    )
 
 
 def target_names(paths: Sequence[Path]) -> dict[str, Path]:

@@ -14,12 +14,12 @@ from surfora.geometry.nearest import Way, way_to
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.grids import Grid, differences, grid_from, places_are_known
 from surfora.measures.distance import (
-    DistanceSettings,
     along_normal_columns,
     distance_arrays,
     distance_evidence_columns,
     distance_summary,
 )
+from surfora.measures.settings import DistanceSettings
 from tomocore.contract import InputError
 from tomocore.provenance import RunRecord
 

@@ -9,10 +9,11 @@ from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import mesh_beside, mesh_stage
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.files import only_membrane
-from surfora.measures.curvature import CurvatureSettings, mesh_curvature
-from surfora.measures.distance import DistanceSettings, target_names, with_distances
-from surfora.measures.roughness import RoughnessSettings, mesh_roughness
-from surfora.measures.wedge import WedgeSettings, area_shares, mesh_evidence
+from surfora.measures.curvature import mesh_curvature
+from surfora.measures.distance import target_names, with_distances
+from surfora.measures.roughness import mesh_roughness
+from surfora.measures.settings import CurvatureSettings, DistanceSettings, RoughnessSettings, WedgeSettings
+from surfora.measures.wedge import area_shares, mesh_evidence
 from tomocore.contract import NOBODY, Batch, Watcher
 from tomocore.page import shown
 

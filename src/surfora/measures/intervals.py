@@ -12,46 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field
 from scipy.special import stdtrit
 
 from surfora.geometry.arrays import Floats
-from tomocore.settings import Settings
+from surfora.measures.settings import IntervalSettings
 
 SHARE = 0.95
-
-
-class IntervalSettings(Settings):
-    """What is drawn anew for the intervals of `surfora run --intervals`."""
-
-    repeats: int = Field(
-        6, ge=2, le=100, description="How often everything is measured again; a run takes so much longer."
-    )
-    border_voxels: float = Field(
-        0.5, ge=0, le=3, description="Standard deviation of the place of the mask's border (voxels)."
-    )
-    correlation_voxels: float = Field(
-        2.5, gt=0, le=10, description="Length over which the errors of the border are alike (voxels)."
-    )
-    confidence_error: float = Field(
-        0.14,
-        gt=0,
-        le=0.5,
-        description="Standard deviation of a map of confidence (0 to 1) at borders, where maps are given.",
-    )
-    curvature_scale_share: float = Field(
-        0.15, ge=0, lt=1, description="Scales of curvature are drawn within this share up and down."
-    )
-    threshold_share: float = Field(
-        0.0, ge=0, lt=1, description="The threshold of contact is drawn within this share up and down."
-    )
-    voxel_size_share: float = Field(
-        0.0,
-        ge=0,
-        lt=0.5,
-        description="Standard deviation of the voxel edge as a share of it, where it is not sure.",
-    )
-    seed: int = Field(0, ge=0, description="Seed of all that is drawn.")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit, prange
-from pydantic import Field
 from scipy.special import j0, j1, jv
 
 from surfora.geometry.arrays import Floats, Ints
@@ -25,9 +24,9 @@ from surfora.geometry.sampling import poisson_disc
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures.geodesics import ball, new_front, spatial_order, triangle_fans
 from surfora.measures.jets import HEIGHT, OFFSET, jet_table
+from surfora.measures.settings import RoughnessSettings
 from surfora.measures.statistics import require_values
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.settings import Settings
 
 ORDER = 4
 REACH_TAPERS = 2.0
@@ -41,29 +40,6 @@ SAMPLES_PER_CUTOFF = 5.0
 FEWEST_SAMPLES = 6
 BLOCK = 4096
 TASKS = 8
-
-
-class RoughnessSettings(Settings):
-    """What counts as roughness, and over how large a patch."""
-
-    cutoff_wavelength_nm: float = Field(
-        20.0, gt=0, le=1000, description="Wavelength (nm) that is half roughness, half form."
-    )
-    patch_radius_nm: float = Field(
-        10.0,
-        gt=0,
-        le=1000,
-        description="Geodesic radius (nm) of the patch that the root mean square is over.",
-    )
-    membrane_thickness_nm: float = Field(
-        5.0, gt=0, le=1000, description="Thickness (nm) of the membrane in the mask, for the noise floor."
-    )
-    fit_radius_nm: float | None = Field(
-        None,
-        gt=0,
-        description="Radius (nm) of the fits that placed the points, for the noise floor; unset: 1.75 times "
-        "the thickness.",
-    )
 
 
 def mesh_roughness(

@@ -8,34 +8,16 @@ all the same, they were extrapolated from their surroundings.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from pydantic import Field
 
 from surfora.geometry.arrays import Floats, Mask
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2, vertex_normals
+from surfora.measures.settings import WedgeSettings
 from surfora.measures.statistics import NoValues
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
 
 MEASURED, EXTRAPOLATED, UNSUPPORTED = 0, 1, 2
 EVIDENCE = {MEASURED: "measured", EXTRAPOLATED: "extrapolated", UNSUPPORTED: "unsupported"}
-
-
-class WedgeSettings(Settings):
-    """How the tomogram was tilted."""
-
-    max_tilt_deg: float = Field(60.0, gt=0, le=90, description="Highest tilt of the series (degrees).")
-    tilt_axis: Literal["x", "y"] = Field(
-        "y", description="Axis of the tomogram that the specimen was tilted about."
-    )
-    support_reach_voxels: float = Field(
-        1.5,
-        ge=0,
-        le=10,
-        description="A point further than this from every voxel of the mask is unsupported (voxels).",
-    )
 
 
 def wedge_angle_deg(normals: Floats, settings: WedgeSettings = WedgeSettings()) -> Floats:

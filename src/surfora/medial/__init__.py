@@ -8,5 +8,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"points": ["MedialSettings", "medial_points"]},
+    submod_attrs={"settings": ["MedialSettings"], "points": ["medial_points"]},
 )

@@ -6,7 +6,8 @@ from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import written_stage
 from surfora.geometry.surface import PointCloud
 from surfora.masks.files import only_membrane
-from surfora.medial.points import MedialSettings, medial_points
+from surfora.medial.points import medial_points
+from surfora.medial.settings import MedialSettings
 from tomocore.contract import NOBODY, Batch, Watcher
 
 

@@ -6,10 +6,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -36,9 +34,9 @@ from surfora.medial.projection import (
     sheet_normals,
 )
 from surfora.medial.rims import without_end_walls
+from surfora.medial.settings import MedialSettings
 from surfora.medial.thickened import ADDED, THIN, thickened, thinned_again
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -55,39 +53,6 @@ ATHWART = 0.5  # cosine between normals that no smooth membrane reaches between 
 SEAM = 0.75  # of their spacing: how near to each other points of two fits may lie
 LEAST_SHARE = 0.25  # of the smallest area asked: what may become so little is not looked at
 RIM_LEAN = 0.28  # of the radius: how far a point lies off the middle of its support within 2 voxels of an end
-
-
-class MedialSettings(Settings):
-    """Points on the middle of a membrane."""
-
-    spacing_nm: float | None = Field(
-        None, gt=0, description="Widest spacing of the points in nm; unset: 1.25 voxels."
-    )
-    min_spacing_nm: float | None = Field(
-        None,
-        gt=0,
-        description="Narrowest spacing in nm, where the membrane bends most; unset: 0.8 voxels, in masks one "
-        "voxel thick 0.4.",
-    )
-    turn_deg: float | None = Field(
-        None,
-        gt=0,
-        le=60,
-        description="Angle in degrees the membrane may turn between neighbouring points; unset: 12, in masks "
-        "one voxel thick 5.",
-    )
-    radius_thicknesses: float = Field(
-        1.75, ge=1, le=5, description="Radius of the neighbourhood of a fit, in membrane thicknesses."
-    )
-    fit: Literal["faces", "cylinder", "ball"] = Field(
-        "faces",
-        description="Fit both faces of the mask, or its voxel centres with cylinder or ball weights.",
-    )
-    projections: int = Field(3, ge=1, le=20, description="How often each point is projected before thinning.")
-    min_area_nm2: float = Field(
-        100.0, ge=0, description="Pieces of the surface with less area than this in nm² are removed."
-    )
-    seed: int = Field(0, ge=0, description="Seed of the order in which points are thinned.")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "ballpivot": ["MeshSettings", "mesh_points"],
-        "smoothing": ["SmoothSettings", "smooth_mesh"],
+        "settings": ["MeshSettings", "SmoothSettings"],
+        "ballpivot": ["mesh_points"],
+        "smoothing": ["smooth_mesh"],
     },
 )

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numba import get_num_threads
-from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -24,8 +23,8 @@ from surfora.meshing.loops import (
     split_bow_ties,
 )
 from surfora.meshing.pivot_kernel import EMPTY, Cloud, Front, Limits, Rows, pivot_pass, visit_points
+from surfora.meshing.settings import MeshSettings
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -36,60 +35,6 @@ MOST_ROWS = 4e6
 CHUNK = 8192  # points that a thread takes at a time
 PINHOLE_SLACK = 0.4  # voxels
 TIE_BREAK = 1e-4  # displacement, in spacings, that keeps four points of a lattice off one ball
-
-
-class MeshSettings(Settings):
-    """Ball pivoting, the gap filter, and which holes are closed."""
-
-    smallest_radius_spacings: float = Field(
-        1.4,
-        ge=0.6,
-        le=4.0,
-        description="First and smallest ball radius, in units of the local point spacing.",
-    )
-    largest_radius_spacings: float = Field(
-        2.6, ge=0.6, le=6.0, description="Last and largest ball radius, in units of the local point spacing."
-    )
-    radius_count: int = Field(
-        4,
-        ge=1,
-        le=12,
-        description="Radii from smallest to largest; scanning ends early once no edge is open.",
-    )
-    normal_angle_deg: float = Field(
-        72.0,
-        gt=0.0,
-        lt=90.0,
-        description="Largest angle in degrees between a triangle and its points' normals.",
-    )
-    sheet_angle_deg: float = Field(
-        45.0,
-        gt=0.0,
-        lt=90.0,
-        description="Largest slope in degrees of the step between two points of one sheet, against their "
-        "mean normal; keeps parallel sheets apart.",
-    )
-    gap_limit_voxels: float = Field(
-        1.2,
-        ge=0.5,
-        le=3.5,
-        description="A triangle is dropped where it comes farther than this from every voxel of the mask; "
-        "1.2 voxels forbids bridges over two empty voxels.",
-    )
-    fill_loops_nm: float = Field(
-        10.0,
-        ge=0.0,
-        description="Holes up to this diameter in nm are closed where the mask backs all of it; 0: none.",
-    )
-    pinhole_nm: float = Field(
-        4.0,
-        ge=0.0,
-        description="Holes up to this diameter in nm, less than a membrane is thick, are closed even where "
-        "the mask is up to 0.4 voxel farther than the gap limit; 0: none.",
-    )
-    smallest_component_nm2: float = Field(
-        30.0, ge=0.0, description="Connected pieces of the mesh below this area in nm² are dropped."
-    )
 
 
 def mesh_points(

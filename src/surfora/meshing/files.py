@@ -8,8 +8,9 @@ from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import mesh_stage, point_stage
 from surfora.geometry.surface import PointCloud, SurfaceMesh
 from surfora.masks.files import only_membrane
-from surfora.meshing.ballpivot import MeshSettings, mesh_points
-from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
+from surfora.meshing.ballpivot import mesh_points
+from surfora.meshing.settings import MeshSettings, SmoothSettings
+from surfora.meshing.smoothing import smooth_mesh
 from tomocore.contract import NOBODY, Batch, Watcher
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field
 from scipy.sparse import csr_array
 
 from surfora.geometry.arrays import Floats, Ints, Mask
@@ -17,26 +16,8 @@ from surfora.geometry.surface import (
     face_cross_products,
     vertex_normals,
 )
+from surfora.meshing.settings import SmoothSettings
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.settings import Settings
-
-
-class SmoothSettings(Settings):
-    """Smoothing of a mesh; the vertices on its rim never move."""
-
-    method: Literal["damped", "plain", "bilateral"] = Field(
-        "damped",
-        description="Way of smoothing: damped, a Laplacian that gives curvature back, so nothing shrinks; "
-        "plain, a Laplacian, which shrinks; bilateral, which keeps edges, on the triangles' normals.",
-    )
-    iterations: int = Field(5, ge=0, le=1000, description="Number of passes.")
-    damping: float = Field(0.5, gt=0.0, le=0.8, description="Share of the full step taken in each pass.")
-    edge_angle_deg: float = Field(
-        25.0,
-        gt=0.0,
-        le=180.0,
-        description="Method bilateral: triangles that turn by more than this in degrees count little.",
-    )
 
 
 class Ring(NamedTuple):

@@ -8,5 +8,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"orient": ["OrientSettings", "orient_normals"]},
+    submod_attrs={"settings": ["OrientSettings"], "orient": ["orient_normals"]},
 )

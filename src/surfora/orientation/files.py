@@ -9,8 +9,8 @@ from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import point_stage, points_beside
 from surfora.geometry.surface import PointCloud
 from surfora.masks.membranes import KnownSide
-from surfora.orientation.orient import OrientSettings
 from surfora.orientation.oriented import oriented_cloud
+from surfora.orientation.settings import OrientSettings
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from surfora.geometry.surface import PointCloud
 from surfora.masks.membranes import KnownSide
 from surfora.orientation.jet_normals import jet_normals
-from surfora.orientation.orient import Orientation, OrientSettings, orient_normals
+from surfora.orientation.orient import Orientation, orient_normals
+from surfora.orientation.settings import OrientSettings
 
 
 def oriented_cloud(

@@ -11,7 +11,7 @@ from surfora.geometry.facts import SurfaceFacts, surface_name
 from surfora.geometry.files import existing, read_facts, read_mesh, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.measures.contacts.contacts_of_pair import contacts_of_pair, without_contacts
-from surfora.measures.contacts.find import ContactSettings
+from surfora.measures.contacts.settings import ContactSettings
 from surfora.measures.distance_pairs import MeasuredSurface, require_common_place
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.contact_objects import (

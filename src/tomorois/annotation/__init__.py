@@ -9,8 +9,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "settings": ["AnnotationSettings"],
         "curation": ["Curation"],
         "session": ["AnnotationSession"],
-        "targets": ["AnnotationSettings", "training_targets"],
+        "targets": ["training_targets"],
     },
 )

@@ -25,7 +25,7 @@ from tomorois.cli.training import learning_curve, phantom, rank, train
 from tomorois.cli.windows import annotate, curate
 
 if TYPE_CHECKING:
-    from tomorois.instances.find import InstanceSettings
+    from tomorois.instances.settings import InstanceSettings
 
 app = App(
     name="tomorois",
@@ -191,7 +191,7 @@ def evaluate(
     Writes the scores as JSON and a report with figures beside it.
     """
     from tomorois.evaluation.files import EvaluateRequest, evaluate_to_file
-    from tomorois.evaluation.scores import EvaluateSettings
+    from tomorois.evaluation.settings import EvaluateSettings
 
     if model is not None:
         require_torch()
@@ -292,7 +292,7 @@ def settings() -> None:
 
 def _instance_settings(path: Path | None, threshold: float | None, split: str | None) -> InstanceSettings:
     """Those of the file, with what the command line overrules."""
-    from tomorois.instances.find import InstanceSettings
+    from tomorois.instances.settings import InstanceSettings
 
     return section(InstanceSettings, "instances", path, threshold=threshold, split=split)
 

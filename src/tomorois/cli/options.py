@@ -19,10 +19,10 @@ SECTIONS = {
     "train": "tomorois.training.settings:TrainSettings",
     "learning_curve": "tomorois.guidance.settings:LearningCurveSettings",
     "predict": "tomorois.prediction.settings:PredictSettings",
-    "instances": "tomorois.instances.find:InstanceSettings",
+    "instances": "tomorois.instances.settings:InstanceSettings",
     "restrict": "tomorois.instances.restrict:RestrictSettings",
     "crop": "tomorois.instances.crops:CropSettings",
-    "evaluate": "tomorois.evaluation.scores:EvaluateSettings",
+    "evaluate": "tomorois.evaluation.settings:EvaluateSettings",
     "rank": "tomorois.guidance.settings:RankSettings",
 }
 """The sections in order and their types, loaded when asked for."""

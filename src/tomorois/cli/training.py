@@ -208,7 +208,7 @@ def learning_curve(
     require_torch()
     from tomorois.guidance.curve_files import CurveRequest, learning_curve_of_files
     from tomorois.guidance.settings import LearningCurveSettings
-    from tomorois.instances.find import InstanceSettings
+    from tomorois.instances.settings import InstanceSettings
     from tomorois.training.settings import TrainSettings
 
     use_threads(cores(jobs))

@@ -18,17 +18,11 @@ from tomocore.roiset import RoiSet
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.curves import curve_row, ranked_curve
 from tomorois.evaluation.matching import Comparison, compare
-from tomorois.evaluation.scores import (
-    RULES,
-    SUMS,
-    EvaluateSettings,
-    rates,
-    recall_by_tilt,
-    scores_with_intervals,
-    sums_of,
-)
-from tomorois.instances.find import InstanceSettings, instances_and_remarks
+from tomorois.evaluation.scores import RULES, SUMS, rates, recall_by_tilt, scores_with_intervals, sums_of
+from tomorois.evaluation.settings import EvaluateSettings
+from tomorois.instances.find import instances_and_remarks
 from tomorois.instances.membrane_pairs import Membranes
+from tomorois.instances.settings import InstanceSettings
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,10 @@ from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate, write_evaluation
 from tomorois.evaluation.report import cautions, score_lines, write_score_report
-from tomorois.evaluation.scores import EvaluateSettings
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.evaluation.settings import EvaluateSettings
+from tomorois.instances.find import find_instances
 from tomorois.instances.membrane_pairs import membrane_instances
+from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.record import threshold_in_force
 from tomorois.training.data import HASH_LETTERS, marks_of_model
 

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 
 from tomocore.contract import InputError
 from tomocore.roiset import Bools, RoiSet, mask_in_box, union_mask
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
+from tomorois.evaluation.settings import MatchSettings
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MOSTLY = 0.5  # an ROI lies in another where more than this share of its voxels does
-
-
-class MatchSettings(Settings):
-    """When a predicted ROI counts as a true one found."""
-
-    min_iou: float = Field(
-        0.25,
-        gt=0,
-        le=1,
-        description="Least intersection over union (0 to 1) of a predicted ROI and its true one.",
-    )
-    edge: Literal["count", "forgive"] = Field(
-        "count",
-        description="ROIs cut by the tomogram's edge: count them like all others, or forgive their misses "
-        "(neither false positives nor false negatives; found ones count).",
-    )
-    edge_nm: float = Field(
-        0.0, ge=0, description="An ROI within this distance in nm of the tomogram's edge is cut by it."
-    )
-    min_flatness: float = Field(
-        0.3,
-        ge=0,
-        lt=1,
-        description="An ROI has an orientation if its thinnest extent is less than the next by this share.",
-    )
 
 
 @dataclass(frozen=True)

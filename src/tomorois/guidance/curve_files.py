@@ -18,7 +18,7 @@ from tomorois.guidance.learning_curve import (
     with_truth,
 )
 from tomorois.guidance.settings import LearningCurveSettings
-from tomorois.instances.find import InstanceSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.training.files import AnnotatedFiles
 from tomorois.training.settings import TrainSettings, with_membranes
 

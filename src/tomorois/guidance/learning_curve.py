@@ -17,12 +17,14 @@ from tomocore.files import written_beside
 from tomocore.files_of_tomograms import product_files, tomogram_stem
 from tomocore.roiset import RoiSet, read_rois, rois_from_labels
 from tomocore.side_files import read_rows
-from tomorois.annotation.targets import AnnotationSettings, roi_components, training_targets
+from tomorois.annotation.settings import AnnotationSettings
+from tomorois.annotation.targets import roi_components, training_targets
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
-from tomorois.evaluation.scores import EvaluateSettings
+from tomorois.evaluation.settings import EvaluateSettings
 from tomorois.guidance.settings import LearningCurveSettings
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.find import find_instances
 from tomorois.instances.membrane_pairs import Membranes, membrane_instances
+from tomorois.instances.settings import InstanceSettings
 from tomorois.network.checkpoint import load_model
 from tomorois.prediction.predict import predict_confidence
 from tomorois.training.data import TrainingTomogram

@@ -8,5 +8,5 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"find": ["InstanceSettings", "find_instances"]},
+    submod_attrs={"settings": ["InstanceSettings"], "find": ["find_instances"]},
 )

@@ -13,8 +13,9 @@ from tomocore.page import shown
 from tomocore.roiset import is_readable, read_rois, write_rois
 from tomocore.volumes.formats import is_whole, read_volume, write_volume
 from tomorois.instances.crops import CropSettings, crops_table, paste_masks, read_crops, write_crops
-from tomorois.instances.find import InstanceSettings, find_instances
+from tomorois.instances.find import find_instances
 from tomorois.instances.restrict import RestrictSettings, restrict_mask
+from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.record import threshold_in_force
 
 

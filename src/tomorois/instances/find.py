@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
 
 import cc3d
 import edt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import find_objects, gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -20,9 +18,9 @@ from skimage.segmentation import watershed
 
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.roiset import Bools, Box, RoiSet, rois_from_masks
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
-from tomorois.instances.membrane_pairs import ContactSettings, Membranes, contact_pairs, membrane_instances
+from tomorois.instances.membrane_pairs import Membranes, contact_pairs, membrane_instances
+from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.doubt import DOUBTFUL_DICE, expected_dice_of_map
 
 log = logging.getLogger(__name__)
@@ -32,66 +30,6 @@ TOLD_UNPAIRED = 0.05
 
 Piece = tuple[Box, Bools]
 """An ROI on its way: a box of the tomogram and the voxels within it."""
-
-
-Split = Literal["watershed", "contacts", "none"]
-
-
-class InstanceSettings(Settings):
-    """How a confidence map becomes ROIs."""
-
-    threshold: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Voxels of at least this confidence (0 to 1) are kept; unset: the model's own.",
-    )
-    min_peak: float = Field(
-        0.0, ge=0, le=1, description="ROIs whose highest confidence (0 to 1) is below this are dropped."
-    )
-    smoothing_nm: float = Field(
-        0.0, ge=0, le=50, description="Gaussian sigma in nm that smooths the confidence before the threshold."
-    )
-    opening_nm: float = Field(
-        0.0,
-        ge=0,
-        le=100,
-        description="Radius in nm of the opening that removes specks and thin bridges; 0: none.",
-    )
-    closing_nm: float = Field(
-        3.0,
-        ge=0,
-        le=100,
-        description="Radius in nm of the closing that joins what dropouts cut apart; 0: none.",
-    )
-    max_hole_nm3: float = Field(
-        5000.0, ge=0, description="Holes closed on all sides are filled up to this volume in nm³; 0: none."
-    )
-    min_volume_nm3: float = Field(2000.0, ge=0, description="ROIs below this volume in nm³ are dropped.")
-    split: Split | None = Field(
-        None,
-        description="How fused places are told apart: by necks in their shape, by membrane pairs, or not; "
-        "unset: contacts where membranes are given, else watershed.",
-    )
-    neck: float = Field(
-        0.7,
-        gt=0,
-        lt=1,
-        description="Watershed cuts where the width falls below this share of the narrower part's width.",
-    )
-    seed_distance_nm: float = Field(
-        15.0, ge=0, description="Watershed parts whose centres are closer than this in nm stay together."
-    )
-    contacts: ContactSettings = Field(ContactSettings(), description="Contacts as pairs of membranes.")
-
-    @property
-    def least_confidence(self) -> float:
-        """The threshold in force: 0.5 for a bare array, of which no model is known."""
-        return 0.5 if self.threshold is None else self.threshold
-
-    def chosen_split(self, has_membranes: bool) -> Split:
-        """How fused places are told apart; membranes mean contacts where nothing else is asked for."""
-        return self.split or ("contacts" if has_membranes else "watershed")
 
 
 def find_instances(

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import cc3d
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 
 from tomocore.contract import InputError
-from tomocore.fused import FusedSettings, separate_fused
+from tomocore.fused import separate_fused
 from tomocore.roiset import Bools, Box
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
+from tomorois.instances.settings import ContactSettings
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -27,40 +26,6 @@ Labels = NDArray[np.int32]
 
 
 MEMBRANE_FROM = 0.5  # of maps from 0 to 1, as a network draws them
-
-
-class ContactSettings(Settings):
-    """Which voxels of an ROI belong to which pair of membranes."""
-
-    reach_nm: float = Field(
-        40.0,
-        gt=0,
-        le=500,
-        description="A voxel belongs to a pair if its distances in nm to the two add up to at most this.",
-    )
-    slack_nm: float = Field(
-        4.0,
-        ge=0,
-        le=500,
-        description="…and to at most this much in nm more than they do for the pair nearest to the voxel.",
-    )
-    join_nm: float = Field(
-        6.0, ge=0, le=100, description="Places on a membrane that come this close in nm are one place."
-    )
-    touch_nm: float = Field(
-        4.0, ge=0, le=100, description="An ROI of a pair comes at least this close in nm to both membranes."
-    )
-    labels: Literal["auto", "instances", "classes"] = Field(
-        "auto",
-        description="What membrane labels number: instances (single membranes), or classes whose connected "
-        "pieces are the membranes; auto takes a single label for a class.",
-    )
-    min_membrane_nm3: float = Field(
-        2000.0, ge=0, description="Connected pieces of a class below this volume in nm³ are no membranes."
-    )
-    fused: FusedSettings = Field(
-        FusedSettings(), description="Membranes of one class that touch in the mask."
-    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tomocore.contract import InputError
 from tomocore.side_files import StoredRow
-from tomorois.instances.find import InstanceSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
 from tomorois.training.settings import TrainSettings
 

@@ -15,13 +15,13 @@ from tomocore.volumes.formats import read_volume
 from tomorois.annotation.curation import Curation
 from tomorois.annotation.session import AnnotationSession
 from tomorois.instances.files import find_instances_in_files
-from tomorois.instances.find import InstanceSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.loop.changes import TomogramChange, change_of
 from tomorois.loop.folder import LoopFolder, ModelFacts, membranes_beside, model_facts
 from tomorois.loop.plan import LoopPlan
 from tomorois.loop.threshold_preview import ThresholdPreview, threshold_preview
 from tomorois.loop.training_set import write_training_set
-from tomorois.network.intensity import Polarity
+from tomorois.network.settings import Polarity
 from tomorois.prediction.settings import PredictSettings
 from tomorois.training.files import TrainRequest
 from tomorois.training.settings import TrainSettings

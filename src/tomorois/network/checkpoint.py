@@ -17,10 +17,9 @@ from tomocore.files import written_beside
 from tomocore.settings import Settings
 from tomocore.side_files import StoredRow, checked
 from tomocore.tensor_files import tensor_bytes, tensor_metadata
-from tomorois.network.intensity import IntensitySettings
-from tomorois.network.membrane_input import MembraneSettings
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet
+from tomorois.network.settings import IntensitySettings, MembraneSettings
 
 MODEL_FORMAT = "tomorois-msdnet"
 STATE_FORMAT = "tomorois-training-state"

@@ -6,34 +6,19 @@ Training and prediction both call `prepare_tomogram`, so a model meets the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tomocore.contract import InputError
-from tomocore.settings import Settings
 from tomorois.network.gaps import binned_without_gaps
-
-Polarity = Literal["dark", "bright"]
+from tomorois.network.settings import IntensitySettings
 
 MAD_TO_SD = 1.4826  # of a normal distribution
 CLEAR_SKEWNESS = 0.1  # below it the sign may be chance or filtering
 MANY_VALUES = 256  # fewer are those of labels, or of few bits
 MOST_SAMPLES = 2_000_000  # voxels that the scale is estimated from; its own error is then below 0.1 %
-
-
-class IntensitySettings(Settings):
-    """How grey values become network input."""
-
-    polarity: Polarity = Field(
-        default="dark",
-        description="How membranes look in the tomogram: dark (raw cryo-ET) or bright (inverted).",
-    )
-    clip_sd: float = Field(
-        default=6.0, gt=0, description="Normalised values are clipped to plus or minus this many robust SDs."
-    )
 
 
 @dataclass(frozen=True)

@@ -14,27 +14,14 @@ from typing import Any
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tomocore.contract import InputError
-from tomocore.settings import Settings
 from tomocore.volumes.volume import Volume
 from tomorois.network.binning import bin_volume, binned_shape
+from tomorois.network.settings import CHANNELS, MembraneSettings
 
-CHANNELS = 2  # the map and the distance
 FARTHEST = 2.0  # value of the distance channel from the reach on, as large as grey values are
 BOX_VOXELS = 256  # edge of the boxes that are read; with their margin some 0.3 GiB
-
-
-class MembraneSettings(Settings):
-    """How membranes given beside the tomogram become network input."""
-
-    threshold: float = Field(
-        0.5, gt=0, lt=1, description="Value from which a voxel of a map from 0 to 1 counts as membrane."
-    )
-    reach_nm: float = Field(
-        30.0, gt=0, le=200, description="Distances to the nearest membrane are told up to here, in nm."
-    )
 
 
 def input_channels(membranes: Volume | None) -> int:

@@ -3,63 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
-from tomocore.settings import Settings
+from tomorois.training.settings import AugmentSettings
 
 Floats = NDArray[np.float32]
 OTHER_AXIS = {"x": "y", "y": "x"}
-
-
-class AugmentSettings(Settings):
-    """How patches are varied; z never changes places with x or y, because the wedge is not isotropic.
-
-    Quarter turns about z do turn the tilt axis, but on tomograms not seen they gained 0.015 of Dice where
-    membranes are given and 0.03 where not (160 processor seconds, one training each).
-    """
-
-    flips: bool = Field(
-        True,
-        description="Mirror along z, y and x, each half of the time (y and x together turn by 180° about z).",
-    )
-    quarter_turns: bool = Field(
-        True, description="Turn by 0, 90, 180 or 270° about z (by 180° alone where patches are not square)."
-    )
-    contrast_spread: float = Field(
-        0.15, ge=0, le=1, description="Standard deviation of the logarithm of the contrast factor."
-    )
-    brightness_spread: float = Field(
-        0.1,
-        ge=0,
-        le=2,
-        description="Standard deviation of the added offset, in standard deviations of a tomogram.",
-    )
-    noise_share: float = Field(0.5, ge=0, le=1, description="Share of patches that get more white noise.")
-    noise_highest: float = Field(
-        0.3, ge=0, le=5, description="Most noise added, in standard deviations of a tomogram."
-    )
-    blur_share: float = Field(0.2, ge=0, le=1, description="Share of patches that are blurred.")
-    blur_highest_voxels: float = Field(
-        0.7,
-        ge=0,
-        le=5,
-        description="Widest Gaussian blur (standard deviation), in voxels of the binned tomogram.",
-    )
-    wedge_share: float = Field(
-        0.0, ge=0, le=1, description="Share of patches whose missing wedge is cut out of them once more."
-    )
-    wedge_lowest_tilt_deg: float = Field(
-        45.0,
-        ge=10,
-        le=89,
-        description="Smallest highest tilt of the wedge that is cut, in degrees (largest: 60).",
-    )
-    tilt_axis: Literal["x", "y"] = Field("y", description="The axis about which the specimen was tilted.")
 
 
 @dataclass(frozen=True)

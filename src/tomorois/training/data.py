@@ -17,20 +17,12 @@ from tomocore.files_of_tomograms import matched, volume_stem
 from tomocore.provenance import file_hash
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.targets import (
-    AnnotationSettings,
-    blank_annotation,
-    roi_components,
-    training_targets,
-)
+from tomorois.annotation.settings import AnnotationSettings
+from tomorois.annotation.targets import blank_annotation, roi_components, training_targets
 from tomorois.network.binning import bin_volume
-from tomorois.network.intensity import (
-    IntensitySettings,
-    intensity_skewness,
-    looks_inverted,
-    prepare_tomogram,
-)
-from tomorois.network.membrane_input import MembraneSettings, membrane_channels
+from tomorois.network.intensity import intensity_skewness, looks_inverted, prepare_tomogram
+from tomorois.network.membrane_input import membrane_channels
+from tomorois.network.settings import IntensitySettings, MembraneSettings
 from tomorois.training.patches import TrainingVolume, group_voxels
 from tomorois.training.penalty import read_rejected, with_rejected
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tomocore.volumes.formats import inspect_volume
-from tomorois.network.membrane_input import CHANNELS
+from tomorois.network.settings import CHANNELS
 from tomorois.training.settings import TrainSettings
 from tomosurf.project import ProjectSettings, TomogramPlan
 

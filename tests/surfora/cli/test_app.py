@@ -342,7 +342,7 @@ def test_the_printed_settings_are_the_defaults(labelled, tmp_path):
     printed = run_command("surfora", "settings")
     assert printed.returncode == 0
     (tmp_path / "s.toml").write_text(printed.stdout)
-    from surfora.pipeline import SurforaSettings
+    from surfora.settings import SurforaSettings
     from tomocore.settings import load_settings
 
     assert load_settings(SurforaSettings, tmp_path / "s.toml") == SurforaSettings()

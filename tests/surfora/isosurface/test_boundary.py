@@ -10,9 +10,10 @@ from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.surface import boundary_vertices, edges_and_counts, enclosed_volume_nm3, vertex_normals
 from surfora.isosurface import fit, tiles
-from surfora.isosurface.boundary import IsosurfaceSettings, distance_field, isosurface
+from surfora.isosurface.boundary import distance_field, isosurface
 from surfora.isosurface.fit import adjacency, fit_height, fit_patches, gather_patch, neighbour_means
 from surfora.isosurface.levelset import FREE, OBSTACLE, TUBE, curvature_flow, curvature_speed
+from surfora.isosurface.settings import IsosurfaceSettings
 from surfora.isosurface.tiles import marched, marched_boundary, near_distances
 from tomocore.contract import InputError
 

@@ -6,8 +6,9 @@ import shapes
 
 from surfora.geometry.pieces import component_count
 from surfora.geometry.surface import SurfaceMesh, edges_and_counts
-from surfora.isosurface.boundary import IsosurfaceSettings, isosurface
+from surfora.isosurface.boundary import isosurface
 from surfora.isosurface.pinholes import _near, without_pinholes
+from surfora.isosurface.settings import IsosurfaceSettings
 
 
 def holed(shape, radius_voxels=3.0, thickness=3.0, count=4):

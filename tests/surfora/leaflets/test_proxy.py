@@ -5,7 +5,8 @@ import pytest
 import shapes
 
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
-from surfora.leaflets.proxy import ProxySettings, membrane_numbers, octree_depth, poisson_proxy
+from surfora.leaflets.proxy import membrane_numbers, octree_depth, poisson_proxy
+from surfora.leaflets.settings import ProxySettings
 from tomocore.contract import InputError
 
 

@@ -14,7 +14,8 @@ from surfora.geometry.surface import (
 )
 from surfora.isosurface.boundary import isosurface
 from surfora.leaflets.proxy import membrane_numbers, poisson_proxy
-from surfora.leaflets.split import LeafletSettings, heights_over, split_leaflets
+from surfora.leaflets.settings import LeafletSettings
+from surfora.leaflets.split import heights_over, split_leaflets
 from tomocore.contract import InputError
 
 

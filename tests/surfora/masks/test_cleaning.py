@@ -4,7 +4,6 @@ import pytest
 import shapes
 
 from surfora.masks.cleaning import (
-    CleanSettings,
     TooSmallError,
     clean_mask,
     cleaned_and_removed,
@@ -15,6 +14,7 @@ from surfora.masks.cleaning import (
     without_cavities,
     without_small_pieces,
 )
+from surfora.masks.settings import CleanSettings
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from surfora.masks.membranes import (
-    RoiSettings,
     known_sides,
     membranes_in,
     parsed_labels,
@@ -15,9 +14,10 @@ from surfora.masks.membranes import (
     parsed_pair,
     sampled_points,
 )
+from surfora.masks.settings import RoiSettings
 from surfora.medial.points import medial_points
-from surfora.orientation.orient import OrientSettings
 from surfora.orientation.oriented import oriented_cloud
+from surfora.orientation.settings import OrientSettings
 from tomocore.contract import InputError
 from tomocore.roiset import rois_from_masks, write_rois_archive
 from tomocore.volumes.formats import write_volume

@@ -6,7 +6,8 @@ import pytest
 from command_line import refusal_of, run_command
 from vesicle_scenes import vesicle_scene
 
-from surfora.masks.separate_membranes import COLUMNS, ComponentSettings, mask_components
+from surfora.masks.separate_membranes import COLUMNS, mask_components
+from surfora.masks.settings import ComponentSettings
 from tomocore.contract import InputError
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume

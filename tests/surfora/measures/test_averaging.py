@@ -7,8 +7,9 @@ import shapes
 from surfora.geometry.frames import tangents
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2, vertex_normals
 from surfora.measures.averaging import _averages
-from surfora.measures.curvature import CurvatureSettings, mesh_curvature
+from surfora.measures.curvature import mesh_curvature
 from surfora.measures.geodesics import triangle_fans
+from surfora.measures.settings import CurvatureSettings
 
 REACHES = np.array([4.0, 8.0])
 

@@ -11,13 +11,7 @@ from scipy.sparse import csr_array
 
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, vertex_areas_nm2, vertex_normals
 from surfora.measures import averaging, curvature
-from surfora.measures.curvature import (
-    CurvatureSettings,
-    confidence,
-    mesh_curvature,
-    scan_radii_nm,
-    shape_of,
-)
+from surfora.measures.curvature import confidence, mesh_curvature, scan_radii_nm, shape_of
 from surfora.measures.curvature_scales import balanced_choice, noise_density, stable_choice
 from surfora.measures.geodesics import new_front, triangle_fans
 from surfora.measures.jets import (
@@ -31,6 +25,7 @@ from surfora.measures.jets import (
     arc_ball,
     jet_table,
 )
+from surfora.measures.settings import CurvatureSettings
 from surfora.measures.statistics import NoValues
 from tomocore.contract import InputError
 

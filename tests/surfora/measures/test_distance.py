@@ -9,7 +9,8 @@ import shapes
 
 from surfora.geometry.nearest import closest_points_on_triangles, surface_distance
 from surfora.geometry.surface import SurfaceMesh
-from surfora.measures.distance import DistanceSettings, distance_summary, target_names, with_distances
+from surfora.measures.distance import distance_summary, target_names, with_distances
+from surfora.measures.settings import DistanceSettings
 from tomocore.contract import InputError
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from surfora.measures.intervals import IntervalSettings, drawn, interval_of
+from surfora.measures.intervals import drawn, interval_of
+from surfora.measures.settings import IntervalSettings
 
 
 def coverage(bias, spread, repeats=6, cases=1500, seed=0):

@@ -9,12 +9,12 @@ import shapes
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from surfora.measures.roughness import (
     RADIUS_WAVELENGTHS,
-    RoughnessSettings,
     mesh_roughness,
     sampled_heights_nm,
     transfer,
     voxel_noise_floor_nm,
 )
+from surfora.measures.settings import RoughnessSettings
 from surfora.measures.statistics import NoValues
 from tomocore.contract import InputError
 

@@ -5,8 +5,9 @@ import pytest
 import shapes
 
 from surfora.geometry.surface import SurfaceMesh
+from surfora.measures.settings import WedgeSettings
 from surfora.measures.statistics import NoValues
-from surfora.measures.wedge import UNSUPPORTED, WedgeSettings, area_shares, mesh_evidence, wedge_angle_deg
+from surfora.measures.wedge import UNSUPPORTED, area_shares, mesh_evidence, wedge_angle_deg
 from tomocore.volumes.volume import Volume
 
 

@@ -11,7 +11,8 @@ from surfora.medial.points import medial_points
 from surfora.medial.thickened import thickened
 from surfora.meshing.ballpivot import mesh_points
 from surfora.meshing.smoothing import smooth_mesh
-from surfora.pipeline import SurforaSettings, oriented_cloud
+from surfora.pipeline import oriented_cloud
+from surfora.settings import SurforaSettings
 from tomocore.volumes.volume import Volume
 
 HALF = {

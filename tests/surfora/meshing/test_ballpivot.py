@@ -14,15 +14,10 @@ from surfora.geometry.surface import (
     face_areas_nm2,
     face_cross_products,
 )
-from surfora.meshing.ballpivot import (
-    MeshSettings,
-    ball_pivot,
-    estimate_spacing_nm,
-    mesh_points,
-    sheet_neighbours,
-)
+from surfora.meshing.ballpivot import ball_pivot, estimate_spacing_nm, mesh_points, sheet_neighbours
 from surfora.meshing.loops import boundary_loops
 from surfora.meshing.pivot_kernel import Cloud, Limits, Rows, ball_on, in_one_sheet
+from surfora.meshing.settings import MeshSettings
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 

@@ -5,7 +5,8 @@ import pytest
 import shapes
 
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, enclosed_volume_nm3, face_cross_products
-from surfora.meshing.smoothing import SmoothSettings, smooth_mesh
+from surfora.meshing.settings import SmoothSettings
+from surfora.meshing.smoothing import smooth_mesh
 from tomocore.contract import InputError
 
 

@@ -17,7 +17,8 @@ from surfora.orientation.agreement import (
     vote,
 )
 from surfora.orientation.jet_normals import jet_normals
-from surfora.orientation.orient import OrientSettings, orient_normals
+from surfora.orientation.orient import orient_normals
+from surfora.orientation.settings import OrientSettings
 from tomocore.contract import InputError
 
 CURVED = [

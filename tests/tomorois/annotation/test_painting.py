@@ -14,8 +14,9 @@ from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.painting import Painting, painted_value, painting_files
 from tomorois.annotation.session import AnnotationSession, advice
+from tomorois.annotation.settings import AnnotationSettings
 from tomorois.annotation.strokes import BACKGROUND, IGNORE, line_stroke
-from tomorois.annotation.targets import AnnotationSettings, training_targets
+from tomorois.annotation.targets import training_targets
 
 SHAPE = (24, 40, 52)
 rng = np.random.default_rng(5)

@@ -5,8 +5,8 @@ import pytest
 
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
+from tomorois.annotation.settings import AnnotationSettings
 from tomorois.annotation.targets import (
-    AnnotationSettings,
     blank_annotation,
     paint_spheres,
     paint_stroke,

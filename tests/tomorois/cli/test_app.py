@@ -393,7 +393,7 @@ def test_the_printed_settings_can_be_read_back(project, tmp_path):
     assert "--count 0" in refusal_of(run_command("tomorois", *words))
     from tomocore.settings import load_section
     from tomorois.cli.app import SECTIONS
-    from tomorois.instances.find import InstanceSettings
+    from tomorois.instances.settings import InstanceSettings
 
     assert (
         load_section(InstanceSettings, "instances", tuple(SECTIONS), tmp_path / "s.toml")

@@ -22,8 +22,8 @@ from tomorois.evaluation.evaluate import (
     write_evaluation,
 )
 from tomorois.evaluation.files import EvaluateRequest, evaluate_files, evaluate_to_file
-from tomorois.evaluation.scores import EvaluateSettings
-from tomorois.instances.find import InstanceSettings
+from tomorois.evaluation.settings import EvaluateSettings
+from tomorois.instances.settings import InstanceSettings
 from tomorois.training.data import training_marks
 
 SHAPE = (30, 30, 60)

@@ -10,7 +10,8 @@ import pytest
 from tomocore.contract import InputError
 from tomocore.roiset import RoiSet, rois_from_masks
 from tomocore.volumes.volume import Volume
-from tomorois.evaluation.matching import MatchSettings, compare, match_by_iou, tilt_deg
+from tomorois.evaluation.matching import compare, match_by_iou, tilt_deg
+from tomorois.evaluation.settings import MatchSettings
 
 SHAPE = (12, 12, 60)
 

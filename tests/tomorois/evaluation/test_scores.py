@@ -9,12 +9,12 @@ from scipy.stats import binom
 
 from tomorois.evaluation.scores import (
     SUMS,
-    EvaluateSettings,
     binomial_interval,
     bootstrap_intervals,
     rates,
     scores_with_intervals,
 )
+from tomorois.evaluation.settings import EvaluateSettings
 
 
 def sums(**named: float) -> np.ndarray:

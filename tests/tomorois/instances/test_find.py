@@ -7,7 +7,8 @@ import pytest
 
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
-from tomorois.instances.find import InstanceSettings, clean_places, find_instances
+from tomorois.instances.find import clean_places, find_instances
+from tomorois.instances.settings import InstanceSettings
 
 BARE = {"closing_nm": 0.0, "max_hole_nm3": 0.0, "min_volume_nm3": 0.0}
 

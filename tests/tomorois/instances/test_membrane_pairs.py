@@ -8,9 +8,11 @@ from vesicle_scenes import random_cluster, three_around_one, vesicle_scene
 
 from tomocore.roiset import RoiSet, rois_from_masks
 from tomocore.volumes.volume import Volume
-from tomorois.evaluation.matching import MatchSettings, compare
-from tomorois.instances.find import InstanceSettings, find_instances
-from tomorois.instances.membrane_pairs import ContactSettings, Membranes, contact_pairs, membrane_instances
+from tomorois.evaluation.matching import compare
+from tomorois.evaluation.settings import MatchSettings
+from tomorois.instances.find import find_instances
+from tomorois.instances.membrane_pairs import Membranes, contact_pairs, membrane_instances
+from tomorois.instances.settings import ContactSettings, InstanceSettings
 
 
 def truth_of(scene) -> RoiSet:

@@ -11,8 +11,9 @@ from tomocore.settings import load_section, settings_text
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.judged_roi import JudgedRoi
+from tomorois.annotation.settings import AnnotationSettings
 from tomorois.annotation.strokes import BACKGROUND, IGNORE, line_stroke
-from tomorois.annotation.targets import AnnotationSettings, training_targets
+from tomorois.annotation.targets import training_targets
 from tomorois.loop.changes import change_of
 from tomorois.loop.commands import handover_rois, job_script, train_command
 from tomorois.loop.folder import LoopFolder, loop_of, membranes_beside, model_facts

@@ -20,9 +20,9 @@ from tomorois.network.checkpoint import (
     save_model,
     save_training_state,
 )
-from tomorois.network.intensity import IntensitySettings
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet
+from tomorois.network.settings import IntensitySettings
 from tomorois.training.loop import LiveTraining
 from tomorois.training.settings import TrainSettings
 from tomorois.training.train import train

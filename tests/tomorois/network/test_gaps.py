@@ -11,7 +11,8 @@ from tomocore.contract import InputError
 from tomorois.network import binning, gaps
 from tomorois.network.binning import bin_volume
 from tomorois.network.gaps import binned_without_gaps, filled_from_about, holes_told, padding_of
-from tomorois.network.intensity import IntensitySettings, prepare_tomogram
+from tomorois.network.intensity import prepare_tomogram
+from tomorois.network.settings import IntensitySettings
 
 NOISE = np.random.default_rng(1).normal(1000, 20, (24, 40, 44)).astype(np.float32)
 

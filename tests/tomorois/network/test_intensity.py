@@ -9,12 +9,12 @@ from tomocore.contract import InputError
 from tomorois.network import binning
 from tomorois.network.binning import bin_volume, unbin_planes, unbin_to_shape
 from tomorois.network.intensity import (
-    IntensitySettings,
     intensity_scale,
     intensity_skewness,
     normalise_intensity,
     prepare_tomogram,
 )
+from tomorois.network.settings import IntensitySettings
 
 DARK = IntensitySettings()
 

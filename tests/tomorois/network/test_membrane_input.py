@@ -6,7 +6,8 @@ import pytest
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 from tomorois.network import membrane_input
-from tomorois.network.membrane_input import FARTHEST, MembraneSettings, input_channels, membrane_channels
+from tomorois.network.membrane_input import FARTHEST, input_channels, membrane_channels
+from tomorois.network.settings import MembraneSettings
 
 NOW = MembraneSettings()
 

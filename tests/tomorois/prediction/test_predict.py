@@ -14,9 +14,9 @@ from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.lazy import OrderedView
 from tomocore.volumes.volume import Volume
 from tomorois.network.checkpoint import ModelRecord
-from tomorois.network.intensity import IntensitySettings
 from tomorois.network.msdnet.config import MSDNetConfig
 from tomorois.network.msdnet.module import MSDNet, infer
+from tomorois.network.settings import IntensitySettings
 from tomorois.prediction.predict import (
     PredictionInput,
     network_ratio,

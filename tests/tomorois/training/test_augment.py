@@ -7,13 +7,13 @@ import pytest
 
 from tomorois.training.augment import (
     Augmentation,
-    AugmentSettings,
     apply_to_image,
     apply_to_labels,
     augmentation_from_record,
     cut_wedge,
     draw_augmentation,
 )
+from tomorois.training.settings import AugmentSettings
 
 EVERYTHING = AugmentSettings(
     noise_share=1.0, blur_share=1.0, wedge_share=1.0, quarter_turns=True, contrast_spread=0.3

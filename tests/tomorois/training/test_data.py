@@ -13,8 +13,8 @@ from tomocore.files_of_tomograms import matched
 from tomocore.roiset import rois_from_labels, write_rois_archive
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.targets import AnnotationSettings
-from tomorois.network.intensity import IntensitySettings
+from tomorois.annotation.settings import AnnotationSettings
+from tomorois.network.settings import IntensitySettings
 from tomorois.training.data import (
     common_voxel_size_nm,
     content_hash,

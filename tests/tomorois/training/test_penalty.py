@@ -4,7 +4,8 @@ import numpy as np
 
 from tomocore.roiset import rois_from_labels
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.targets import AnnotationSettings, training_targets
+from tomorois.annotation.settings import AnnotationSettings
+from tomorois.annotation.targets import training_targets
 from tomorois.training.penalty import rejected_mask, with_rejected
 
 

@@ -15,8 +15,9 @@ from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.contacts.curve import contact_curve, curve_thresholds
 from surfora.measures.contacts.describe import contact_rows
 from surfora.measures.contacts.facing import Facing, facing_partner
-from surfora.measures.contacts.find import ContactSettings, contacts_between
+from surfora.measures.contacts.find import contacts_between
 from surfora.measures.contacts.itself import facing_itself
+from surfora.measures.contacts.settings import ContactSettings
 from surfora.measures.distance_pairs import MeasuredSurface, Pair, S
 from tomocore.contract import Progress, no_progress
 

@@ -10,7 +10,8 @@ import numpy as np
 from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import SurfaceMesh, face_areas_nm2
 from surfora.measures.contacts.facing import Facing
-from surfora.measures.contacts.find import ContactSettings, contacts_between
+from surfora.measures.contacts.find import contacts_between
+from surfora.measures.contacts.settings import ContactSettings
 
 STEPS = 20
 

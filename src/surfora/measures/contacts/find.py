@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field, PositiveFloat
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -20,7 +19,7 @@ from surfora.geometry.cut import cut_mesh
 from surfora.geometry.pieces import component_of_vertices
 from surfora.geometry.surface import SurfaceMesh, boundary_vertices, face_areas_nm2
 from surfora.measures.contacts.facing import Facing
-from tomocore.settings import Settings
+from surfora.measures.contacts.settings import ContactSettings
 
 GAP, WAY, FACING, ALONG, BEYOND, BORDER = (
     "contact: gap_nm",
@@ -31,32 +30,6 @@ GAP, WAY, FACING, ALONG, BEYOND, BORDER = (
     "contact: is_border",
 )
 """Vertex arrays of a patch, beside those of its membrane."""
-
-
-class ContactSettings(Settings):
-    """What is one contact; the threshold itself is ``distance.contact_distance_nm``."""
-
-    largest_hole_nm2: float = Field(
-        200.0,
-        ge=0,
-        description="A hole in a contact of less than this area (nm²) is closed: it counts as contact.",
-    )
-    smallest_area_nm2: float = Field(
-        100.0,
-        ge=0,
-        description="A contact of less than this area (nm², mean of both membranes) is left out.",
-    )
-    self_along_nm: float | None = Field(
-        None,
-        gt=0,
-        description="Of a membrane against itself, places nearer along the surface than this (nm) are no "
-        "partners; unset: twice the threshold.",
-    )
-    curve_nm: tuple[PositiveFloat, ...] = Field(
-        (),
-        description="Thresholds (nm) of the curve of area against threshold; unset: 20 up to twice the "
-        "threshold.",
-    )
 
 
 @dataclass(frozen=True)

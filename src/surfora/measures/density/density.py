@@ -39,9 +39,9 @@ from surfora.measures.density.evidence import (
 from surfora.measures.density.profiles import Profiles, patch_means, sampled_profiles
 from surfora.measures.density.settings import DensitySettings
 from surfora.measures.density.shift import limited_shift, smooth_shift
+from surfora.measures.settings import WedgeSettings
 from surfora.measures.statistics import NoValues, weighted_quantiles
 from surfora.measures.valid_region import DEPTH, ValidRegion
-from surfora.measures.wedge import WedgeSettings
 from tomocore.contract import InputError, Progress, no_progress
 from tomocore.volumes.volume import Volume
 

@@ -12,7 +12,8 @@ from surfora.geometry.nearest import hits_along
 from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.density.settings import DensitySettings
 from surfora.measures.geodesics import boundary_distance_nm
-from surfora.measures.wedge import WedgeSettings, wedge_angle_deg
+from surfora.measures.settings import WedgeSettings
+from surfora.measures.wedge import wedge_angle_deg
 
 TOLD, IN_WEDGE, AT_RIM, BESIDE, AT_BORDER, NO_MEMBRANE = range(6)
 DENSITY_EVIDENCE = {

@@ -10,8 +10,8 @@ from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import mesh_beside
 from surfora.measures.density.density import Density, density_summary, mesh_density
 from surfora.measures.density.settings import DensitySettings
+from surfora.measures.settings import WedgeSettings
 from surfora.measures.valid_region import ValidRegion, read_valid_region, with_depths
-from surfora.measures.wedge import WedgeSettings
 from tomocore.contract import NOBODY, Batch, Watcher
 from tomocore.files import require_writable_folder
 from tomocore.page import shown

@@ -22,7 +22,7 @@ from tomorois.loop.plan import PROJECT_FILE, plan_of_project_file, project_at
 from tomorois.loop.state import loop_of_plan
 from tomorois.napari.jobs import Job
 from tomorois.napari.steps.step import Step
-from tomorois.network.intensity import Polarity
+from tomorois.network.settings import Polarity
 
 if TYPE_CHECKING:
     from tomorois.napari.window import LoopWidget

@@ -11,8 +11,9 @@ from surfora.geometry.surface import SurfaceMesh, face_areas_nm2, vertex_areas_n
 from surfora.measures.contacts.curve import area_below_nm2, contact_curve, curve_thresholds
 from surfora.measures.contacts.describe import contact_rows, shape
 from surfora.measures.contacts.facing import facing_partner
-from surfora.measures.contacts.find import GAP, ContactSettings, contacts_between
+from surfora.measures.contacts.find import GAP, contacts_between
 from surfora.measures.contacts.itself import facing_itself
+from surfora.measures.contacts.settings import ContactSettings
 from surfora.measures.statistics import weighted_mean
 from tomocore.contract import InputError
 

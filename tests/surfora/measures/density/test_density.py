@@ -12,8 +12,9 @@ from surfora.measures.density import mesh_density
 from surfora.measures.density.density import density_array, density_summary
 from surfora.measures.density.evidence import AT_BORDER, AT_RIM, BESIDE, IN_WEDGE, NO_MEMBRANE, TOLD
 from surfora.measures.density.settings import DensitySettings
+from surfora.measures.settings import WedgeSettings
 from surfora.measures.statistics import NoValues
-from surfora.measures.wedge import WedgeSettings, wedge_angle_deg
+from surfora.measures.wedge import wedge_angle_deg
 from tomocore.contract import InputError
 from tomocore.volumes.volume import Volume
 
