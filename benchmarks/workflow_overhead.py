@@ -25,7 +25,8 @@ from tomosurf_stand_in import stand_in_project
 from tomocore.contract import Batch
 from tomosurf.project import read_project
 from tomosurf.steps import StepMaker
-from tomosurf.workflow.jobs import job_folder, jobs_of, write_plan
+from tomosurf.workflow.job_folder import job_folder
+from tomosurf.workflow.jobs import jobs_of, write_plan
 from tomosurf.workflow.run import WorkflowRequest, _words, run_workflow
 
 CORES = 2

@@ -15,7 +15,7 @@ from tomocore.contract import InputError
 from tomocore.files import write_text
 from tomocore.files_of_tomograms import matched, product_files, require_own_names, tomogram_files, volume_stem
 from tomocore.settings import Settings, load_settings, settings_template
-from tomorois.annotation.curation import CURATED_FOLDER
+from tomorois.annotation.files_of_annotation import CURATED_FOLDER
 from tomorois.evaluation.settings import EvaluateSettings
 from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.settings import PredictSettings

@@ -11,19 +11,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from tomocore.contract import InputError
 from tomocore.files import write_json
 from tomocore.provenance import file_hash
-from tomocore.roiset import RoiSet, read_rois
 from tomocore.side_files import StoredRow, read_json, some_of
-from tomorois.annotation.curation import judged_marks
-from tomorois.annotation.judged_roi import JUDGED
+from tomorois.annotation.files_of_annotation import JUDGED, judged_marks
 from tomorois.loop.folder import LoopFolder, model_facts
 from tomorois.prediction.record import record_of_map
 from tomosurf.project import Project, TomogramPlan
+
+if TYPE_CHECKING:
+    from tomocore.roiset import RoiSet
 
 FILE = "rounds.json"
 UNTOUCHED = {("predicted", "network"), ("predicted", "")}
@@ -121,6 +123,8 @@ def has_judgements(plan: TomogramPlan) -> bool:
 
 def counted_rois(plan: TomogramPlan) -> RoiSet:
     """The ROIs of `counted_path` that nobody rejected. Raises InputError where they cannot be read."""
+    from tomocore.roiset import read_rois
+
     return without_rejected(read_rois(counted_path(plan)))
 
 
@@ -288,6 +292,8 @@ def _said_of(plan: TomogramPlan) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=4096)
 def _said_in(path: Path, size: int, mtime_ns: int) -> tuple[tuple[str, str], ...]:
+    from tomocore.roiset import read_rois
+
     table = read_rois(path).table
     makers = table["made_by"].fillna("") if "made_by" in table else [""] * len(table)
     return tuple(zip(map(str, table["status"]), map(str, makers), strict=True))

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tomocore.contract import FAILURES, NOBODY, Batch, InputError, Watcher, about
 from tomocore.locks import clear_of_dead, one_run
@@ -16,12 +16,10 @@ from tomosurf.project import STEPS, TRAINING, Project, TomogramPlan, step_record
 from tomosurf.rounds import keep_ledger
 from tomosurf.step_records import read_step_record
 from tomosurf.steps import OfTomogram, StepMaker
+from tomosurf.training import DueRound, advice_on_training, due_round
+from tomosurf.workflow.job_folder import job_folder
 from tomosurf.workflow.job_process import command_of_jobs
-from tomosurf.workflow.jobs import job_folder
 from tomosurf.workflow.slurm import end_jobs
-
-if TYPE_CHECKING:
-    from tomosurf.training import DueRound
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +69,6 @@ def train_project(
     It refines the last model, unless it is to begin ``from_scratch``, and is skipped where nothing that the
     last round learned from has changed. Raises InputError where a project trains no model.
     """
-    from tomosurf.training import due_round
-
     if not project.trains:
         raise InputError(
             f"{project.folder}: trains no model; name the folder of labels as annotations in its project "
@@ -89,7 +85,7 @@ def train_project(
 
 
 def _train_here(project: Project, due: DueRound, batch: Batch, jobs: int) -> None:
-    from tomosurf.training import train_round
+    from tomosurf.train_round import train_round
 
     batch.each([due], lambda due: train_round(project, due, jobs, batch.watcher), lambda _: TRAINING)
 
@@ -104,8 +100,6 @@ def model_is_ready(
     """
     if not project.trains:
         return True
-    from tomosurf.training import advice_on_training, due_round
-
     try:
         due = due_round(project, retrain)
         if due is not None:

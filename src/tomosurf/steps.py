@@ -1,7 +1,8 @@
 """The steps of a tomogram, confidence, ROIs and surfaces: what each is made from, why it must be, making it.
 
 Each step is the function at the level of files that the tools' own commands call. It is made where its record
-(`step_records`) does not say that it was made from the same inputs, by the same settings and version.
+(`step_records`) does not say that it was made from the same inputs, by the same settings and version. It
+loads the libraries that it computes with when it begins: planning needs none, and a job those of its step.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, is_filled
 from tomocore.provenance import RunRecord, recorded_run
-from tomocore.roiset import is_readable
-from tomocore.volumes.formats import is_whole
-from tomorois.instances.files import find_instances_in_files
 from tomorois.loop.folder import model_facts
 from tomorois.prediction.record import record_of_map, record_path
 from tomosurf.project import STEPS, Project, TomogramPlan
@@ -195,6 +193,9 @@ class StepMaker:
         results = plan.marks_of(step)
         if not all(is_filled(path) for path in (*results, *self.basis(step, plan).inputs.values())):
             return False
+        from tomocore.roiset import is_readable
+        from tomocore.volumes.formats import is_whole
+
         if step == "rois":
             return is_readable(plan.rois)
         if step == "surfaces":
@@ -212,6 +213,8 @@ class StepMaker:
         _map(self.project, plan.confidence, plan, self.finder, beside, overwrite, watcher)
 
     def _find_rois(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
+        from tomorois.instances.files import find_instances_in_files
+
         _require_done(
             find_instances_in_files(
                 [plan.confidence],
@@ -229,7 +232,7 @@ class StepMaker:
         if len(counted_rois(plan)) == 0:
             watcher.say("no ROI, so no surface is measured")
             return
-        from surfora.batch import RunRequest, run_masks  # what a run that makes nothing can do without
+        from surfora.batch import RunRequest, run_masks
         from surfora.intervals_of_run import run_with_intervals
 
         settings, sure = self.project.settings, plan.membrane_confidence

@@ -13,8 +13,7 @@ from typing import Literal
 from tomocore.contract import InputError
 from tomocore.files import write_text
 from tomocore.files_of_tomograms import owner_of
-from tomocore.side_files import MOST_CSV_BYTES, read_text, some_of
-from tomosurf.statistics.tables import NAMES_OF_NAME, NOT_EXCLUDED, read_text_table
+from tomocore.side_files import MOST_CSV_BYTES, read_table_text, read_text, some_of
 
 Split = Literal["train", "validation", "test"]
 
@@ -22,6 +21,9 @@ COLUMNS = ("name", "condition", "grid", "voxel_size_nm", "split", "exclude")
 """The columns of a new table; any other may be added."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 """What a network learns from, what chooses its weights and threshold, and what it never sees."""
+NAMES_OF_NAME = ("name", "tomogram")
+"""What the column of names may be called."""
+NOT_EXCLUDED = ("", "no", "false", "0")
 NO_REASON = ("yes", "true", "1", "x")
 
 
@@ -54,13 +56,13 @@ def read_tomogram_table(path: Path, tomograms: Sequence[str]) -> TomogramTable:
     Raises InputError for a table without names, a tomogram that stands twice, and a voxel size or a split
     that is none.
     """
-    table = read_text_table(path)
-    heading = next((column for column in NAMES_OF_NAME if column in table), None)
+    columns, lines = read_text_rows(path)
+    heading = next((column for column in NAMES_OF_NAME if column in columns), None)
     if heading is None:
-        raise InputError(f"{path}: no column name, only {some_of(table)}; add it, with a tomogram a row")
+        raise InputError(f"{path}: no column name, only {some_of(columns)}; add it, with a tomogram a row")
     rows: dict[str, TomogramRow] = {}
     unknown = []
-    for cells in table.to_dict("records"):
+    for cells in (dict(zip(columns, line, strict=True)) for line in lines):
         name = cells[heading]
         tomogram = name if name in tomograms else owner_of(name, tomograms)
         if name and tomogram is None:
@@ -70,6 +72,23 @@ def read_tomogram_table(path: Path, tomograms: Sequence[str]) -> TomogramTable:
         elif tomogram is not None:
             rows[tomogram] = _row(path, name, cells)
     return TomogramTable(rows, tuple(unknown))
+
+
+def read_text_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Heading and lines of a table, without blanks about its cells; commas, semicolons or tabs part them.
+
+    It is whichever of these the first line has most of. Raises InputError where there is no such file, and
+    where a line has another number of cells than the heading.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a table with columns name, condition and grid")
+    lines = read_table_text(path).splitlines()
+    separator = max(",;\t", key=lines[0].count) if lines else ","
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator) if any(row)]
+    uneven = next((k + 1 for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
+    if uneven:
+        raise InputError(f"{path}: line {uneven} has another number of cells than the heading; mend it")
+    return (rows[0], rows[1:]) if rows else ([], [])
 
 
 def _row(path: Path, name: str, cells: Mapping[str, str]) -> TomogramRow:

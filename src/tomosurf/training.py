@@ -1,4 +1,4 @@
-"""Training as a step of a project: what the next round learns from, whether it must be made, making it.
+"""Training as a step of a project: what the next round learns from, and whether it must be made.
 
 A round is a model in ``results/models``, trained by the function behind `tomorois train` on what was painted
 and judged. The first is trained where there is no model yet. A further one is only made where it is asked
@@ -12,10 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tomocore.contract import NOBODY, InputError, Watcher
-from tomocore.files import require_writable_folder
-from tomocore.machine import use_threads
-from tomocore.provenance import recorded_run
+from tomocore.contract import InputError
 from tomorois.loop.folder import model_facts
 from tomorois.training.settings import NOT_PART_OF_A_TRAINING
 from tomosurf.project import TRAINING, Project, step_record_path
@@ -24,9 +21,8 @@ from tomosurf.step_records import (
     changes_since,
     read_step_record,
     told_changes,
-    write_step_record,
 )
-from tomosurf.training_files import problems_of_choice, sources_of, taught_plans, training_files
+from tomosurf.taught import sources_of, taught_plans
 
 VERSION = 1
 """Raised by one where a training computes otherwise than before from the same inputs and settings."""
@@ -146,42 +142,3 @@ def training_basis(project: Project, init: Path | None = None) -> StepBasis:
         "resample": settings.resample,
     }
     return StepBasis(VERSION, told, inputs | ({REFINED: init} if init else {}), project.output)
-
-
-def train_round(project: Project, due: DueRound, threads: int = 1, watcher: Watcher = NOBODY) -> str:
-    """Train a round's model, going on where the same training was broken off; what it says of itself.
-
-    The bytes of a model follow from its files, settings and the number of ``threads``.
-
-    Raises InputError for what cannot be learned from, and whatever a training raises.
-    """
-    from tomorois.network.checkpoint import checkpoint_beside
-    from tomorois.training.files import TrainRequest, curves_path, train_on_files
-    from tomorois.training.loop import log_beside
-
-    use_threads(threads)
-    for problem in problems_of_choice(project):
-        raise InputError(problem)
-    model, path = project.round_model(due.number), record_of_round(project, due.number)
-    require_writable_folder(model.parent)
-    basis, record = training_basis(project, due.init), read_step_record(path)
-    goes_on = record is not None and record.state == "begun" and not changes_since(record, basis)
-    if not goes_on:
-        checkpoint_beside(model).unlink(missing_ok=True)
-    begun = basis.begun(replaces=False)
-    write_step_record(path, begun)
-    plans = taught_plans(project)
-    held_out = [plan.tomogram for plan in plans if plan.row.split == "validation"]
-    told = f"{len(plans) - len(held_out)} tomograms" + (f", {len(held_out)} held out" if held_out else "")
-    how = f"refines {due.init.name}" if due.init else "from scratch"
-    watcher.say(f"{TRAINING}: round {due.number} ({due.reason}), {how}, on {told}")
-    with recorded_run("tomosurf training") as run:
-        files = training_files(project, project.output / TRAINING, plans, watcher)
-        request = TrainRequest(files, model, held_out, due.init, resume=goes_on)
-        train_on_files(request, project.settings.train, watcher)
-    outputs = [
-        p.relative_to(project.output).as_posix() for p in (model, log_beside(model), curves_path(model))
-    ]
-    done = {"state": "done", "outputs": outputs, "seconds": run.seconds, "warnings": run.warnings}
-    write_step_record(path, begun.model_copy(update=done))
-    return model_facts(model).line()

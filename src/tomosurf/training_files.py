@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tomocore.contract import FAILURES, InputError, Watcher, one_line
 from tomocore.roiset import RoiSet, read_rois
-from tomocore.side_files import some_of
 from tomocore.volumes.formats import inspect_volume, read_volume
 from tomorois.annotation.judged_roi import judged_rois
-from tomorois.annotation.painting import Painting, PaintingFiles, painting_files
+from tomorois.annotation.painting import Painting
 from tomorois.annotation.targets import training_targets
 from tomorois.loop.folder import model_facts
 from tomorois.loop.training_set import (
@@ -24,41 +22,19 @@ from tomorois.loop.training_set import (
     taught_labels,
     write_taught,
 )
+from tomorois.prediction.files import read_predictor
 from tomorois.prediction.record import record_of_map
+from tomorois.training.files import AnnotatedFiles
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.rounds import has_judgements
 from tomosurf.steps import draw_membranes
-
-if TYPE_CHECKING:
-    from tomorois.training.files import AnnotatedFiles
-
-
-def taught_plans(project: Project) -> tuple[TomogramPlan, ...]:
-    """The tomograms that a training learns from or is watched on: those with an annotation, but for test."""
-    counted = [plan for plan in project.of_all if not plan.row.excluded and plan.row.split != "test"]
-    return tuple(plan for plan in counted if sources_of(project, plan))
-
-
-def sources_of(project: Project, plan: TomogramPlan) -> dict[str, Path]:
-    """What a person said of a tomogram, as files by their role. InputError where judged ROIs are damaged."""
-    files = _painting_files(project, plan)
-    sources = {f"labels of {plan.stem}": files.labels, f"strokes of {plan.stem}": files.journal}
-    found = {role: path for role, path in sources.items() if path.exists()}
-    return found | ({f"ROIs judged of {plan.stem}": plan.curated} if has_judgements(plan) else {})
-
-
-def _painting_files(project: Project, plan: TomogramPlan) -> PaintingFiles:
-    """Where a tomogram's painting lies; its labels may be named as another program names them."""
-    files = painting_files(plan.tomogram, project.annotations)
-    return files if plan.labels is None else PaintingFiles(plan.labels, files.journal, files.before)
+from tomosurf.taught import painting_of, problems_of_choice, taught_plans
 
 
 def training_files(
     project: Project, folder: Path, plans: Sequence[TomogramPlan], watcher: Watcher
 ) -> AnnotatedFiles:
     """Write what was painted and judged on tomograms to a folder, and name all that belongs to them."""
-    from tomorois.training.files import AnnotatedFiles
-
     empty_training_folder(folder)
     taught = [_taught_files(project, plan, folder) for plan in plans]
     return AnnotatedFiles(
@@ -85,7 +61,7 @@ def _taught_files(project: Project, plan: TomogramPlan, folder: Path) -> TaughtF
 
 def _annotation_of(project: Project, plan: TomogramPlan) -> tuple[Painting, RoiSet | None] | None:
     """A tomogram's painting and its ROIs where a person judged any; None where its labels say it all."""
-    files = _painting_files(project, plan)
+    files = painting_of(project, plan)
     is_judged = has_judgements(plan)
     if not (is_judged or files.journal.exists()):
         return None
@@ -96,8 +72,6 @@ def _annotation_of(project: Project, plan: TomogramPlan) -> tuple[Painting, RoiS
 
 def _membranes_seen(project: Project, plans: Sequence[TomogramPlan], watcher: Watcher) -> list[Path]:
     """The membranes that the network sees beside the tomograms, drawn first where a model draws them."""
-    from tomorois.prediction.files import read_predictor
-
     if not project.settings.learn_membranes:
         return []
     if project.membrane_model is None:
@@ -123,28 +97,6 @@ def problems_of_training(project: Project) -> list[str]:
         except FAILURES as error:
             problems.append(one_line(error))
     return problems if problems or rois else [f"{project.annotations}: {NOTHING_TO_LEARN}"]
-
-
-def problems_of_choice(project: Project) -> Iterator[str]:
-    """What is wrong with which tomograms teach, as far as no voxel tells it."""
-    plans = taught_plans(project)
-    if not any(plan.row.split == "train" for plan in plans):
-        yield (
-            f"{project.annotations}: no labels of a tomogram to learn from, and none of its ROIs is judged; "
-            f"paint some: tomosurf annotate {project.folder}"
-        )
-    taught = {plan.stem for plan in plans}
-    held_out = [plan.stem for plan in project.of_all if plan.row.split == "validation"]
-    bare = [stem for stem in held_out if stem not in taught]
-    if bare:
-        yield f"{project.table}: {some_of(bare)}: held out for validation, and without labels; paint some"
-    if len({plan.voxel_size_nm for plan in plans}) > 1:
-        yield (
-            f"{project.table}: the tomograms to learn from have voxel sizes of their own, and a training "
-            "takes one; give all of them the same"
-        )
-    if project.membrane_model is not None and not project.settings.learn_membranes:
-        yield "learn_membranes is false, so that nothing sees what membrane_model draws; unset one of them"
 
 
 def _problems_of_first_model(project: Project, first: Path) -> Iterator[str]:

@@ -152,7 +152,8 @@ def _make_strokes(folder: Path) -> None:
 
 
 def _painting(folder: Path):
-    from tomorois.annotation.painting import Painting, painting_files
+    from tomorois.annotation.files_of_annotation import painting_files
+    from tomorois.annotation.painting import Painting
 
     return Painting(read_volume(folder / "ts.mrc", lazy=True), painting_files(folder / "ts.mrc", folder))
 

@@ -4,6 +4,8 @@ import importlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -25,8 +27,9 @@ from tomosurf.rounds import counted_path, damaged_judgements, rounds_of, stale_l
 from tomosurf.run import run_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
 from tomosurf.steps import StepMaker
+from tomosurf.workflow.job_folder import job_folder, read_job
 from tomosurf.workflow.job_process import make_step
-from tomosurf.workflow.jobs import job_folder, jobs_of, read_job, write_plan
+from tomosurf.workflow.jobs import jobs_of, write_plan
 
 SHAPE = (6, 8, 10)
 BETTER = b"weights that find one more"
@@ -108,6 +111,25 @@ def test_nothing_changed_so_nothing_is_made(folder, made):
     assert run(folder, made) == (EVERYTHING, [])
     assert run(folder, made) == ([], [])
     assert run(folder, made, overwrite=True)[0] == EVERYTHING
+
+
+ENGINES = {"numpy", "pandas", "scipy", "skimage", "numba", "pyvista", "torch", "matplotlib", "open3d"}
+
+
+def test_a_run_with_nothing_to_do_loads_nothing_that_computes(folder, made):
+    (folder / "tomograms.csv").write_text("name,condition\nt1,wt\n")
+    assert run(folder, made)[0] == EVERYTHING
+    code = (
+        "import sys, tomosurf.steps, tomosurf.cli.app, tomosurf.report_record; from pathlib import Path\n"
+        "tomosurf.steps._sees_membranes = lambda project: False\n"
+        "from tomosurf.project import read_project; from tomosurf.run import run_project\n"
+        "batch = run_project(read_project(Path(sys.argv[1])))\n"
+        "print(len(batch.skipped), *sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    skipped, *loaded = told.stdout.split()
+    assert skipped == "2"
+    assert not ENGINES & set(loaded)
 
 
 def test_a_run_that_made_nothing_leaves_record_and_report_as_they_are(folder, made, monkeypatch):

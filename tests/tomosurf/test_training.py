@@ -21,10 +21,12 @@ from tomosurf.project import inputs_in, read_project
 from tomosurf.run import run_project, train_project
 from tomosurf.step_records import read_step_record
 from tomosurf.steps import StepMaker
-from tomosurf.training import advice_on_training, due_round, record_of_round, train_round, training_told
+from tomosurf.train_round import train_round
+from tomosurf.training import advice_on_training, due_round, record_of_round, training_told
 from tomosurf.validation import problems_of
+from tomosurf.workflow.job_folder import job_folder
 from tomosurf.workflow.job_process import make_step
-from tomosurf.workflow.jobs import job_folder, training_jobs, write_plan
+from tomosurf.workflow.jobs import training_jobs, write_plan
 
 SHAPE = (20, 24, 28)
 PLACES = ((4, 4, 4), (10, 12, 16))

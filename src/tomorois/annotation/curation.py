@@ -14,11 +14,11 @@ from tomocore.contract import InputError, naming
 from tomocore.files_of_tomograms import tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import RoiSet, read_rois, rois_from_masks, write_rois
+from tomorois.annotation.files_of_annotation import CURATED_FOLDER, JOURNAL_NAME, Status, judged_marks
 from tomorois.annotation.journal import Journal, replayed
 from tomorois.annotation.judged_roi import (
     JudgedRoi,
     Key,
-    Status,
     carried_over,
     cut_by_plane,
     cut_by_seeds,
@@ -31,9 +31,6 @@ from tomorois.annotation.judged_roi import (
     trimmed,
 )
 from tomorois.annotation.strokes import Stroke
-
-CURATED_FOLDER = "curated"
-JOURNAL_NAME = "curation.jsonl"
 
 Order = Literal["least sure", "tomogram", "largest", "smallest"]
 ConfidenceOf = Callable[[str], "NDArray[Any] | None"]
@@ -59,16 +56,6 @@ class _Grid:
 def no_map(stem: str) -> NDArray[Any] | None:
     """No confidence map of any tomogram."""
     return None
-
-
-def judged_marks(curated: Path) -> dict[str, str]:
-    """The SHA-256 of the ``.npz`` whose ROIs were judged last, by tomogram, as the journal in a folder tells.
-
-    Empty where there is none. Raises InputError where it is damaged.
-    """
-    journal = Journal(curated / JOURNAL_NAME)
-    with replayed(journal.path):
-        return {r["stem"]: r["sha256"] for r in journal.read(mend=False) if r.get("do") == "begin"}
 
 
 class Curation:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import edt
 import numpy as np
@@ -17,16 +17,15 @@ from skimage.segmentation import watershed
 from tomocore.contract import InputError
 from tomocore.roiset import RoiSet
 from tomocore.side_files import said_by
+from tomorois.annotation.files_of_annotation import JUDGED, Status
 from tomorois.annotation.strokes import Bools, Box, packed, unpacked
 
-Status = Literal["predicted", "kept", "rejected", "unsure"]
 STATUS_TOLD: dict[Status, str] = {
     "predicted": "not seen",
     "kept": "kept",
     "rejected": "rejected",
     "unsure": "not sure",
 }
-JUDGED: tuple[Status, ...] = ("kept", "rejected", "unsure")
 SAME_ROI = 0.8  # intersection over union from which an ROI found again is the one that was judged
 RELATED_ROI = 0.2  # below it, it is another one
 Key = tuple[str, int]

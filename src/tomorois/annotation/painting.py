@@ -17,10 +17,10 @@ from pydantic import Field
 from tomocore.archive import opened_archive
 from tomocore.contract import InputError
 from tomocore.files import written_beside
-from tomocore.files_of_tomograms import volume_stem
 from tomocore.side_files import StoredRow, checked, shortened
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
+from tomorois.annotation.files_of_annotation import PaintingFiles
 from tomorois.annotation.journal import Journal, replayed
 from tomorois.annotation.strokes import (
     BACKGROUND,
@@ -39,23 +39,6 @@ COUNTED_VOXELS = 2**26
 """In larger boxes ROIs are counted on every second voxel along an axis."""
 AWAY = "move the file away to begin anew"
 MOST_IDS = BACKGROUND - 1  # of ROIs that came with a label file; more share numbers
-
-
-@dataclass(frozen=True)
-class PaintingFiles:
-    """Where the painting of a tomogram lies: what `train` reads, the journal, the labels there at first."""
-
-    labels: Path
-    journal: Path
-    before: Path
-
-
-def painting_files(tomogram: Path, folder: Path) -> PaintingFiles:
-    """``<stem>__labels.mrc``, ``<stem>__strokes.jsonl`` and ``<stem>__strokes_base.npz`` in a folder."""
-    stem = folder / volume_stem(tomogram)
-    return PaintingFiles(
-        Path(f"{stem}__labels.mrc"), Path(f"{stem}__strokes.jsonl"), Path(f"{stem}__strokes_base.npz")
-    )
 
 
 class _Head(StoredRow):

@@ -16,7 +16,8 @@ from tomocore.files_of_tomograms import require_own_names, volume_stem
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.lazy import parts_of
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.painting import Painting, painting_files
+from tomorois.annotation.files_of_annotation import painting_files
+from tomorois.annotation.painting import Painting
 
 SPREAD_OVER = 5  # tomograms; from here on more ROIs are worth as much as more tomograms
 FEW_ROIS = 10

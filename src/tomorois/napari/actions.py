@@ -9,7 +9,8 @@ from qtpy.QtCore import Qt
 
 from tomocore.contract import InputError
 from tomorois.annotation.curation import Curation
-from tomorois.annotation.judged_roi import STATUS_TOLD, JudgedRoi, Status
+from tomorois.annotation.files_of_annotation import Status
+from tomorois.annotation.judged_roi import STATUS_TOLD, JudgedRoi
 from tomorois.annotation.painting import painted_value
 from tomorois.annotation.strokes import (
     BACKGROUND,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,16 +12,15 @@ import pandas as pd
 from surfora.reporting.tables import with_numbers
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import owner_of
-from tomocore.side_files import read_frame, read_table_text, some_of
+from tomocore.side_files import read_frame, some_of
 from tomosurf.statistics.hierarchy import GRID, TOMOGRAM
+from tomosurf.tomogram_table import NAMES_OF_NAME, NOT_EXCLUDED, read_text_rows
 
 log = logging.getLogger(__name__)
 
 KINDS = ("contact_curve", "contacts", "surfaces", "distances", "rois")
 """The tables that are known by the ends of their files' names; others are "measures"."""
 OTHER = "measures"
-NAMES_OF_NAME = ("name", TOMOGRAM)
-NOT_EXCLUDED = ("", "no", "false", "0")
 NAMES = ("name", "kind", "label", "source", "target", "target_kind", "target_label", TOMOGRAM)
 """Columns that hold names, even where these look like numbers."""
 REMEDY = "give a table of comma-separated values with a heading"
@@ -98,7 +96,7 @@ def read_tomograms(path: Path, by: str) -> pd.DataFrame:
     Columns are separated by commas, semicolons or tabs; the tomogram's is called name or tomogram. Raises
     InputError where these are missing or a tomogram stands twice.
     """
-    table = read_text_table(path)
+    table = _text_table(path)
     name = next((column for column in NAMES_OF_NAME if column in table), None)
     if name is None or by not in table:
         missing = "name" if name is None else by
@@ -124,7 +122,7 @@ def has_conditions(path: Path, by: str) -> bool:
     """Whether a table of tomograms is there and tells conditions. InputError where it cannot be read."""
     if not path.is_file():
         return False
-    table = read_text_table(path)
+    table = _text_table(path)
     return by in table and bool((table[by] != "").any())
 
 
@@ -183,17 +181,10 @@ def _read(file: TableFile, by: str) -> pd.DataFrame:
     return with_numbers(path, table.fillna({name: "" for name in names if name in table}))
 
 
-def read_text_table(path: Path) -> pd.DataFrame:
-    """All cells as text without blanks around them; whichever separator the first line has most of."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a table with columns name, condition and grid")
-    lines = read_table_text(path).splitlines()
-    separator = max(",;\t", key=lines[0].count) if lines else ","
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator) if any(row)]
-    uneven = next((k + 1 for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
-    if uneven:
-        raise InputError(f"{path}: line {uneven} has another number of cells than the heading; mend it")
-    return pd.DataFrame(rows[1:], columns=rows[0] if rows else [], dtype=str)
+def _text_table(path: Path) -> pd.DataFrame:
+    """All cells as text, as `read_text_rows` reads them."""
+    heading, rows = read_text_rows(path)
+    return pd.DataFrame(rows, columns=heading, dtype=str)
 
 
 def _with_tomogram(file: TableFile, table: pd.DataFrame, listed: pd.DataFrame | None) -> pd.DataFrame:

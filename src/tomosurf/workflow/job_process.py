@@ -43,7 +43,7 @@ def make_step(path: Path, name: str, step: str, threads: int) -> int:
     from tomosurf.project import TRAINING
     from tomosurf.steps import StepMaker
     from tomosurf.workflow.gpus import own_gpus
-    from tomosurf.workflow.jobs import JobFolder, StepWord, read_job
+    from tomosurf.workflow.job_folder import JobFolder, StepWord, read_job
 
     folder = JobFolder(path)
     project, working_folder, overwrite = read_job(folder, name)
@@ -73,7 +73,8 @@ def make_step(path: Path, name: str, step: str, threads: int) -> int:
 
 def _trained(project: Project, threads: int, watcher: Watcher) -> bool:
     """Train the round that is due, on so many threads; whether there was one."""
-    from tomosurf.training import due_round, train_round
+    from tomosurf.train_round import train_round
+    from tomosurf.training import due_round
 
     due = due_round(project, retrain=True)
     if due is not None:

@@ -8,28 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from tomocore.contract import FAILURES, Batch
 from tomocore.files import write_json
-from tomocore.side_files import StoredRow, read_json
 from tomosurf.project import STEPS, TRAINING, Project, ProjectSettings, TomogramPlan
 from tomosurf.steps import OfTomogram, StepMaker
+from tomosurf.taught import taught_plans
+from tomosurf.workflow.job_folder import JobFolder
 from tomosurf.workflow.memory import step_memory_bytes, training_memory_bytes
 from tomosurf.workflow.settings import ClusterSettings
 
 LOGIN_MB = 1000
 """Least memory of a job: the job's own Snakemake takes some."""
-
-
-class StepWord(StoredRow):
-    """What a step's process says at its end: whether it made something, what failed, the lines it told."""
-
-    made: bool = False
-    failure: str = ""
-    has_no_room: bool = False
-    said: list[str] = Field(default_factory=list)
-    warnings: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,56 +36,11 @@ class PlannedJobs:
     memory_bytes: dict[str, float]
 
 
-@dataclass(frozen=True)
-class JobFolder:
-    """Where a run and its jobs tell each other what is to be done and what came of it."""
-
-    path: Path
-
-    @property
-    def plan(self) -> Path:
-        """What Snakemake reads."""
-        return self.path / "plan.json"
-
-    @property
-    def record(self) -> Path:
-        """Where the jobs of a run were sent to, so that a later one can end them."""
-        return self.path / "run.json"
-
-    @property
-    def log(self) -> Path:
-        """What Snakemake says."""
-        return self.path / "snakemake.log"
-
-    def word(self, name: str, step: str) -> Path:
-        """What the process of a step said at its end."""
-        return self.path / "jobs" / f"{name}.{step}.json"
-
-    def plans_of(self, name: str) -> Path:
-        """The plans of the tomograms that jobs of a name work on."""
-        return self.path / "jobs" / f"{name}.json"
-
-    def word_of(self, name: str, step: str) -> StepWord | None:
-        """What the process of a step said, or None where it has not, or was killed while it did."""
-        try:
-            word: StepWord = read_json(self.word(name, step), StepWord)
-        except (OSError, ValueError):
-            return None
-        return word
-
-
-def job_folder(project: Project) -> JobFolder:
-    """The folder of a project's jobs; it is there while a run goes on, and after one that failed."""
-    return JobFolder(project.output / "workflow")
-
-
 def training_jobs(project: Project, reason: str) -> PlannedJobs:
     """The job of a training, which sees all tomograms of the project, whatever is asked for.
 
     Raises InputError where a tomogram cannot be read.
     """
-    from tomosurf.training_files import taught_plans  # with libraries that no other job needs
-
     settings = project.settings
     need = training_memory_bytes(taught_plans(project), settings.train, settings.learn_membranes)
     return PlannedJobs(
@@ -208,27 +152,3 @@ def _resources(cluster: ClusterSettings, gpus: int, slurm: bool) -> dict[str, An
     partition = (gpus and cluster.gpu_partition) or cluster.partition
     told = {"slurm_extra": cluster.options, "slurm_account": cluster.account, "slurm_partition": partition}
     return {name: value for name, value in told.items() if value} | gpu
-
-
-class _StoredProject(StoredRow):
-    """The project as it was when the run began, whatever is edited meanwhile."""
-
-    folder: Path
-    settings: ProjectSettings
-    working_folder: Path
-    overwrite: bool
-
-
-class _StoredPlans(StoredRow):
-    """The tomograms that jobs of a name work on."""
-
-    plans: tuple[TomogramPlan, ...]
-
-
-def read_job(folder: JobFolder, name: str) -> tuple[Project, Path, bool]:
-    """The project of the tomograms that a job works on, the working folder, and whether all is made anew."""
-    stored: _StoredProject = read_json(folder.path / "project.json", _StoredProject)
-    plans = read_json(folder.plans_of(name), _StoredPlans).plans
-    stems = tuple(plan.stem for plan in plans)
-    project = Project(stored.folder, stored.settings, plans, stems, of_all=plans)
-    return project, stored.working_folder, stored.overwrite

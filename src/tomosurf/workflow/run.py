@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tomocore.contract import NOBODY, Batch, InputError, NoRoomError, Watcher
 from tomocore.files import unwritable, write_json
@@ -21,21 +21,12 @@ from tomocore.provenance import recorded_run
 from tomosurf.project import Project
 from tomosurf.run import model_is_ready, one_project_run, write_run_record
 from tomosurf.steps import OfTomogram, StepMaker
+from tomosurf.training import DueRound
 from tomosurf.workflow import slurm
 from tomosurf.workflow.gpus import visible_gpus
-from tomosurf.workflow.jobs import (
-    JobFolder,
-    PlannedJobs,
-    StepWord,
-    job_folder,
-    jobs_of,
-    training_jobs,
-    write_plan,
-)
+from tomosurf.workflow.job_folder import JobFolder, StepWord, job_folder
+from tomosurf.workflow.jobs import PlannedJobs, jobs_of, training_jobs, write_plan
 from tomosurf.workflow.settings import ClusterSettings
-
-if TYPE_CHECKING:
-    from tomosurf.training import DueRound
 
 LOOK_S = 0.5
 QUEUE_LOOK_S = 30.0

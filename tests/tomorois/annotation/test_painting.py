@@ -12,7 +12,8 @@ import pytest
 from tomocore.contract import InputError
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
-from tomorois.annotation.painting import Painting, painted_value, painting_files
+from tomorois.annotation.files_of_annotation import painting_files
+from tomorois.annotation.painting import Painting, painted_value
 from tomorois.annotation.session import AnnotationSession, advice
 from tomorois.annotation.settings import AnnotationSettings
 from tomorois.annotation.strokes import BACKGROUND, IGNORE, line_stroke
@@ -82,7 +83,8 @@ def test_every_stroke_survives_a_kill(tomogram):
         import sys
         from pathlib import Path
         from tomocore.volumes.formats import read_volume
-        from tomorois.annotation.painting import Painting, painting_files
+        from tomorois.annotation.files_of_annotation import painting_files
+        from tomorois.annotation.painting import Painting
         from tomorois.annotation.strokes import line_stroke
         path = Path({str(tomogram)!r})
         painting = Painting(read_volume(path, lazy=True), painting_files(path, path.parent))

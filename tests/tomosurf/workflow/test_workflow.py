@@ -21,7 +21,7 @@ from tomocore.volumes.volume import Volume
 from tomosurf.project import STEPS, read_project
 from tomosurf.run import run_project
 from tomosurf.workflow.gpus import own_gpus, visible_gpus
-from tomosurf.workflow.jobs import job_folder
+from tomosurf.workflow.job_folder import job_folder
 from tomosurf.workflow.memory import step_memory_bytes
 from tomosurf.workflow.run import WorkflowRequest, run_workflow
 
