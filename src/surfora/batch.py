@@ -26,7 +26,6 @@ from surfora.planning import (
     warn_of_kept,
 )
 from surfora.reporting.interval_columns import FILE as INTERVALS
-from surfora.reporting.report import write_run_report
 from surfora.settings import SurforaSettings
 from tomocore.contract import (
     FAILURES,
@@ -116,6 +115,8 @@ def _run_in_folder(
     if request.perturbation is None:
         outcome.report = request.folder / REPORT
         if not outcome.report.exists():
+            from surfora.reporting.report import write_run_report  # worker processes do without
+
             write_run_report(request.folder)
     return outcome
 

@@ -20,10 +20,12 @@ from surfora.masks.membranes import (
     OpenMask,
     cut_out,
     known_sides,
+    name_at,
     open_mask,
     require_named,
     require_own_names,
     sampled_points,
+    voxels_at,
 )
 from surfora.masks.perturbed import Perturbation
 from surfora.masks.settings import RoiSettings
@@ -204,11 +206,8 @@ def _planned_of(
     path: Path, request: RunRequest, masks: MaskReader, settings: SurforaSettings, record: RunRecord
 ) -> list[PlannedMembrane]:
     opened = masks.opened(path)
-    found = []
-    for place in range(len(opened.places)):
-        membrane = cut_out(opened, place)
-        if membrane is not None:
-            found.append(_planned(membrane, place, request, settings))
+    planned = [_planned(opened, place, request, settings) for place in range(len(opened.places))]
+    found = [one for one in planned if one is not None]
     if opened.rois is not None and not found:
         log.warning("%s: no membrane lies within the ROIs of %s", path, masks.rois[path])
     record.add_input(path, voxel_size_nm=opened.volume.voxel_size_nm)
@@ -218,20 +217,28 @@ def _planned_of(
 
 
 def _planned(
-    membrane: Membrane, place: int, request: RunRequest, settings: SurforaSettings
-) -> PlannedMembrane:
-    kept = [] if request.overwrite else files_there(membrane.name, request.folder, request.kind)
-    is_partner = any(membrane.answers_to(name) for pair in request.inside for name in pair)
+    opened: OpenMask, place: int, request: RunRequest, settings: SurforaSettings
+) -> PlannedMembrane | None:
+    """The membrane at one of a mask's places, None where there is too little; cut out only if it must be."""
+    called = name_at(opened, place)
+    kept = [] if request.overwrite else files_there(called.name, request.folder, request.kind)
+    is_partner = any(called.answers_to(name) for pair in request.inside for name in pair)
+    voxels, membrane = voxels_at(opened, place), None
+    if voxels is None or kept or is_partner:
+        membrane = cut_out(opened, place)
+        if membrane is None:
+            return None
+        voxels = int(np.count_nonzero(membrane.mask))
     return PlannedMembrane(
-        membrane.name,
-        membrane.label,
-        membrane.source,
+        called.name,
+        called.label,
+        called.source,
         place,
-        int(np.count_nonzero(membrane.mask)),
+        voxels,
         tuple(kept),
-        voxel_digest(membrane, settings) if kept else None,
-        sampled_points(membrane) if is_partner else None,
-        roi=membrane.roi,
+        voxel_digest(membrane, settings) if membrane and kept else None,
+        sampled_points(membrane) if membrane and is_partner else None,
+        roi=called.roi,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import surfora.batch
 import surfora.planning
+import surfora.reporting.report
 import tomocore.volumes.formats
 from surfora.batch import run_masks
 from surfora.geometry.files import read_facts
@@ -261,7 +262,7 @@ def test_a_membrane_measured_here_tells_how_far_it_is(tmp_path, monkeypatch):
             titles.append(title)
             yield lambda done, total: told.append((title, done, total))
 
-    monkeypatch.setattr(surfora.batch, "write_run_report", lambda folder: None)
+    monkeypatch.setattr(surfora.reporting.report, "write_run_report", lambda folder: None)
     run_masks(RunRequest((write_sheets(tmp_path / "m.mrc", 1),), tmp_path / "out"), SETTINGS, Follower())
     assert titles[:2] == ["membranes", "m"]
     assert len([one for one in told if one[0] == "m"]) > 5

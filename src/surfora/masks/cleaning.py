@@ -10,15 +10,12 @@ import cc3d
 import edt
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 from scipy.ndimage import find_objects
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from surfora.geometry.arrays import Floats, Ints, Mask
 from surfora.geometry.occupancy import set_voxels
 from surfora.masks.settings import CleanSettings
-from surfora.masks.sheets import without_bridges
+from surfora.masks.sheets import numbered_pieces, place_steps, stepping_pairs, without_bridges
 from surfora.masks.values import some_of
 from tomocore.contract import InputError, about
 from tomocore.volumes.volume import Volume
@@ -69,7 +66,8 @@ def cleaned_and_removed(
     box = mask_box(mask, reach)
     part = np.ascontiguousarray(mask[box])
     part = opened(part, settings.opening_nm / voxel_size_nm)
-    part = ~opened(~part, settings.closing_nm / voxel_size_nm)
+    if settings.closing_nm > 0:
+        part = ~opened(~part, settings.closing_nm / voxel_size_nm)
     part = without_bridges(part, without_cavities(part, settings.fill_holes_nm3 / voxel_size_nm**3))
     large = without_small_pieces(part, fewest_voxels(part, voxel_size_nm, settings.min_volume_nm3))
     if not large.any():
@@ -77,9 +75,12 @@ def cleaned_and_removed(
             f"mask: no piece of {settings.min_volume_nm3:g} nm³ is left of {int(mask.sum())} voxels of "
             f"{voxel_size_nm:g} nm after cleaning; lower clean.min_volume_nm3 or clean.opening_nm"
         )
+    removed = _told_removal(part, large, settings)
+    if large.shape == mask.shape:
+        return large, removed
     cleaned = np.zeros_like(mask)
     cleaned[box] = large
-    return cleaned, _told_removal(part, large, settings)
+    return cleaned, removed
 
 
 def fewest_voxels(mask: Mask, voxel_size_nm: float, min_volume_nm3: float) -> float:
@@ -89,7 +90,7 @@ def fewest_voxels(mask: Mask, voxel_size_nm: float, min_volume_nm3: float) -> fl
     volume, so that fewer will do.
     """
     fewest = min_volume_nm3 / voxel_size_nm**3
-    if fewest <= 1 or not (mask ^ without_small_pieces(mask, fewest)).any():
+    if fewest <= 1 or without_small_pieces(mask, fewest) is mask:
         return fewest
     occupied = set_voxels(mask)
     depth, faces = voxel_depths(mask, occupied[:: max(1, len(occupied) // ENOUGH_VOXELS)])
@@ -98,9 +99,9 @@ def fewest_voxels(mask: Mask, voxel_size_nm: float, min_volume_nm3: float) -> fl
 
 
 def _told_removal(before: Mask, after: Mask, settings: CleanSettings) -> Removed:
-    lost = before & ~after
-    if not lost.any():
+    if after is before:
         return Removed()
+    lost = before ^ after
     pieces = int(cc3d.connected_components(lost, connectivity=26).max())
     removed = Removed(pieces, float(np.count_nonzero(lost) / np.count_nonzero(before)))
     log.log(
@@ -227,35 +228,33 @@ def _walled_corners(walled: Mask) -> Ints:
 
 
 def without_small_pieces(mask: Mask, fewest_voxels: float) -> Mask:
-    """The mask without pieces, connected by faces, edges or corners, of fewer voxels than this."""
+    """The mask without pieces, connected by faces, edges or corners, of fewer voxels than this.
+
+    Where there are none it is the same array.
+    """
     if fewest_voxels <= 1:
         return mask
     whole = np.ascontiguousarray(mask)
     occupied = np.flatnonzero(whole)
     if len(occupied) > SPARSE_SHARE * whole.size:
         fewest = int(np.ceil(fewest_voxels))
-        return cc3d.dust(whole.view(np.uint8), threshold=fewest, connectivity=26).view(bool)
+        kept = cc3d.dust(whole.view(np.uint8), threshold=fewest, connectivity=26).view(bool)
+        return mask if np.count_nonzero(kept) == len(occupied) else kept
     piece = _pieces(occupied, whole.shape)
     small = np.bincount(piece)[piece] < fewest_voxels
+    if not small.any():
+        return mask
     kept = whole.copy()
     kept.ravel()[occupied[small]] = False
     return kept
 
 
-def _pieces(occupied: Ints, shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _pieces(occupied: Ints, shape: tuple[int, ...]) -> Ints:
     """Number of the connected piece of each occupied voxel (n,), given by flat indices in rising order."""
-    z, y, x = np.unravel_index(occupied, shape)
-    wide = (shape[1] + 2, shape[2] + 2)  # so that no neighbour wraps round to the next row
-    place = (z * wide[0] + y) * wide[1] + x
-    ends = []
-    for step in [step for step in np.ndindex(3, 3, 3) if step > (1, 1, 1)]:
-        beside = place + ((step[0] - 1) * wide[0] + step[1] - 1) * wide[1] + step[2] - 1
-        at = np.minimum(np.searchsorted(place, beside), len(place) - 1)
-        near = np.flatnonzero(place[at] == beside)
-        ends.append((near, at[near]))
-    a, b = (np.concatenate(side) for side in zip(*ends, strict=True))
-    links = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(place),) * 2)
-    return connected_components(links, directed=False)[1]
+    wide = place_steps(shape)
+    place = np.column_stack(np.unravel_index(occupied, shape)) @ wide
+    steps = [np.subtract(step, 1) @ wide for step in np.ndindex(3, 3, 3) if step > (1, 1, 1)]
+    return numbered_pieces(len(place), [stepping_pairs(place, int(step)) for step in steps])
 
 
 @njit(cache=True, nogil=True)

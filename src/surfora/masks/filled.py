@@ -6,10 +6,11 @@ from typing import Any
 
 import cc3d
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from scipy.ndimage import binary_fill_holes, find_objects
 
-from surfora.geometry.arrays import Bytes, Mask
+from surfora.geometry.arrays import Bytes, Ints, Mask
+from surfora.geometry.occupancy import set_voxels
 from surfora.masks.cleaning import mask_box, opened
 
 THICKEST_HALF_NM = 6.5  # no single membrane is thicker than twice this
@@ -92,22 +93,15 @@ def _at_border(place: Any, box: Any, shape: tuple[int, ...]) -> list[tuple[bool,
 
 def has_deep_voxels(mask: Mask) -> bool:
     """Whether a voxel has three more of the mask on all six sides: never in sheets up to five thick."""
-    return bool(_has_deep_voxels(np.ascontiguousarray(mask).view(np.uint8)))
+    return bool(_has_deep_voxels(np.ascontiguousarray(mask).view(np.uint8), set_voxels(mask)))
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _has_deep_voxels(mask: Bytes) -> bool:
-    nz, ny, nx = mask.shape
-    found = np.zeros(nz, np.bool_)
-    for z in prange(nz):
-        for y in range(ny):
-            for x in range(nx):
-                if mask[z, y, x] and _is_deep(mask, z, y, x):
-                    found[z] = True
-                    break
-            if found[z]:
-                break
-    return bool(found.any())
+@njit(cache=True, nogil=True)
+def _has_deep_voxels(mask: Bytes, occupied: Ints) -> bool:
+    k = 0
+    while k < len(occupied) and not _is_deep(mask, occupied[k, 0], occupied[k, 1], occupied[k, 2]):
+        k += 1
+    return k < len(occupied)
 
 
 @njit(cache=True, nogil=True)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
-from surfora.geometry.arrays import Floats, Mask
+from surfora.geometry.arrays import Bytes, Floats, Mask
 from surfora.geometry.occupancy import set_voxels
 from surfora.masks.grids import Grid, differences, grid_of, lost_its_place
 from surfora.masks.settings import RoiSettings
-from surfora.masks.tally import Box, tallied
-from surfora.masks.values import labelled, some_of
+from surfora.masks.tally import Box, Tally
+from surfora.masks.values import labelled_and_tallied, some_of
 from tomocore.contract import InputError, whole_number
 from tomocore.files_of_tomograms import safe_name, typed_name, volume_stem
 from tomocore.roiset import RoiSet, box_with_margin, dilated_mask, mask_in_box, read_rois
@@ -56,6 +57,25 @@ class MembraneName:
 
 
 @dataclass(frozen=True)
+class _Bits:
+    """A mask in an eighth of its bytes."""
+
+    bits: Bytes
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, mask: Mask) -> _Bits:
+        return cls(np.packbits(mask), mask.shape)
+
+    def mask(self) -> Mask:
+        return np.unpackbits(self.bits, count=math.prod(self.shape)).view(bool).reshape(self.shape)
+
+
+def _is_mask(value: object) -> TypeGuard[Mask]:
+    return isinstance(value, np.ndarray) and value.dtype == bool
+
+
+@dataclass(frozen=True)
 class Membrane(MembraneName):
     """One membrane to measure: its voxels in a box of the volume, and what else lies in that box.
 
@@ -72,6 +92,14 @@ class Membrane(MembraneName):
     kept: Mask | None = None
     kept_beyond_nm: float = 0.0
     known_side: KnownSide | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For its way to another process: voxels as bits."""
+        return {name: _Bits.of(value) if _is_mask(value) else value for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What `__getstate__` gave."""
+        vars(self).update({k: v.mask() if isinstance(v, _Bits) else v for k, v in state.items()})
 
     @property
     def support(self) -> Volume:
@@ -211,7 +239,7 @@ class OpenMask:
     rois: RoiSet | None
     settings: RoiSettings
     places: tuple[tuple[int, int | None], ...]
-    boxes: Mapping[int, Box]
+    tally: Tally
 
 
 def membranes_in(
@@ -250,18 +278,17 @@ def open_mask(
     path: the mask; rois_path: its ROIs (.npz or labels); voxel_size_nm: overrides the header; settings: of
     ROIs; resample: bring voxels of unequal edges to one edge first.
     """
-    volume = labelled(read_volume(path, voxel_size_nm, resample=resample), path)
-    boxes = {value: box for value, (_, box) in tallied(volume.data).items() if value != 0}
-    chosen = _chosen_labels(list(boxes), path, names)
+    volume, tally = labelled_and_tallied(read_volume(path, voxel_size_nm, resample=resample), path)
+    chosen = _chosen_labels([value for value in tally if value != 0], path, names)
     if rois_path is None:
         whole = tuple((value, None) for value in chosen)
-        return OpenMask(path, volume, chosen, None, settings, whole, boxes)
+        return OpenMask(path, volume, chosen, None, settings, whole, tally)
     rois = read_rois(rois_path, voxel_size_nm, resample=resample)
     rois = rois.at(rois.table["status"].to_numpy() != "rejected")
     volume, rois = _on_one_grid(volume, path, rois, rois_path)
     rows = range(len(rois.ids))
     within = tuple((value, row) for row in rows for value in _labels_of(rois, row, chosen))
-    return OpenMask(path, volume, chosen, rois, settings, within, boxes)
+    return OpenMask(path, volume, chosen, rois, settings, within, tally)
 
 
 def _chosen_labels(present: list[int], path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
@@ -281,16 +308,30 @@ def _chosen_labels(present: list[int], path: Path, names: Mapping[int, str] | No
     return chosen
 
 
+def name_at(opened: OpenMask, place: int) -> MembraneName:
+    """What the membrane at one of the places of a mask is called."""
+    value, row = opened.places[place]
+    label = opened.names[value]
+    name = _joined_name(opened.path, label)
+    if opened.rois is None or row is None:
+        return MembraneName(name, label, opened.path)
+    roi = int(opened.rois.ids[row])
+    return MembraneName(f"{name}_roi{roi:03d}", label, opened.path, roi=roi)
+
+
+def voxels_at(opened: OpenMask, place: int) -> int | None:
+    """How many voxels the label at one of the places of a mask has; None where an ROI takes a part of it."""
+    value, row = opened.places[place]
+    return opened.tally[value][0] if row is None else None
+
+
 def cut_out(opened: OpenMask, place: int) -> Membrane | None:
     """The membrane at one of the places of a mask; None where its ROI has too little of it."""
     value, row = opened.places[place]
-    name = opened.names[value]
-    full = _joined_name(opened.path, name)
+    called = name_at(opened, place)
     if opened.rois is None or row is None:
-        part = opened.volume.crop(_grown(opened.boxes[value], opened.volume.shape))
-        foreign = len(opened.names) > 1
-        return _membrane(opened, part, value, MembraneName(full, name, opened.path), foreign)
-    roi = int(opened.rois.ids[row])
+        part = opened.volume.crop(_grown(opened.tally[value][1], opened.volume.shape))
+        return _membrane(opened, part, value, called, len(opened.names) > 1)
     settings, rois = opened.settings, opened.rois
     roi_box, grown = dilated_mask(rois, row, settings.dilation_nm)
     box = box_with_margin(rois, row, settings.dilation_nm + settings.margin_nm)
@@ -300,8 +341,7 @@ def cut_out(opened: OpenMask, place: int) -> Membrane | None:
     least_voxels = settings.min_membrane_nm3 / part.voxel_size_nm**3
     if np.count_nonzero((part.data == value) & within) < max(least_voxels, 1):
         return None
-    of_roi = MembraneName(f"{full}_roi{roi:03d}", name, opened.path, roi=roi)
-    membrane = _membrane(opened, part, value, of_roi, True)
+    membrane = _membrane(opened, part, value, called, True)
     return replace(membrane, kept=mask_in_box(rois, row, box), kept_beyond_nm=settings.dilation_nm)
 
 
@@ -310,12 +350,16 @@ def _membrane(
 ) -> Membrane:
     """The membrane of one label in a part of the volume."""
     mask = part.data == value
+    foreign = None
+    if has_foreign:
+        foreign = part.data != 0
+        foreign ^= mask
     return Membrane(
         called.name,
         called.label,
         called.source,
         mask,
-        (part.data != 0) & ~mask if has_foreign else None,
+        foreign,
         part.voxel_size_nm,
         part.origin_nm,
         grid_of(opened.volume),

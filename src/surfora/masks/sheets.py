@@ -51,7 +51,7 @@ def without_bridges(mask: Mask, filled: Mask) -> Mask:
 
     mask, filled: bool [z, y, x], the second with all of the first. What is filled there is a gap, no hole.
     """
-    added = set_voxels(filled & ~mask)
+    added = set_voxels(filled ^ mask)
     if len(added) == 0:
         return filled
     occupied = set_voxels(mask)
@@ -67,8 +67,11 @@ def without_bridges(mask: Mask, filled: Mask) -> Mask:
         near = own[at] == place + step
         touched.append(np.stack([piece[near], sheet[at[near]]], axis=1))
     sheets_touched = np.bincount(np.unique(np.concatenate(touched), axis=0)[:, 0], minlength=len(place))
+    bridging = sheets_touched[piece] > 1
+    if not bridging.any():
+        return filled
     kept = filled.copy()
-    kept[tuple(added[sheets_touched[piece] > 1].T)] = False
+    kept[tuple(added[bridging].T)] = False
     return kept
 
 

@@ -12,12 +12,15 @@ from scipy.ndimage import find_objects
 from surfora.geometry.arrays import Ints
 
 Box = tuple[slice, slice, slice]
+Tally = dict[int, tuple[int, Box]]
+
+SPAN = 32  # voxels of a row that are looked at together, for whether all of them go on as before
 
 WIDEST_RANGE = 1 << 20
 """Between the lowest and the highest value; beyond it the values are sorted instead."""
 
 
-def tallied(data: NDArray[Any]) -> dict[int, tuple[int, Box]]:
+def tallied(data: NDArray[Any]) -> Tally:
     """Number and bounding box of the voxels of each value, by value in rising order.
 
     ``data`` holds whole numbers [z, y, x] and at least one voxel.
@@ -32,7 +35,7 @@ def tallied(data: NDArray[Any]) -> dict[int, tuple[int, Box]]:
     return {low + int(k): (int(counts[k]), _box(boxes[k])) for k in np.flatnonzero(counts)}
 
 
-def _tallied_by_sorting(data: NDArray[Any]) -> dict[int, tuple[int, Box]]:
+def _tallied_by_sorting(data: NDArray[Any]) -> Tally:
     values, ranks, counts = np.unique(data, return_inverse=True, return_counts=True)
     boxes = find_objects(ranks.reshape(data.shape) + 1)
     return {int(value): (int(count), box) for value, count, box in zip(values, counts, boxes, strict=True)}
@@ -49,11 +52,19 @@ def _tally_runs(data: NDArray[Any], low: int, counts: Ints, boxes: Ints) -> None
     nz, ny, nx = data.shape
     for z in range(nz):
         for y in range(ny):
-            start = 0
-            for x in range(1, nx + 1):
-                if x < nx and data[z, y, x] == data[z, y, start]:
-                    continue
-                k = int(data[z, y, start]) - low
+            row, start, x = data[z, y], 0, 0
+            while start < nx:
+                value = row[start]
+                while x + SPAN <= nx:
+                    others = 0
+                    for k in range(x, x + SPAN):
+                        others |= row[k] ^ value
+                    if others:
+                        break
+                    x += SPAN
+                while x < nx and row[x] == value:
+                    x += 1
+                k = int(value) - low
                 counts[k] += x - start
                 box = boxes[k]
                 box[0], box[3] = min(box[0], z), max(box[3], z + 1)

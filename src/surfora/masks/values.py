@@ -12,7 +12,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from surfora.masks.tally import tallied
+from surfora.masks.tally import Tally, tallied
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import volume_stem
 from tomocore.volumes.volume import Volume, background_in_doubt
@@ -32,25 +32,32 @@ def labelled(volume: Volume, path: Path) -> Volume:
     scattered so finely that they are no labels. Voxels of −1 beside labels mean "ignore": left out, told.
     A warning where most voxels are of one label, as in an inverted mask.
     """
+    return labelled_and_tallied(volume, path)[0]
+
+
+def labelled_and_tallied(volume: Volume, path: Path) -> tuple[Volume, Tally]:
+    """As `labelled`, with the number and the box of the voxels of each value."""
     data = volume.data
     if data.dtype.kind == "f":
         volume = volume.with_data(_whole_numbers(data, path))
     elif data.dtype.kind == "b":
         volume = volume.with_data(data.view(np.uint8))
-    counts = counted(volume.data)
+    tally = tallied(volume.data)
+    counts = {value: count for value, (count, _) in tally.items()}
     if set(counts) <= {0}:
         raise InputError(f"{path}: the mask is empty, every voxel is 0; check that the right file was given")
     doubt = background_in_doubt(counts)
     if doubt:
         log.warning("%s: %s", path, doubt)
     if set(counts) in ({0, -1}, {-1}):
-        return volume
+        return volume, tally
     if min(counts) == IGNORED and len(counts) < MANY_VALUES:
         log.warning("%s: %d voxels are %d (ignore) and left out", path, counts[IGNORED], IGNORED)
         volume = volume.with_data(np.where(volume.data == IGNORED, volume.data.dtype.type(0), volume.data))
+        del tally[IGNORED]
     elif min(counts) < 0 or (len(counts) >= MANY_VALUES and _is_scattered(volume.data)):
         raise scores_refused(path, min(counts), max(counts), f"holds {len(counts)} values")
-    return volume
+    return volume, tally
 
 
 def scores_refused(path: Path, low: float, high: float, found: str) -> InputError:
@@ -82,11 +89,6 @@ def above_threshold(volume: Volume, threshold: float, path: Path) -> Volume:
             f"{high:.3g}, choose one between"
         )
     return volume.with_data(mask)
-
-
-def counted(data: NDArray[Any]) -> dict[int, int]:
-    """How many voxels each value of a volume of whole numbers has, by value in rising order."""
-    return {value: count for value, (count, _) in tallied(data).items()}
 
 
 def some_of(values: Collection[object], most: int = 5) -> str:
