@@ -27,6 +27,14 @@ ABANDONED_S = 24 * 3600.0  # after which a leftover of a machine that cannot be 
 _counter = count()
 
 
+def existing(path: Path) -> Path:
+    """The path, where it leads to a file; else InputError."""
+    if not os.path.isfile(path):  # Path.is_file raises where a name is too long for any file
+        told = "is a folder; name a file in it" if os.path.isdir(path) else "no such file; check the path"
+        raise InputError(f"{path}: {told}")
+    return path
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that is renamed onto it on success and removed on failure.

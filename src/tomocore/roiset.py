@@ -18,7 +18,7 @@ from scipy.ndimage import find_objects
 
 from tomocore.archive import Archive, opened_archive
 from tomocore.contract import InputError, naming
-from tomocore.files import written_beside, written_together
+from tomocore.files import existing, written_beside, written_together
 from tomocore.machine import available_memory_bytes
 from tomocore.volumes import formats
 from tomocore.volumes.volume import Volume, index_to_world
@@ -259,9 +259,7 @@ def read_rois(
     label volumes of unequal voxel edges to one. A label volume with a single label in several pieces marks
     places without numbering them: each piece becomes an ROI, with a warning.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.suffix.lower() == ".npz":
+    if existing(path).suffix.lower() == ".npz":
         rois = _read_archive(path)
         return rois if voxel_size_nm is None else _rescaled(rois, voxel_size_nm)
     labels = formats.read_volume(path, voxel_size_nm, resample=resample)
@@ -326,7 +324,7 @@ def _of_kind(column: str, values: NDArray[Any]) -> NDArray[Any]:
     """A column of a stored table, as text where it holds names; InputError for text where numbers belong."""
     if column in TEXT_COLUMNS:
         return values.astype(np.str_).astype(object)
-    if column in COLUMNS and values.dtype.kind not in "iuf":
+    if column in COLUMNS and len(values) and values.dtype.kind not in "iuf":
         raise InputError(f"its column {column} holds no numbers; write it again")
     return values
 
@@ -428,8 +426,13 @@ def _table(rois: RoiSet, columns: dict[str, ArrayLike]) -> pd.DataFrame:
         "membranes": np.full(len(rois), "", dtype=object),
         "status": np.full(len(rois), "predicted", dtype=object),
     }
-    table.update({name: np.asarray(values) for name, values in columns.items() if not _is_geometry(name)})
+    table.update({name: _typed(name, values) for name, values in columns.items() if not _is_geometry(name)})
     return pd.DataFrame(table)
+
+
+def _typed(column: str, values: ArrayLike) -> NDArray[Any]:
+    """A column's values; numbers stay numbers where there are none, as in a tomogram without an ROI."""
+    return np.asarray(values, dtype=np.float64 if column.startswith("confidence_") else None)
 
 
 def _mean_index(mask: Bools) -> NDArray[np.float64]:

@@ -139,6 +139,21 @@ def test_an_empty_set_goes_to_file_and_back(tmp_path):
         assert back.shape == SHAPE
 
 
+@pytest.mark.parametrize("kind", [object, np.str_], ids=["as found", "as written once"])
+def test_no_rois_with_columns_of_nothing_go_to_file_and_back(tmp_path, kind):
+    nothing = np.empty(0, kind)
+    empty = rois_from_masks([], [], SHAPE, 2.0, columns={"confidence_mean": nothing, "membranes": nothing})
+    empty = empty.with_columns(confidence_mean=nothing) if kind is np.str_ else empty
+    back = read_rois(write_rois(tmp_path, "none", empty)[2])
+    assert len(back) == 0
+    assert back.table["confidence_mean"].dtype == np.float64
+
+
+def test_a_folder_in_place_of_a_file_is_told_as_one(tmp_path):
+    with pytest.raises(InputError, match="is a folder; name a file in it"):
+        read_rois(tmp_path)
+
+
 def test_label_volumes_become_rois_by_label_without_the_ignored(tmp_path, masks):
     labels = np.zeros(SHAPE, np.int16)
     labels[masks[0]], labels[masks[2]] = 3, 255

@@ -1,6 +1,7 @@
 """Every door does the same: the tools' own commands and `tomosurf run` leave the same files and records."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -85,3 +86,22 @@ def test_the_same_scores(doors):
     project, hand = (json.loads((door / "metrics.json").read_text()) for door in doors)
     assert project == hand
     assert project["tomograms_trained_on"] == ["t1", "t2"]
+
+
+def test_a_map_without_any_contact_is_a_result_behind_every_door(doors, tmp_path):
+    shutil.copytree(doors[0].parent, tmp_path, dirs_exist_ok=True)
+    strict = SETTINGS.replace("min_volume_nm3 = 1000.0", "threshold = 0.9999")
+    (tmp_path / "project.toml").write_text('truth = "labels"\nmodel = "m.safetensors"\n' + strict)
+    (tmp_path / "tools.toml").write_text(strict)
+    again = run_command("tomosurf", "run", ".", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("no ROI, so no surface is measured") == 2
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["scores"]["recall"]["value"] == 0
+    for command in (
+        "tomorois instances hand/confidence --membranes membranes -o none -s tools.toml",
+        "tomorois evaluate --predicted none --truth labels -o none.json",
+        "surfora run membranes/t1__membranes.mrc --rois none/t1__rois.npz -o nothing",
+    ):
+        result = run_command(*command.split(), cwd=tmp_path)
+        assert result.returncode == 0, (command, result.stderr)
+    assert (tmp_path / "nothing" / "report.html").exists()

@@ -16,9 +16,10 @@ from surfora.editor.links import surface_links
 from surfora.geometry.arrays import Ints, Points
 from surfora.geometry.clouds import LengthUnit
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import existing, read_facts, read_surface
+from surfora.geometry.files import read_facts, read_surface
 from surfora.geometry.surface import SurfaceMesh, vertex_normals
 from tomocore.contract import InputError
+from tomocore.files import existing
 
 LARGEST_LABEL = 30_000
 

@@ -48,10 +48,10 @@ from surfora.export.tomogram_places import (
 )
 from surfora.geometry.colours import SURFACES, floats_of
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import VTK_ENDINGS, existing, write_polydata, write_surface
+from surfora.geometry.files import VTK_ENDINGS, write_polydata, write_surface
 from surfora.geometry.surface import SurfaceMesh, to_polydata, vertex_normals
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
-from tomocore.files import require_writable_folder
+from tomocore.files import existing, require_writable_folder
 from tomocore.files_of_tomograms import owner_of, safe_name, tomogram_stem
 from tomocore.volumes.formats import inspect_volume, place_of_first_voxel_nm, read_volume
 

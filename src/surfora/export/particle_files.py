@@ -23,10 +23,9 @@ from surfora.export.tomogram_places import (
     placed_mesh,
     tomogram_sizes,
 )
-from surfora.geometry.files import existing
 from surfora.geometry.star_tables import star_blocks
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, naming
-from tomocore.files import require_writable_folder, written_beside
+from tomocore.files import existing, require_writable_folder, written_beside
 from tomocore.files_of_tomograms import owner_of
 from tomocore.side_files import MOST_CSV_BYTES, read_text, some_of
 

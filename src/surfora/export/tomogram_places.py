@@ -10,9 +10,10 @@ from surfora.export import star
 from surfora.export.nearest_membrane import NamedMesh
 from surfora.export.particles import TomogramSize
 from surfora.geometry.facts import SurfaceFacts, surface_name
-from surfora.geometry.files import existing, read_facts, read_mesh
+from surfora.geometry.files import read_facts, read_mesh
 from surfora.masks.grids import grid_from
 from tomocore.contract import InputError
+from tomocore.files import existing
 from tomocore.files_of_tomograms import owner_of, tomogram_stem
 from tomocore.volumes.formats import inspect_volume
 

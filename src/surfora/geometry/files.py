@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import lzma
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from surfora.geometry.surface import SIGN_CONVENTION, PointCloud, SurfaceMesh, t
 from surfora.geometry.vtk_process import read_in_process
 from surfora.geometry.vtp import NotPlain, read_vtp
 from tomocore.contract import InputError, naming
-from tomocore.files import written_beside
+from tomocore.files import existing, written_beside
 
 log = logging.getLogger(__name__)
 
@@ -135,13 +134,6 @@ def _with_field_data(poly: pv.PolyData, facts: SurfaceFacts | None) -> None:
         array = poly.GetPointData().GetAbstractArray(index)  # VTK writes names as they are, < and & too
         printable = "".join(letter if letter.isprintable() else "_" for letter in array.GetName())
         array.SetName(escape(printable, {'"': "&quot;"}))
-
-
-def existing(path: Path) -> Path:
-    """The path, where it leads to a file; else InputError."""
-    if not os.path.isfile(path):  # Path.is_file raises where a name is too long for any file
-        raise InputError(f"{path}: no such file; check the path")
-    return path
 
 
 def read_surface(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from surfora.geometry.arrays import Floats
 from tomocore.contract import InputError
+from tomocore.files import existing
 from tomocore.side_files import MOST_CSV_BYTES, numbers_of, read_text, some_of
 
 PIXEL_SIZES = (
@@ -34,9 +35,7 @@ def star_blocks(path: Path) -> dict[str, Any]:
     """
     import starfile  # takes a second
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    read_text(path, MOST_CSV_BYTES, "a STAR file")
+    read_text(existing(path), MOST_CSV_BYTES, "a STAR file")
     linecache.checkcache(str(path))  # the library reads through it, and leaves it filled where it fails
     try:
         blocks = {str(name): block for name, block in starfile.read(path, always_dict=True).items()}

@@ -19,6 +19,7 @@ from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
 from surfora.masks.imod_model import model_points
 from surfora.measures.statistics import weighted_quantiles
 from tomocore.contract import InputError
+from tomocore.files import existing
 from tomocore.volumes.formats import read_volume
 from tomocore.volumes.volume import Volume
 
@@ -84,9 +85,7 @@ def read_valid_region(
     where the file is neither, the mask is empty, or the points of a model lie on no two faces.
     """
     if path.suffix.lower() in (".mod", ".imod"):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; check the path")
-        places = model_points(path).places * voxel_size_nm + np.asarray(origin_nm)
+        places = model_points(existing(path)).places * voxel_size_nm + np.asarray(origin_nm)
         return slab_between(places, path)
     return mask_region(read_volume(path, lazy=True, resample=resample), path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surfora.geometry.facts import SurfaceFacts, surface_name
-from surfora.geometry.files import existing, read_facts, read_mesh, write_surface
+from surfora.geometry.files import read_facts, read_mesh, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.measures.contacts.contacts_of_pair import contacts_of_pair, without_contacts
 from surfora.measures.contacts.settings import ContactSettings
@@ -21,7 +21,7 @@ from surfora.reporting.contact_objects import (
 )
 from surfora.reporting.tables import read_table, write_table
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
-from tomocore.files import remove_leftovers, writable_folder, written_together
+from tomocore.files import existing, remove_leftovers, writable_folder, written_together
 from tomocore.page import Page, write_page
 
 TABLE, CURVE, PAGE = "contacts.csv", "contact_curve.csv", "contacts.html"

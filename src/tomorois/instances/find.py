@@ -227,7 +227,7 @@ def _cause(confidence: Volume, mask: Bools, found: pd.DataFrame, settings: Insta
     least = settings.least_confidence
     if highest < least:
         return (
-            f"the highest confidence is {highest:.3g}, below the threshold {least:.3g}; lower "
+            f"the highest confidence is {highest:.4g}, below the threshold {least:.4g}; lower "
             "it, or check the tomogram's polarity and voxel size"
         )
     if not mask.any():
