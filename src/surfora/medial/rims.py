@@ -8,6 +8,8 @@ are in voxels and points are x, y, z, as in projection.py.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, prange
 from scipy.spatial import cKDTree
@@ -38,9 +40,8 @@ def without_end_walls(
     sheet: bool [z, y, x]. thickness, spacing: of the membrane and of its patches. hold: see `refit`.
     """
     reach = float(patches.radius.max(initial=0.0)) + thickness
-    faces = near_means(lattice, OUTWARD[lattice.out], np.arange(len(lattice.out)), GUARD)
-    faces /= np.maximum(np.linalg.norm(faces, axis=1, keepdims=True), 1e-9)
-    misled = misled_patches(sheet, lattice, faces, patches, thickness)
+    about = about_crossings(lattice)
+    misled = misled_patches(sheet, lattice, about, patches, thickness)
     settled, alive = ~misled, np.ones(len(misled), dtype=bool)
     if settled.all() or misled.all():
         return patches, lattice
@@ -56,20 +57,43 @@ def without_end_walls(
             carry(patches, inside, band)
             settled[band] = True
         zone = _zone(lattice, patches.points[band], reach)
-        alien = _aliens(lattice, faces, chosen_patches(patches, settled & alive), zone)
-        wall[zone] = (alien[zone, 0] > 0) | (near_means(lattice, alien, zone, GUARD)[:, 0] > GUARD_SHARE)
+        alien = _aliens(lattice, about.faces, chosen_patches(patches, settled & alive), zone)
+        wall[zone] = _shares(lattice, about, alien)[zone] > GUARD_SHARE
+        wall[alien] = True
         project_points(_without(lattice, wall), patches, band, 2, 0, hold)
         alive[band] = np.isfinite(patches.error[band]) & (occupancy(sheet, patches.points[band]) >= 0.35)
     return chosen_patches(patches, alive), _without(lattice, wall)
 
 
-def misled_patches(sheet: Mask, lattice: Lattice, faces: Floats, patches: Patches, thickness: float) -> Mask:
+class AboutCrossings(NamedTuple):
+    """Which way the face about each crossing looks, unit vectors (m, 3), and how many are near it (m,)."""
+
+    faces: Floats
+    count: Floats
+
+
+def about_crossings(lattice: Lattice) -> AboutCrossings:
+    """What lies within `GUARD` of each crossing of a lattice, the crossing itself among it."""
+    outward = np.concatenate([OUTWARD[lattice.out], np.ones((len(lattice.out), 1))], axis=1)
+    sums = near_sums(lattice, outward, np.arange(len(lattice.out)), GUARD)
+    faces = sums[:, :3] / sums[:, 3:]
+    faces /= np.maximum(np.linalg.norm(faces, axis=1, keepdims=True), 1e-9)
+    return AboutCrossings(faces, sums[:, 3])
+
+
+def _shares(lattice: Lattice, about: AboutCrossings, alien: Ints) -> Floats:
+    """Share (m,) of these crossings (c,) among all within `GUARD` of each."""
+    return near_sums(lattice, np.ones((len(alien), 1)), alien, GUARD)[:, 0] / about.count
+
+
+def misled_patches(
+    sheet: Mask, lattice: Lattice, about: AboutCrossings, patches: Patches, thickness: float
+) -> Mask:
     """Mask (n,) of the patches that are thinner than those about them, or near both an end and its wall.
 
     Near an end: nearer than other patches close by, so that those along the middle of a narrow strip are not.
 
-    sheet: bool [z, y, x]; lattice: its crossings; faces: which way (m, 3) the face about each crossing looks;
-    thickness: in voxels.
+    sheet: bool [z, y, x]; lattice: its crossings; about: what lies about these; thickness: in voxels.
     """
     radius = float(patches.radius.max(initial=0.0))
     reach = _reach(sheet, patches, radius + BEYOND * thickness)
@@ -81,8 +105,8 @@ def misled_patches(sheet: Mask, lattice: Lattice, faces: Floats, patches: Patche
     misled = patches.half_thickness < FULL * thick
     near_end = np.flatnonzero(reach < 0.9 * farthest)
     zone = _zone(lattice, patches.points[near_end], radius + thickness)
-    alien = _aliens(lattice, faces, patches, zone)
-    walls = zone[near_means(lattice, alien, zone, GUARD)[:, 0] > CLUSTER]
+    alien = _aliens(lattice, about.faces, patches, zone)
+    walls = zone[_shares(lattice, about, alien)[zone] > CLUSTER]
     if len(walls):
         misled[near_end] |= cKDTree(lattice.place[walls]).query(patches.points[near_end])[0] <= radius
     return misled
@@ -148,56 +172,71 @@ def _zone(lattice: Lattice, points: Floats, reach: float) -> Ints:
     return np.flatnonzero(np.repeat(marked.ravel(), np.diff(lattice.start)))
 
 
-def _aliens(lattice: Lattice, faces: Floats, patches: Patches, zone: Ints) -> Floats:
-    """1 for each crossing (m, 1) of a zone that none of the three nearest patches explains, 0 elsewhere.
+def _aliens(lattice: Lattice, faces: Floats, patches: Patches, zone: Ints) -> Ints:
+    """Those crossings of a zone that none of the three nearest patches explains, as indices.
 
-    faces (m, 3): the unit normal of the mask's surface about each crossing of the lattice.
+    faces (m, 3): the unit normal of the mask's surface about each crossing of the lattice. Most are explained
+    by the nearest patch, so that the others are looked for only where it does not.
     """
-    near = cKDTree(patches.points).query(lattice.place[zone], k=range(1, min(3, len(patches.points)) + 1))[1]
-    alien = np.zeros((len(lattice.out), 1))
-    alien[zone, 0] = _unexplained(lattice.place[zone], OUTWARD[lattice.out[zone]], faces[zone], near, patches)
+    tree, alien = cKDTree(patches.points), zone
+    for count in (1, min(3, len(patches.points))):
+        near = tree.query(lattice.place[alien], k=range(1, count + 1))[1]
+        alien = alien[_unexplained(lattice.place, OUTWARD[lattice.out[alien]], faces, alien, near, patches)]
     return alien
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def _unexplained(place: Floats, outward: Floats, faces: Floats, near: Ints, patches: Patches) -> Mask:
-    """Mask of the crossings that lie on neither face of any near patch, or face another way."""
-    alien = np.ones(len(place), dtype=np.bool_)
-    for i in prange(len(place)):
-        for j in near[i]:
+def _unexplained(
+    place: Floats, outward: Floats, faces: Floats, chosen: Ints, near: Ints, patches: Patches
+) -> Mask:
+    """Mask (c,) of the chosen crossings that lie on neither face of any near patch, or face another way.
+
+    place: of the lattice; outward: (c, 3) of the chosen; faces: (m, 3) as of `_aliens`; near: (c, k) patches
+    beside each.
+    """
+    alien = np.ones(len(chosen), dtype=np.bool_)
+    for i in prange(len(chosen)):
+        for k in range(near.shape[1]):
             if alien[i]:
-                alien[i] = not _on_face(place[i], outward[i], faces[i], patches, j)
+                alien[i] = not _on_face(place, outward, faces, chosen[i], i, patches, near[i, k])
     return alien
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _on_face(place: Floats, outward: Floats, face: Floats, patches: Patches, j: int) -> bool:
-    """Whether a crossing is as near to a face of patch j as `sum_faces` asks, and its surface as parallel."""
-    offset, normal, bending = place - patches.points[j], patches.normals[j], patches.bending[j]
-    height = np.sum(offset * normal)
-    x, y, z = offset - height * normal
-    slope = np.array((
-        bending[0] * x + bending[1] * y + bending[2] * z,
-        bending[1] * x + bending[3] * y + bending[4] * z,
-        bending[2] * x + bending[4] * y + bending[5] * z,
-    ))  # fmt: skip
-    tilt = 1 / np.sqrt(1 + np.sum(slope * slope))
-    facing = tilt * np.sum((normal - slope) * outward)
-    above = height - 0.5 * (slope[0] * x + slope[1] * y + slope[2] * z)
+def _on_face(
+    place: Floats, outward: Floats, faces: Floats, crossing: int, i: int, patches: Patches, j: int
+) -> bool:
+    """Whether a crossing is as near to a face of patch j as `sum_faces` asks, and its surface as parallel.
+
+    place, outward, faces: as of `_unexplained`, where it is the i-th of those chosen.
+    """
+    normals, bending = patches.normals, patches.bending
+    x = place[crossing, 0] - patches.points[j, 0]
+    y = place[crossing, 1] - patches.points[j, 1]
+    z = place[crossing, 2] - patches.points[j, 2]
+    n0, n1, n2 = normals[j, 0], normals[j, 1], normals[j, 2]
+    height = x * n0 + y * n1 + z * n2
+    x, y, z = x - height * n0, y - height * n1, z - height * n2
+    s0 = bending[j, 0] * x + bending[j, 1] * y + bending[j, 2] * z
+    s1 = bending[j, 1] * x + bending[j, 3] * y + bending[j, 4] * z
+    s2 = bending[j, 2] * x + bending[j, 4] * y + bending[j, 5] * z
+    tilt = 1 / np.sqrt(1 + (s0 * s0 + s1 * s1 + s2 * s2))
+    n0, n1, n2 = n0 - s0, n1 - s1, n2 - s2
+    facing = tilt * (n0 * outward[i, 0] + n1 * outward[i, 1] + n2 * outward[i, 2])
+    above = height - 0.5 * (s0 * x + s1 * y + s2 * z)
     side = 1.0 if (facing if abs(facing) > 0.4 else above) > 0 else -1.0
     residual = abs(above * tilt - side * patches.half_thickness[j])
-    parallel = side * tilt * np.sum((normal - slope) * face) > WALL_COSINE
-    return parallel and residual < 0.25 + 0.5 * abs(facing) + 2 * patches.noise[j]
+    along = n0 * faces[crossing, 0] + n1 * faces[crossing, 1] + n2 * faces[crossing, 2]
+    return side * tilt * along > WALL_COSINE and residual < 0.25 + 0.5 * abs(facing) + 2 * patches.noise[j]
 
 
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def near_means(lattice: Lattice, values: Floats, chosen: Ints, reach: float) -> Floats:
-    """Means (c, k) of the values (m, k) of all crossings within reach, of at most a block, of the chosen."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def near_sums(lattice: Lattice, values: Floats, chosen: Ints, reach: float) -> Floats:
+    """Sums (m, k) about each crossing of the values (c, k) of the chosen within reach, of at most a block."""
     place, _, start, blocks = lattice
-    means = np.zeros((len(chosen), values.shape[1]))
-    for i in prange(len(chosen)):
+    sums = np.zeros((len(place), values.shape[1]))
+    for i in range(len(chosen)):
         x, y, z = place[chosen[i]]
-        count = 0
         for bz in range(max(0, int((z - reach) // BLOCK)), min(blocks[2], int((z + reach) // BLOCK) + 1)):
             for by in range(max(0, int((y - reach) // BLOCK)), min(blocks[1], int((y + reach) // BLOCK) + 1)):
                 row = (bz * blocks[1] + by) * blocks[0]
@@ -206,12 +245,9 @@ def near_means(lattice: Lattice, values: Floats, chosen: Ints, reach: float) -> 
                 for j in range(start[first], start[last]):
                     dx, dy, dz = place[j, 0] - x, place[j, 1] - y, place[j, 2] - z
                     if dx * dx + dy * dy + dz * dz <= reach * reach:
-                        count += 1
                         for k in range(values.shape[1]):
-                            means[i, k] += values[j, k]
-        for k in range(values.shape[1]):
-            means[i, k] /= count
-    return means
+                            sums[j, k] += values[i, k]
+    return sums
 
 
 def _without(lattice: Lattice, wall: Mask) -> Lattice:

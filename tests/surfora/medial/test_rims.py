@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from surfora.medial.points import medial_points
 from surfora.medial.projection import face_lattice, new_patches
-from surfora.medial.rims import OUTWARD, carry, near_means, without_end_walls
+from surfora.medial.rims import GUARD, OUTWARD, about_crossings, carry, near_sums, without_end_walls
 
 THICKNESS_NM = 4.0
 
@@ -70,14 +70,26 @@ def test_carried_patches_lie_on_the_surface_of_the_others():
     assert np.abs(radius - 15.0).max() < 0.05
 
 
-def test_near_means_equal_those_of_a_tree():
+def test_sums_about_crossings_equal_those_of_a_tree():
     sheet = np.random.default_rng(1).random((9, 10, 11)) < 0.3
     lattice = face_lattice(sheet, np.argwhere(sheet))
-    values = OUTWARD[lattice.out]
-    chosen = np.arange(0, len(values), 7)
-    near = cKDTree(lattice.place).query_ball_point(lattice.place[chosen], 1.6)
-    slow = [values[others].mean(axis=0) for others in near]
-    np.testing.assert_allclose(near_means(lattice, values, chosen, 1.6), slow, atol=1e-12)
+    chosen = np.arange(0, len(lattice.out), 7)
+    values = OUTWARD[lattice.out[chosen]]
+    near = cKDTree(lattice.place[chosen]).query_ball_point(lattice.place, 1.6)
+    slow = [values[others].sum(axis=0) for others in near]
+    np.testing.assert_allclose(near_sums(lattice, values, chosen, 1.6), slow, atol=1e-12)
+
+
+def test_what_lies_about_a_crossing_is_the_mean_of_all_within_reach():
+    sheet = np.random.default_rng(2).random((9, 10, 11)) < 0.3
+    lattice = face_lattice(sheet, np.argwhere(sheet))
+    about = about_crossings(lattice)
+    near = cKDTree(lattice.place).query_ball_point(lattice.place, GUARD)
+    mean = np.array([OUTWARD[lattice.out[others]].mean(axis=0) for others in near])
+    there = np.linalg.norm(mean, axis=1) > 1e-6
+    np.testing.assert_array_equal(about.count, [len(others) for others in near])
+    slow = mean[there] / np.linalg.norm(mean[there], axis=1, keepdims=True)
+    np.testing.assert_allclose(about.faces[there], slow, atol=1e-12)
 
 
 def _masked(shape):
