@@ -69,7 +69,7 @@ class AboutCrossings(NamedTuple):
     """Which way the face about each crossing looks, unit vectors (m, 3), and how many are near it (m,)."""
 
     faces: Floats
-    count: Floats
+    near: Floats
 
 
 def about_crossings(lattice: Lattice) -> AboutCrossings:
@@ -83,7 +83,7 @@ def about_crossings(lattice: Lattice) -> AboutCrossings:
 
 def _shares(lattice: Lattice, about: AboutCrossings, alien: Ints) -> Floats:
     """Share (m,) of these crossings (c,) among all within `GUARD` of each."""
-    return near_sums(lattice, np.ones((len(alien), 1)), alien, GUARD)[:, 0] / about.count
+    return near_sums(lattice, np.ones((len(alien), 1)), alien, GUARD)[:, 0] / about.near
 
 
 def misled_patches(

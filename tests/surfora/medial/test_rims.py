@@ -87,7 +87,7 @@ def test_what_lies_about_a_crossing_is_the_mean_of_all_within_reach():
     near = cKDTree(lattice.place).query_ball_point(lattice.place, GUARD)
     mean = np.array([OUTWARD[lattice.out[others]].mean(axis=0) for others in near])
     there = np.linalg.norm(mean, axis=1) > 1e-6
-    np.testing.assert_array_equal(about.count, [len(others) for others in near])
+    np.testing.assert_array_equal(about.near, [len(others) for others in near])
     slow = mean[there] / np.linalg.norm(mean[there], axis=1, keepdims=True)
     np.testing.assert_allclose(about.faces[there], slow, atol=1e-12)
 
