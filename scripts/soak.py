@@ -4,10 +4,11 @@ Each of `surfora run`, `tomorois train`, `tomorois predict` and `tomosurf run` w
 seconds; so does a project of two tiny tomograms that trains its model, in one process, by jobs here and by
 jobs of a Slurm of one node that is started for it, which must all leave the same. It is ended by SIGKILL,
 SIGTERM or SIGINT (to its process group, as Ctrl-C does) after a random time, up to four times in one folder,
-and then run to its end. Then there must be: the same files as of the undisturbed run, with the same arrays
-and tables but for provenance and times; no process left; no leftover; no traceback; and the status and the
-one line that the signal has. Prints a row a command, and exits with 1 where anything differed; the folders
-of such runs are kept.
+and then run to its end. Of runs by jobs a third of the kills falls on one of their jobs' processes instead,
+or on Snakemake, by SIGKILL; the run must then end by itself. Then there must be: the same files as of the
+undisturbed run, with the same arrays and tables but for provenance and times; no process left; no leftover;
+no traceback; and the status and the one line that the signal has. Prints a row a command, and exits with 1
+where anything differed; the folders of such runs are kept.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,15 @@ MOST_IN_ONE_FOLDER = 4
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STATUS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 PROCESSES_END_S = 15.0
+ENDS_BY_ITSELF_S = 400.0
+AT_A_JOB = 1 / 3
+"""Share of the kills of a run by jobs that fall on one of their processes."""
 
 
 LOADED = [
     *("surfora.cli.app", "surfora.batch", "tomorois.cli.app", "tomorois.training.files"),
     *("tomorois.prediction.files", "tomosurf.cli.app", "tomosurf.run", "tomosurf.report"),
-    *("tomosurf.training", "tomosurf.workflow.run"),
+    *("tomosurf.train_round", "tomosurf.workflow.run"),
 ]
 """What the forks of ``--quick`` have loaded before they begin."""
 
@@ -73,11 +77,13 @@ class Subject:
     results: str = "out"
     project: str = "project"
     like: str = ""  # another command whose results it must have, made by that where it was not yet
+    by_jobs: bool = False
     quick: bool = False
     undisturbed_s: float = 0.0
     kills: dict[str, int] = field(default_factory=dict)
     folders: int = 0
     problems: list[str] = field(default_factory=list)
+    victims: list[str] = field(default_factory=list)
 
 
 def subjects(jobs: int) -> list[Subject]:
@@ -103,10 +109,15 @@ def subjects(jobs: int) -> list[Subject]:
                 f"tomosurf {name}",
                 lambda again, way=way: ["tomosurf", "run", ".", "-j", "1", *way],
                 "results",
-                "tiny",
+                project,
                 like="tomosurf training",
+                by_jobs=bool(way),
             )
-            for name, way in (("training", ()), ("--workflow", ("--workflow",)), ("--slurm", ("--slurm",)))
+            for name, project, way in (
+                ("training", "tiny", ()),
+                ("--workflow", "lean", ("--workflow",)),
+                ("--slurm", "lean", ("--slurm",)),
+            )
         ),
     ]
 
@@ -144,6 +155,13 @@ def make_tiny_project(folder: Path) -> None:
         '[instances]\nsplit = "none"\nthreshold = 0.3\n[surfora.medial]\nspacing_nm = 3.0\n'
         "[cluster]\npoll_seconds = 1\nthreads = 1\nminutes = 10\n"
     )
+
+
+def make_lean_project(folder: Path) -> None:
+    """As `make_tiny_project`, but that the second tomogram holds nothing, so that its steps take no time."""
+    make_tiny_project(folder)
+    noise = np.random.default_rng(2).normal(size=(12, 26, 26))
+    write_volume(folder / "tomograms" / "t2.mrc", Volume(noise.astype(np.float32), 2.0))
 
 
 def fresh_folder(project: Path, place: Path) -> Path:
@@ -200,11 +218,14 @@ def soak(
 def kill_once(subject: Subject, place: Path, used: bool, rng: random.Random) -> bool:
     """Start the command and end it after a random time; whether it was still at work."""
     number = rng.choice(SIGNALS)
+    at_a_job = subject.by_jobs and rng.random() < AT_A_JOB
     earlier = hidden_files(place)  # of a run before, which SIGKILL ended
     run = start_process(subject, place, used)
     try:
         _, told = run.communicate(timeout=rng.uniform(0.05, 1.0) * subject.undisturbed_s)
     except subprocess.TimeoutExpired:
+        if at_a_job:
+            return kill_a_job(subject, place, run, rng)
         _end(run.pid, number)
         _, told = run.communicate()
     else:
@@ -217,15 +238,60 @@ def kill_once(subject: Subject, place: Path, used: bool, rng: random.Random) -> 
         subject.problems.append(f"{place}: status {run.returncode} after {number.name}: {told[-300:]}")
     if "Traceback" in told and not loading:
         subject.problems.append(f"{place}: a traceback after {number.name}: {told[-600:]}")
-    until = time.monotonic() + PROCESSES_END_S
-    while living := processes_of(run.pid):
-        if time.monotonic() > until:
-            subject.problems.append(f"{place}: processes {living} outlive {number.name}")
-            break
-        time.sleep(0.05)
+    subject.problems += outliving(place, run.pid, number.name)
     if number != signal.SIGKILL and not loading:
         subject.problems += leftovers(place, number.name, earlier)
     return True
+
+
+def kill_a_job(
+    subject: Subject, place: Path, run: subprocess.Popen[str] | ForkedCommand, rng: random.Random
+) -> bool:
+    """End one process of the run's jobs, or Snakemake; whether there was one. The run ends by itself."""
+    there = [pid for pid in processes_about(place) if pid != run.pid]
+    if there:
+        victim = rng.choice(there)
+        subject.victims.append(command_of(victim))
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        subject.kills["a job's"] = subject.kills.get("a job's", 0) + 1
+    try:
+        _, told = run.communicate(timeout=ENDS_BY_ITSELF_S)
+    except subprocess.TimeoutExpired:
+        subject.problems.append(f"{place}: does not end once {subject.victims[-1:]} was killed")
+        _end(run.pid, signal.SIGKILL)
+        return True
+    if run.returncode not in (0, 1):
+        subject.problems.append(f"{place}: status {run.returncode} after a job's kill: {told[-300:]}")
+    if "Traceback" in told:
+        subject.problems.append(f"{place}: a traceback after a job's kill: {told[-600:]}")
+    subject.problems += outliving(place, run.pid, "a job's kill")
+    return bool(there)
+
+
+def processes_about(place: Path) -> list[int]:
+    """The numbers of the processes that have a folder in their command."""
+    return [
+        int(path.name) for path in Path("/proc").glob("[0-9]*") if str(place) in command_of(int(path.name))
+    ]
+
+
+def command_of(pid: int) -> str:
+    """The words of a process, or nothing where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def outliving(place: Path, session: int, after: str) -> list[str]:
+    """A line where processes of a session are still there a while after its leader's end."""
+    until = time.monotonic() + PROCESSES_END_S
+    while living := processes_of(session):
+        if time.monotonic() > until:
+            return [f"{place}: processes {living} outlive {after}: {[command_of(pid) for pid in living]}"]
+        time.sleep(0.05)
+    return []
 
 
 def _end(pid: int, number: signal.Signals) -> None:
@@ -385,7 +451,7 @@ def main() -> int:
     print(f"seed {seed}, in {scratch}", flush=True)
     every = {one.name: one for one in subjects(1 if asked.quick else 2)}
     chosen = [one for one in every.values() if asked.only in (None, one.name)]
-    for name, make in (("project", make_project), ("tiny", make_tiny_project)):
+    for name, make in (("project", make_project), ("tiny", make_tiny_project), ("lean", make_lean_project)):
         if any(one.project == name for one in chosen):
             (scratch / name).mkdir()
             make(scratch / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -121,9 +122,9 @@ def model_is_ready(
 def one_project_run(project: Project, watcher: Watcher = NOBODY) -> Iterator[None]:
     """Hold a project's results for this run alone, once nothing of an earlier one works on them any more.
 
-    Jobs that an earlier run left on a cluster are cancelled, and locks and half-written files of processes
-    that are no more taken away, before and after. Raises InputError where another run has the project, or
-    such jobs do not end.
+    Jobs that an earlier run left on a cluster are cancelled, and the folder that its jobs shared goes;
+    before and after, so are locks and half-written files of processes that are no more. Raises InputError
+    where another run has the project, or such jobs do not end.
     """
     with one_run(project.output):
         _end_earlier_jobs(project, watcher)
@@ -146,6 +147,7 @@ def _end_earlier_jobs(project: Project, watcher: Watcher) -> None:
         if ended:
             watcher.say(f"cancelled {ended} jobs of an earlier run that was broken off")
     _clear_of_dead(project)
+    shutil.rmtree(folder.path, ignore_errors=True)  # also where nothing is left to do, and so no job begins
 
 
 def _clear_of_dead(project: Project) -> None:

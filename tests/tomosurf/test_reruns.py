@@ -113,6 +113,15 @@ def test_nothing_changed_so_nothing_is_made(folder, made):
     assert run(folder, made, overwrite=True)[0] == EVERYTHING
 
 
+def test_the_folder_of_jobs_of_a_run_that_was_killed_at_its_end_goes_with_the_next(folder, made):
+    assert run(folder, made)[0] == EVERYTHING
+    left = job_folder(read_project(folder))
+    (left.path / ".snakemake").mkdir(parents=True)
+    left.record.write_text('{"slurm": ""}')
+    assert run(folder, made) == ([], [])
+    assert not left.path.exists()
+
+
 ENGINES = {"numpy", "pandas", "scipy", "skimage", "numba", "pyvista", "torch", "matplotlib", "open3d"}
 
 
