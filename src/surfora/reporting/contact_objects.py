@@ -39,11 +39,15 @@ def contact_pictures(mesh: SurfaceMesh, title: str, file: str) -> list[Picture]:
 
 
 def contact_object_sections(
-    contacts: pd.DataFrame, curve: pd.DataFrame, figures: Sequence[Picture]
+    contacts: pd.DataFrame,
+    curve: pd.DataFrame,
+    figures: Sequence[Picture],
+    address: Callable[[Mapping[str, Any]], str] = lambda row: "",
 ) -> list[Section]:
     """The section on contacts as objects; none where no surfaces were asked about.
 
-    contacts, curve: the tables of contacts.csv and contact_curve.csv; figures: of `contact_pictures`.
+    contacts, curve: the tables of contacts.csv and contact_curve.csv; figures: of `contact_pictures`;
+    address: where a contact can be seen, as of `contact_object_table`.
     """
     if curve.empty:
         return []
@@ -52,7 +56,7 @@ def contact_object_sections(
         "Area in contact against the threshold",
         "Solid: one membrane of a pair, dashed: the other. The line marks the threshold of the table.",
     )
-    tables = [] if contacts.empty else [contact_object_table(contacts)]
+    tables = [] if contacts.empty else [contact_object_table(contacts, address)]
     text = (
         "A contact is a connected area of one membrane nearer to the other one than the threshold, cut along "
         "that very line and closed over small holes, together with the area that faces it. Its gap is pooled "

@@ -41,6 +41,8 @@ from surfora.reporting.pictures import (
 )
 from surfora.reporting.shown_tables import contact_table, direction_table, surface_table
 from surfora.reporting.tables import read_table
+from surfora.reporting.turning import contact_address, run_contacts, run_surfaces
+from surfora.viewer.scene import MOST_BYTES, live_scene
 from tomocore.columns import Column
 from tomocore.contract import InputError, naming
 from tomocore.page import Page, Picture, Section, mean_and_spread, picture_of, shown, table_of, write_page
@@ -75,6 +77,8 @@ MOST_PICTURED = 24
 """Surfaces drawn in a report; a page with hundreds would not open."""
 LEAST_PICTURED_SHARE = 0.03
 """Of a surface's area without evidence; a picture of less shows nothing but the surface."""
+MOST_PAGE_BYTES, LEAST_TURNING_BYTES = 10_000_000, 1_000_000
+"""Of a report, and of the surfaces that turn in it, whatever its pictures take."""
 SEEN = "Seen along z and from the side"
 CURVATURE_TEXT = f"{SIGN_CONVENTION}. Red bends outward, blue inward."
 THICKNESS_TEXT = (
@@ -112,6 +116,12 @@ class Pictures:
     thickness: list[Picture] = field(default_factory=list)
     evidence: list[Picture] = field(default_factory=list)
 
+    @property
+    def bytes(self) -> int:
+        """What they take of a page."""
+        every = (self.places, self.contacts, self.curvature, self.gaps, self.thickness, self.evidence)
+        return sum(len(png) for pictures in every for one in pictures for png in one.pngs)
+
 
 def write_run_report(folder: Path) -> Path:
     """Write ``report.html`` from the files of a run in a folder; its path.
@@ -134,6 +144,7 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
     contacts, curve = read_table(folder / "contacts.csv"), read_table(folder / "contact_curve.csv")
     pictured = _pictured(folder, surfaces, distances)
     pictures = pictures_of(pictured)
+    turning = _turning_sections(folder, surfaces, contacts, pictures.bytes)
     warnings = [in_words(text, surfaces) for text in record["warnings"]]
     if len(surfaces) > len(pictured):
         warnings.append(
@@ -147,8 +158,9 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
         _cards(surfaces, distances),
         [
             *contact_sections(distances),
-            *contact_object_sections(contacts, curve, pictures.contacts),
+            *contact_object_sections(contacts, curve, pictures.contacts, contact_address),
             *interval_sections(read_table(folder / "intervals.csv")),
+            *turning,
             *_pictured_section("Where they lie", "", pictures.places),
             _surface_section(surfaces),
             *_pictured_section("Mean curvature", CURVATURE_TEXT, pictures.curvature),
@@ -158,6 +170,19 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
             _provenance_section(record),
         ],
     )
+
+
+def _turning_sections(
+    folder: Path, surfaces: pd.DataFrame, contacts: pd.DataFrame, pictures_bytes: int
+) -> list[Section]:
+    """The surfaces that turn, in what room the pictures leave on the page; none without a surface."""
+    found = run_surfaces(folder, surfaces)
+    if not found:
+        return []
+    room = max(MOST_PAGE_BYTES - LEAST_TURNING_BYTES - pictures_bytes, LEAST_TURNING_BYTES)
+    texts = ["A click on a contact in the table above turns them to it."] if len(contacts) else []
+    live = live_scene(found, run_contacts(contacts), most_bytes=min(room, MOST_BYTES))
+    return [Section("Surfaces that turn", texts, live=live)]
 
 
 def in_words(text: str, surfaces: pd.DataFrame) -> str:

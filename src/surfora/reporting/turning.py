@@ -11,7 +11,8 @@ import pandas as pd
 from surfora.measures.distance_pairs import read_measured
 from surfora.reporting.contact_objects import contact_in_words, worded_contacts
 from surfora.reporting.naming import across_places, full_name, surface_with_kind, with_words
-from surfora.viewer.scene import SceneContact, SceneSurface
+from surfora.viewer.reduction import reduced_mesh
+from surfora.viewer.scene import MOST_VERTICES, SceneContact, SceneSurface
 from tomocore.page import address_of, mean_and_spread, shown
 
 SHOWN_FIRST = ("medial", "isosurface")
@@ -19,18 +20,28 @@ SHOWN_FIRST = ("medial", "isosurface")
 
 
 def run_surfaces(folder: Path, surfaces: pd.DataFrame) -> list[SceneSurface]:
-    """The surfaces of a run as its page turns them, in the order of surfaces.csv; none without a file."""
-    found = []
-    several = surfaces["kind"].nunique() > 1 if len(surfaces) else False
-    kinds = surfaces.groupby("name")["kind"].agg(set) if len(surfaces) else {}
-    for row in with_words(surfaces).to_dict("records"):
+    """The surfaces of a run as its page turns them, in the order of surfaces.csv; none without a file.
+
+    Of several tomograms or masks with labels those of the first are shown before anybody asks. No more of the
+    meshes is held than a page can show, since those of a whole run may not fit into memory.
+    """
+    found: list[SceneSurface] = []
+    if surfaces.empty:
+        return found
+    share = MOST_VERTICES / max(surfaces["vertices"].sum(), 1)
+    several = surfaces["kind"].nunique() > 1
+    kinds = surfaces.groupby("name")["kind"].agg(set)
+    rows = with_words(surfaces).to_dict("records")
+    for row in rows:
         path = folder / f"{full_name(row)}.vtp"
         if path.exists():
             first = next((kind for kind in SHOWN_FIRST if kind in kinds[row["name"]]), row["kind"])
             title = surface_with_kind(across_places(row["place"], row["surface"]), row["kind"], several)
             group = across_places(row["place"], row["membrane"])
             mesh = read_measured(path).mesh
-            found.append(SceneSurface(full_name(row), title, group, mesh, row["kind"] == first))
+            smaller = reduced_mesh(mesh, int(share * len(mesh.vertices)))
+            is_shown = row["kind"] == first and row["place"] == rows[0]["place"]
+            found.append(SceneSurface(full_name(row), title, group, smaller, is_shown, len(mesh.faces)))
     return found
 
 

@@ -24,6 +24,8 @@ MOST_BYTES = 5_500_000
 """Of all surfaces as text; with slices and tables, a page so stays below 10 MB."""
 VERTEX_BYTES, VALUE_BYTES = 13.0, 1.0
 """What a vertex with its two triangles takes as text, and a value: a guess, as what comes out is checked."""
+MOST_VERTICES = int(MOST_BYTES / VERTEX_BYTES)
+"""More than so many, of all surfaces, no page shows."""
 TRIES = 5
 
 
@@ -31,7 +33,8 @@ TRIES = 5
 class SceneSurface:
     """A surface to turn: NAME.kind, its title, the membrane that gives it its colour, its mesh.
 
-    ``is_shown`` tells whether it is seen before anybody asks for it.
+    ``is_shown`` tells whether it is seen before anybody asks for it, ``of_triangles`` how many triangles the
+    surface has where the mesh was made smaller already.
     """
 
     name: str
@@ -39,6 +42,7 @@ class SceneSurface:
     group: str
     mesh: SurfaceMesh
     is_shown: bool = True
+    of_triangles: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,14 @@ def live_scene(
     measures = measures_of([one.mesh for one in prepared])
     rows = _rows_within(prepared, measures, most_bytes)
     drawn = sum(row["triangles"] for row in rows)
+    whole = sum(one.of_triangles or len(one.mesh.faces) for one in surfaces)
     data = {
         "surfaces": rows,
         "measures": [measure.row() for measure in measures],
         "colours": {name: packed(colour_table(name)) for name in {m.colours for m in measures}},
         "contacts": [_contact_row(contact, surfaces) for contact in contacts],
         "slices": slices.row() if slices else None,
-        "drawn_share": drawn / max(sum(len(one.mesh.faces) for one in surfaces), 1),
+        "drawn_share": drawn / max(whole, 1),
     }
     room = files("surfora.viewer")
     scripts = "\n".join(room.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
