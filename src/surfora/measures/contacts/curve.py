@@ -10,7 +10,7 @@ import numpy as np
 from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import SurfaceMesh, face_areas_nm2
 from surfora.measures.contacts.facing import Facing
-from surfora.measures.contacts.find import contacts_between
+from surfora.measures.contacts.find import contact_count
 from surfora.measures.contacts.settings import ContactSettings
 
 STEPS = 20
@@ -51,7 +51,7 @@ def contact_curve(
     other = one if is_fold else other
     sides = [area_below_nm2(f.mesh, f.gap_nm, thresholds_nm) / (2 if is_fold else 1) for f in (one, other)]
     return [
-        CurvePoint(t, float(a), float(b), len(contacts_between(one, other, t, settings).found))
+        CurvePoint(t, float(a), float(b), contact_count(one, other, t, settings))
         for t, a, b in zip(thresholds_nm, *sides, strict=True)
     ]
 
