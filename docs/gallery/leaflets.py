@@ -19,7 +19,6 @@ from surfora.medial.points import medial_points
 from surfora.meshing.ballpivot import mesh_points
 from surfora.meshing.smoothing import smooth_mesh
 from surfora.orientation.orient import orient_normals
-from surfora.reporting.pictures import VIEW_SIZE
 from tomocore.volumes.volume import Volume
 
 PICTURES = Path(__file__).parents[1] / "pictures"
@@ -45,7 +44,7 @@ def reconstructed(mask: Volume) -> tuple[SurfaceMesh, Leaflets]:
 
 def view(meshes: dict[str, SurfaceMesh], halved: bool) -> Any:
     """The meshes from the side, the front half cut away or not."""
-    plotter = pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
+    plotter = pv.Plotter(off_screen=True, window_size=[640, 480])
     plotter.set_background("white")
     for name, mesh in meshes.items():
         poly = to_polydata(SurfaceMesh(mesh.vertices, mesh.faces))

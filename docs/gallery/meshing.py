@@ -17,7 +17,6 @@ from surfora.geometry.sampling import poisson_disc
 from surfora.geometry.surface import SurfaceMesh, boundary_edges, to_polydata
 from surfora.meshing.ballpivot import ball_pivot
 from surfora.meshing.loops import boundary_loops
-from surfora.reporting.pictures import VIEW_SIZE
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SPACING_NM = 1.5
@@ -54,7 +53,7 @@ def open3d_pivoted(points: Floats, normals: Floats) -> Ints:
 
 def view(points: Floats, faces: Ints) -> Any:
     """The mesh from above its rim, boundary edges red."""
-    plotter = pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
+    plotter = pv.Plotter(off_screen=True, window_size=[640, 480])
     plotter.set_background("white")
     plotter.add_mesh(
         to_polydata(SurfaceMesh(points, faces)), color="#a9c7cb", show_edges=True, line_width=0.5

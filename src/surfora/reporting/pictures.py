@@ -15,7 +15,9 @@ import pandas as pd
 import pyvista as pv
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
+from PIL import Image
 
 from surfora.geometry.arrays import Bytes, Floats
 from surfora.geometry.surface import SurfaceMesh, to_polydata
@@ -23,7 +25,7 @@ from surfora.measures.statistics import weighted_histogram
 from surfora.measures.wedge import EXTRAPOLATED, MEASURED, UNSUPPORTED
 from surfora.reporting.contacts import contacts_of
 from surfora.reporting.naming import across_places, surface_with_kind
-from tomocore.page import mean_and_spread
+from tomocore.page import FIGURE_DPI, mean_and_spread
 
 WINDOW_KIND = "VTK_DEFAULT_OPENGL_WINDOW"
 ON_SCREEN, WITHOUT_SCREEN = "vtkXOpenGLRenderWindow", "vtkEGLRenderWindow"
@@ -31,10 +33,16 @@ if sys.platform == "linux" and "DISPLAY" not in os.environ:
     # VTK finds out by itself that there is no screen, but complains of it first.
     os.environ.setdefault(WINDOW_KIND, WITHOUT_SCREEN)
 
-VIEW_SIZE = (640, 480)
+VIEW_SIZE = (480, 360)
+"""Pixels of a view, which a figure of the report shows one by one."""
+FINER = 2
+"""Pixels drawn for each of a view, either way: their mean takes two thirds of the time of VTK's SSAA."""
+EDGE_IN, TITLE_IN, BAR_IN = 0.1, 0.25, 0.25
+"""Inches around the views, above them, and below them for their scale bars."""
 MOST_NAMED = 16
-"""Contacts whose names stand in a figure."""
+"""Contacts or surfaces whose names stand in a figure."""
 MOST_LETTERS = 56
+LETTERS_PT = 9
 NO_VALUE = "#c9ced4"
 DISTANCE_COLOURS = "viridis_r"
 CURVATURE_COLOURS = "RdBu_r"
@@ -56,9 +64,11 @@ def surface_figure(
     matplotlib, ``limits`` are the values at its two ends, and ``title`` stands beside the colour bar:
     quantity and unit.
     """
-    figure = two_views(mesh, values, colours, limits)
+    figure = two_views(mesh, values, colours, limits, beside_in=1.05)
     shown = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), colours)
-    figure.colorbar(shown, ax=figure.axes, label=title, shrink=0.8, pad=0.02)
+    panel = figure.axes[-1].get_position()
+    place = (panel.x1 + 0.1 / figure.get_figwidth(), panel.y0, 0.13 / figure.get_figwidth(), panel.height)
+    figure.colorbar(shown, cax=figure.add_axes(place), label=title)
     return figure
 
 
@@ -67,43 +77,78 @@ def two_views(
     values: Floats,
     colours: str | matplotlib.colors.Colormap,
     limits: tuple[float, float],
+    beside_in: float = 0.0,
 ) -> Figure:
     """A mesh seen along z and from the side that shows most of it, coloured by vertex ``values`` (n,).
 
-    NaN is grey; ``limits`` are the values at the two ends of ``colours``.
+    NaN is grey; ``limits`` are the values at the two ends of ``colours``; ``beside_in`` inches are left free
+    at the right, for what explains them.
     """
     poly = to_polydata(SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals))
     poly.point_data["value"] = values
     look = {"scalars": "value", "cmap": colours, "clim": limits, "nan_color": NO_VALUE}
-    return _views_figure([(poly, look)], mesh.vertices)
+    return _views_figure([(poly, look)], mesh.vertices, beside_in)
 
 
 def overview_figure(surfaces: Sequence[tuple[str, Sequence[SurfaceMesh]]]) -> Figure:
     """All surfaces where they lie to each other, in one colour a name, from two sides."""
-    colours = [matplotlib.colormaps["tab10"](k % 10) for k in range(len(surfaces))]
+    colours: list[Any] = [matplotlib.colormaps["tab10"](k % 10) for k in range(len(surfaces))]
     parts = [
         (to_polydata(SurfaceMesh(mesh.vertices, mesh.faces, mesh.normals)), {"color": colour[:3]})
         for (_, meshes), colour in zip(surfaces, colours, strict=True)
         for mesh in meshes
     ]
     vertices = np.concatenate([mesh.vertices for _, meshes in surfaces for mesh in meshes])
-    figure = _views_figure(parts, vertices)
-    handles = [Patch(color=c, label=plain_text(name)) for (name, _), c in zip(surfaces, colours, strict=True)]
-    figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    names = [plain_text(name) for name, _ in surfaces]
+    if len(names) > MOST_NAMED:
+        names[MOST_NAMED - 1 :] = [f"and {len(names) - MOST_NAMED + 1} more"]
+        colours[MOST_NAMED - 1] = "none"
+    figure = _views_figure(parts, vertices, _legend_in(names))
+    _draw_legend(figure, names, colours[: len(names)])
     return figure
 
 
-def _views_figure(parts: Sequence[tuple[Any, dict[str, Any]]], vertices: Floats) -> Figure:
-    """Meshes with their looks, seen along z and from the side that shows most of ``vertices``."""
-    figure = _figure(8.6, 3.5)
-    axes = figure.subplots(1, 2, subplot_kw={"xticks": (), "yticks": ()})
+def _views_figure(parts: Sequence[tuple[Any, dict[str, Any]]], vertices: Floats, beside_in: float) -> Figure:
+    """Meshes with their looks, seen along z and from the side that shows most of ``vertices``.
+
+    Its layout is reckoned, not fitted to what is drawn, which takes as long as the drawing.
+    """
+    wide, high = (pixels / FIGURE_DPI for pixels in VIEW_SIZE)
+    width, height = 2 * (wide + EDGE_IN) + EDGE_IN + beside_in, TITLE_IN + high + BAR_IN
+    figure = _figure(width, height, layout=None)
     views = _rendered(parts, vertices, _directions(vertices))
-    for panel, (image, nm_per_pixel), name in zip(axes, views, ("along z", "from the side"), strict=True):
+    for k, ((image, nm_per_pixel), name) in enumerate(zip(views, ("along z", "from the side"), strict=True)):
+        left = EDGE_IN + k * (wide + EDGE_IN)
+        place = (left / width, BAR_IN / height, wide / width, high / height)
+        panel = figure.add_axes(place, xticks=(), yticks=())
         panel.imshow(image)
         panel.set_title(name, fontsize=8, color="#5b6876")
         panel.set_axis_off()
         _draw_scale_bar(panel, nm_per_pixel)
     return figure
+
+
+def _legend_in(names: Sequence[str]) -> float:
+    """Inches that a legend of these names takes."""
+    return (
+        0.6
+        + max(TextPath((0, 0), name.replace("$", "S"), size=LETTERS_PT).get_extents().width for name in names)
+        / 72
+    )
+
+
+def _draw_legend(figure: Figure, names: Sequence[str], colours: Sequence[Any]) -> None:
+    """Names of colours at the right of the views."""
+    handles = [Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)]
+    panel = figure.axes[-1].get_position()
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(panel.x1, panel.y1),
+        frameon=False,
+        borderaxespad=0,
+        labelspacing=0.3,
+    )
 
 
 def _draw_scale_bar(panel: matplotlib.axes.Axes, nm_per_pixel: float) -> None:
@@ -113,17 +158,18 @@ def _draw_scale_bar(panel: matplotlib.axes.Axes, nm_per_pixel: float) -> None:
     decade = 10.0 ** np.floor(np.log10(most_nm))
     length_nm = max(step * decade for step in (1, 2, 5) if step * decade <= most_nm)
     ends = (0, length_nm / nm_per_pixel)
-    panel.plot(ends, (height + 8, height + 8), color="#1d2733", linewidth=2, solid_capstyle="butt")
-    panel.text(ends[1] + 8, height + 8, f"{length_nm:g} nm", fontsize=7, color="#1d2733", va="center")
-    panel.set_ylim(height + 20, 0)
+    below = height + 10
+    panel.plot(ends, (below, below), color="#1d2733", linewidth=2, solid_capstyle="butt", clip_on=False)
+    panel.text(ends[1] + 8, below, f"{length_nm:g} nm", fontsize=7, color="#1d2733", va="center")
 
 
 def evidence_figure(mesh: SurfaceMesh, evidence: NDArray[Any]) -> Figure:
     """A mesh from two sides: what was measured, what lies in the missing wedge, what no voxel supports."""
-    colours = matplotlib.colors.ListedColormap([EVIDENCE_COLOURS[kind] for kind in EVIDENCE_WORDS])
-    figure = two_views(mesh, evidence.astype(np.float64), colours, (-0.5, 2.5))
-    handles = [Patch(color=EVIDENCE_COLOURS[kind], label=words) for kind, words in EVIDENCE_WORDS.items()]
-    figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    colours = [EVIDENCE_COLOURS[kind] for kind in EVIDENCE_WORDS]
+    names = list(EVIDENCE_WORDS.values())
+    listed = matplotlib.colors.ListedColormap(colours)
+    figure = two_views(mesh, evidence.astype(np.float64), listed, (-0.5, 2.5), _legend_in(names))
+    _draw_legend(figure, names, colours)
     return figure
 
 
@@ -179,7 +225,7 @@ def _plotter() -> Any:
     if sys.platform == "linux" and "qtpy" in sys.modules and os.environ.get("DISPLAY"):
         os.environ[WINDOW_KIND] = ON_SCREEN
     try:
-        return pv.Plotter(off_screen=True, window_size=list(VIEW_SIZE))
+        return pv.Plotter(off_screen=True, window_size=[FINER * pixels for pixels in VIEW_SIZE])
     finally:
         os.environ.pop(WINDOW_KIND, None)
         if before is not None:
@@ -193,7 +239,7 @@ def _rendered(
     plotter = _plotter()
     try:
         plotter.set_background("white")
-        plotter.enable_anti_aliasing("ssaa")
+        plotter.disable_anti_aliasing()
         plotter.enable_parallel_projection()
         for poly, look in parts:
             plotter.add_mesh(
@@ -203,8 +249,8 @@ def _rendered(
         for view in views:
             _aim(plotter, vertices, view)
             plotter.render()
-            image = np.array(plotter.screenshot(return_img=True))
-            pictures.append((image, 2 * float(plotter.camera.parallel_scale) / VIEW_SIZE[1]))
+            image = Image.fromarray(plotter.screenshot(return_img=True)).reduce(FINER)
+            pictures.append((np.asarray(image), 2 * float(plotter.camera.parallel_scale) / VIEW_SIZE[1]))
         return pictures
     finally:
         plotter.close()
@@ -298,9 +344,9 @@ def plain_text(name: str) -> str:
     return (" " if name.startswith("_") else "") + name
 
 
-def _figure(width: float, height: float) -> Figure:
-    matplotlib.rcParams["font.size"] = 9
-    return Figure(figsize=(width, height), layout="constrained")
+def _figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    matplotlib.rcParams["font.size"] = LETTERS_PT
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def _plain_frame(axes: matplotlib.axes.Axes, grid: Literal["x", "y"] = "y") -> None:

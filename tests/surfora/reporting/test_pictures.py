@@ -53,6 +53,20 @@ def test_an_overview_shows_every_surface_at_its_place():
     assert panel_widths_nm(figure.axes[0])[0] == pytest.approx(80, rel=0.03)
 
 
+@pytest.mark.parametrize("count", [16, 40])
+def test_names_of_many_surfaces_stay_in_the_picture(count):
+    ball = ellipsoid((10.0, 10.0, 10.0))
+    name = "membrane of a longer name, as people give them, no {:02}"
+    figure = overview_figure([(name.format(k), [ball]) for k in range(count)])
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x1 <= figure.bbox.x1
+    assert legend.y0 >= figure.bbox.y0
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:15] == [name.format(k) for k in range(15)]
+    assert names[15] == (name.format(15) if count == 16 else "and 25 more")
+
+
 def test_close_is_bright():
     def lightness(value):
         return sum(matplotlib.colormaps[DISTANCE_COLOURS](value)[:3])
