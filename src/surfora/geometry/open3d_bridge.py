@@ -32,6 +32,7 @@ def import_open3d() -> ModuleType:
     waits until it is loaded: in the midst of it, Open3D makes another error of it and cannot load again.
     """
     _load_packaged_libusb()
+    _leave_out_drawing()
     try:
         with signals_held():
             open3d = importlib.import_module("open3d")
@@ -94,6 +95,15 @@ def _flush() -> None:
             stream.flush()
     if os.name == "posix":
         ctypes.CDLL(None).fflush(None)
+
+
+def _leave_out_drawing() -> None:
+    """Have Open3D do without its pictures in a browser, whose web server takes as long to load as the rest."""
+    stand_in = ModuleType("open3d.visualization.draw_plotly")
+    for name in ("get_plotly_fig", "draw_plotly", "draw_plotly_server"):
+        setattr(stand_in, name, None)
+    if "open3d" not in sys.modules:
+        sys.modules.setdefault(stand_in.__name__, stand_in)
 
 
 def _load_packaged_libusb() -> None:
