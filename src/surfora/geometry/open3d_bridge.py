@@ -98,7 +98,7 @@ def _flush() -> None:
 
 
 def _leave_out_drawing() -> None:
-    """Have Open3D do without its pictures in a browser, whose web server takes as long to load as the rest."""
+    """Have Open3D do without its pictures in a browser, whose web server loads as long as the rest."""
     stand_in = ModuleType("open3d.visualization.draw_plotly")
     for name in ("get_plotly_fig", "draw_plotly", "draw_plotly_server"):
         setattr(stand_in, name, None)
