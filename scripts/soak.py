@@ -3,12 +3,12 @@
 Each of `surfora run`, `tomorois train`, `tomorois predict` and `tomosurf run` works on a project of a few
 seconds; so does a project of two tiny tomograms that trains its model, in one process, by jobs here and by
 jobs of a Slurm of one node that is started for it, which must all leave the same. It is ended by SIGKILL,
-SIGTERM or SIGINT (to its process group, as Ctrl-C does) after a random time, up to four times in one folder,
-and then run to its end. Of runs by jobs a third of the kills falls on one of their jobs' processes instead,
-or on Snakemake, by SIGKILL; the run must then end by itself. Then there must be: the same files as of the
-undisturbed run, with the same arrays and tables but for provenance and times; no process left; no leftover;
-no traceback; and the status and the one line that the signal has. Prints a row a command, and exits with 1
-where anything differed; the folders of such runs are kept.
+SIGTERM or SIGINT (to its process group, as Ctrl-C does) after a random time, up to four times in one folder
+(runs by jobs up to ten times), and then run to its end. Of runs by jobs a third of the kills falls on one of
+their jobs' processes instead, or on Snakemake, by SIGKILL; the run must then end by itself. Then there must
+be: the same files as of the undisturbed run, with the same arrays and tables but for provenance and times; no
+process left; no leftover; no traceback; and the status and the one line that the signal has. Prints a row a
+command, and exits with 1 where anything differed; the folders of such runs are kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ BUT_FOR_THE_RUN = (
 )
 """Files that tell of the run; of these only that they are there is compared."""
 
-MOST_IN_ONE_FOLDER = 4
+MOST_IN_ONE_FOLDER, MOST_BY_JOBS = 4, 10
+"""Kills of a command in one folder; of runs by jobs more, since each folder costs a whole one."""
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STATUS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 PROCESSES_END_S = 15.0
@@ -158,10 +159,10 @@ def make_tiny_project(folder: Path) -> None:
 
 
 def make_lean_project(folder: Path) -> None:
-    """As `make_tiny_project`, but that the second tomogram holds nothing, so that its steps take no time."""
+    """As `make_tiny_project` with its first tomogram alone: each step of a job takes seconds to load."""
     make_tiny_project(folder)
-    noise = np.random.default_rng(2).normal(size=(12, 26, 26))
-    write_volume(folder / "tomograms" / "t2.mrc", Volume(noise.astype(np.float32), 2.0))
+    (folder / "tomograms" / "t2.mrc").unlink()
+    (folder / "membranes" / "t2__membranes.mrc").unlink()
 
 
 def fresh_folder(project: Path, place: Path) -> Path:
@@ -196,7 +197,7 @@ def soak(
         place = fresh_folder(project, scratch / f"{stem}_{subject.folders}")
         before = len(subject.problems)
         used = False
-        for _ in range(rng.randint(1, MOST_IN_ONE_FOLDER)):
+        for _ in range(rng.randint(1, MOST_BY_JOBS if subject.by_jobs else MOST_IN_ONE_FOLDER)):
             left = kills - sum(subject.kills.values())
             was_killed = left > 0 and kill_once(subject, place, used, rng)
             used = used or left > 0
@@ -222,7 +223,9 @@ def kill_once(subject: Subject, place: Path, used: bool, rng: random.Random) -> 
     earlier = hidden_files(place)  # of a run before, which SIGKILL ended
     run = start_process(subject, place, used)
     try:
-        _, told = run.communicate(timeout=rng.uniform(0.05, 1.0) * subject.undisturbed_s)
+        _, told = run.communicate(
+            timeout=rng.uniform(0.05, 0.6 if subject.by_jobs else 1.0) * subject.undisturbed_s
+        )
     except subprocess.TimeoutExpired:
         if at_a_job:
             return kill_a_job(subject, place, run, rng)

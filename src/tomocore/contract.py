@@ -166,6 +166,11 @@ class Batch:
         self.skipped[name] = reason
         self.watcher.skipped(name, reason)
 
+    def require_done(self) -> None:
+        """InputError with the line of what failed first, where anything did."""
+        for line in self.failed.values():
+            raise InputError(line)
+
     @property
     def has_results(self) -> bool:
         """Whether anything was done, now or before."""

@@ -7,13 +7,13 @@ loads the libraries that it computes with when it begins: planning needs none, a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, is_filled
+from tomocore.contract import NOBODY, InputError, Progress, Watcher, is_filled
 from tomocore.provenance import RunRecord, recorded_run
 from tomorois.loop.folder import model_facts
 from tomorois.prediction.record import record_of_map, record_path
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 VERSIONS = {"confidence": 1, "rois": 1, "surfaces": 1}
 """Raised by one where a step computes otherwise than before from the same inputs and settings."""
 
+DRAWN = "drawn"
+"""The record of membranes that a model drew, by a training or by the first step."""
 NOT_IN_THE_RESULT = {"max_memory_gib"}
 """Settings of [predict] that change how it is computed, not what comes of it."""
 
@@ -139,6 +141,8 @@ class StepMaker:
             return False
         if record is not None:
             watcher.say(f"{step}: {reason}")
+        if overwrite and step == "confidence":
+            plan.record_of(DRAWN).unlink(missing_ok=True)
         begun = self._begin(step, plan, record, basis, overwrite)
         work = {"confidence": self._predict, "rois": self._find_rois, "surfaces": self._measure}[step]
         with recorded_run(f"tomosurf {step}") as run:
@@ -207,26 +211,26 @@ class StepMaker:
 
     def _predict(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
         """The confidence map; before it the membranes that its model sees, where another draws them."""
+        from tomosurf.maps import draw_membranes, predict_map
+
         if plan.drawn is not None:
-            draw_membranes(self.project, plan, self.drawer, overwrite, watcher)
+            draw_membranes(self.project, plan, self.drawer, watcher)
         beside = ((plan.drawn or plan.membranes),) if self.sees_membranes else ()
-        _map(self.project, plan.confidence, plan, self.finder, beside, overwrite, watcher)
+        predict_map(self.project, plan.confidence, plan, self.finder, beside, overwrite, watcher)
 
     def _find_rois(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
         from tomorois.instances.files import find_instances_in_files
 
-        _require_done(
-            find_instances_in_files(
-                [plan.confidence],
-                plan.rois.parent,
-                self.project.settings.instances,
-                membranes=[plan.membranes],
-                voxel_size_nm=plan.voxel_size_nm,
-                resample=self.project.settings.resample,
-                overwrite=overwrite,
-                watcher=watcher,
-            )
-        )
+        find_instances_in_files(
+            [plan.confidence],
+            plan.rois.parent,
+            self.project.settings.instances,
+            membranes=[plan.membranes],
+            voxel_size_nm=plan.voxel_size_nm,
+            resample=self.project.settings.resample,
+            overwrite=overwrite,
+            watcher=watcher,
+        ).require_done()
 
     def _measure(self, plan: TomogramPlan, overwrite: bool, watcher: Watcher) -> None:
         if len(counted_rois(plan)) == 0:
@@ -252,42 +256,6 @@ class StepMaker:
         if inner.failed:
             first = next(iter(inner.failed.values()))
             raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")
-
-
-def draw_membranes(
-    project: Project, plan: TomogramPlan, drawer: Predictor, overwrite: bool, watcher: Watcher
-) -> None:
-    """The membranes of a ``plan``'s tomogram as the model ``drawer`` draws them, where they are missing.
-
-    They are drawn anew to ``overwrite`` those that are.
-    """
-    assert plan.drawn is not None
-    _map(project, plan.drawn, plan, drawer, (), overwrite, watcher)
-
-
-def _map(
-    project: Project,
-    target: Path,
-    plan: TomogramPlan,
-    model: Predictor,
-    beside: Sequence[Path],
-    overwrite: bool,
-    watcher: Watcher,
-) -> None:
-    """What a model makes of the tomogram, with the membranes beside it if it sees such."""
-    from tomorois.prediction.files import PredictRequest, predict_files
-
-    request = PredictRequest(
-        tomograms=[plan.tomogram],
-        folder=target.parent,
-        membranes=beside,
-        what="membranes" if target == plan.drawn else "confidence",
-        voxel_size_nm=plan.voxel_size_nm,
-        resample=project.settings.resample,
-        overwrite=overwrite,
-    )
-    assert request.target(plan.tomogram) == target
-    _require_done(predict_files(model, request, project.settings.predict, watcher))
 
 
 def _sees_membranes(project: Project) -> bool:
@@ -329,9 +297,3 @@ class OfTomogram(Watcher):
         """Pass on the step's progress."""
         with self.outer.progress(title) as progress:
             yield progress
-
-
-def _require_done(batch: Batch) -> None:
-    """InputError with the line of what failed, so that the tomogram's later steps do not run."""
-    if batch.failed:
-        raise InputError(next(iter(batch.failed.values())))

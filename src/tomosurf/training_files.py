@@ -23,11 +23,10 @@ from tomorois.loop.training_set import (
     write_taught,
 )
 from tomorois.prediction.files import read_predictor
-from tomorois.prediction.record import record_of_map
 from tomorois.training.files import AnnotatedFiles
+from tomosurf.maps import draw_membranes
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.rounds import has_judgements
-from tomosurf.steps import draw_membranes
 from tomosurf.taught import painting_of, problems_of_choice, taught_plans
 
 
@@ -79,8 +78,7 @@ def _membranes_seen(project: Project, plans: Sequence[TomogramPlan], watcher: Wa
     drawer = read_predictor(project.membrane_model)
     for plan in plans:
         assert plan.drawn is not None
-        is_by_another = record_of_map(plan.drawn).get("model_sha256", drawer.sha256) != drawer.sha256
-        draw_membranes(project, plan, drawer, is_by_another, watcher)
+        draw_membranes(project, plan, drawer, watcher)
     return [plan.drawn for plan in plans if plan.drawn is not None]
 
 

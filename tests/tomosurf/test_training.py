@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from command_line import refusal_of, run_command
 
+import tomosurf.maps
 from tomocore.contract import InputError, Watcher
 from tomocore.roiset import rois_from_masks, write_rois
 from tomocore.volumes.formats import read_volume, write_volume
@@ -110,6 +111,68 @@ def test_both_doors_give_the_same_bytes_and_the_tests_tomogram_is_never_seen(fol
     assert record.state == "done"
     assert "tomogram t4" not in record.inputs
     assert "ROIs judged of t2" in record.inputs
+
+
+@pytest.fixture
+def drawn(folder, monkeypatch):
+    """A project whose membranes a model draws; the tomograms that these are drawn in, as they are drawn."""
+    words = "train --tomograms tomograms/t1.mrc --labels painted -o drawer.safetensors -s tools.toml -j 1"
+    (folder / "tools.toml").write_text(f"[train]\n{TRAIN}")
+    assert run_command("tomorois", *words.split(), cwd=folder).returncode == 0
+    settings = 'membrane_model = "drawer.safetensors"\n' + SETTINGS + '[instances]\nsplit = "contacts"\n'
+    (folder / "project.toml").write_text(settings)
+    found = []
+    predict = tomosurf.maps.predict_files
+
+    def told(model, request, *more):
+        if request.what == "membranes":
+            found.append(request.tomograms[0].stem)
+        return predict(model, request, *more)
+
+    monkeypatch.setattr(tomosurf.maps, "predict_files", told)
+    return found
+
+
+def test_membranes_are_drawn_once_for_training_and_prediction(folder, drawn, monkeypatch):
+    monkeypatch.setattr(StepMaker, "_measure", lambda *_: None)
+    assert problems_of(read_project(folder)) == []
+    assert not run_project(read_project(folder)).failed
+    assert sorted(drawn) == ["t1", "t2", "t3", "t4"]
+    assert model_facts(read_project(folder).model).sees_membranes
+    drawn.clear()
+    assert train_project(read_project(folder), from_scratch=True).done  # the maps follow, membranes stay
+    assert not run_project(read_project(folder)).failed
+    assert drawn == []
+    run_project(read_project(folder), overwrite=True)
+    assert sorted(drawn) == ["t1", "t2", "t3", "t4"]
+
+
+def test_a_training_never_sees_membranes_of_another_tomogram_or_model(folder, drawn):
+    trained(folder)
+    assert drawn == ["t1", "t3"]
+    grey = read_volume(folder / "tomograms" / "t1.mrc")
+    write_volume(folder / "tomograms" / "t1.mrc", grey.with_data(grey.data + np.float32(1.0)))
+    trained(folder)
+    assert drawn == ["t1", "t3", "t1"]
+    model = (folder / "drawer.safetensors").read_bytes()
+    words = "train --tomograms tomograms/t3.mrc --labels painted -o other.safetensors -s tools.toml -j 1"
+    assert run_command("tomorois", *words.split(), cwd=folder).returncode == 0
+    (folder / "other.safetensors").replace(folder / "drawer.safetensors")
+    assert (folder / "drawer.safetensors").read_bytes() != model
+    trained(folder)
+    assert drawn[3:] == ["t1", "t3"]
+
+
+def test_membranes_stay_drawn_where_the_training_after_them_is_broken_off(folder, drawn, monkeypatch):
+    def broken(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tomorois.training.files.train", broken)
+        with pytest.raises(KeyboardInterrupt):
+            trained(folder)
+    trained(folder)
+    assert drawn == ["t1", "t3"]
 
 
 def test_what_is_taught_is_what_the_window_teaches(folder):
