@@ -33,7 +33,7 @@ from surfora.medial.projection import (
     project_points,
     sheet_normals,
 )
-from surfora.medial.rims import without_end_walls
+from surfora.medial.rims import with_faces_at_rims, without, without_end_walls
 from surfora.medial.settings import MedialSettings
 from surfora.medial.thickened import ADDED, THIN, thickened, thinned_again
 from tomocore.contract import InputError, Progress, no_progress
@@ -47,6 +47,7 @@ LAID = 6  # places laid out on the innermost ring about a patch
 HOLD = 1.0  # weight of the neighbours' thickness beside a point's own crossings
 _NEIGHBOURS = [(z << 42) + (y << 21) + x for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1)]
 NEAR_RIM_LEAN = 0.08
+RIM_RADIUS = 1.5  # of the usual radius: at rims a wider, one-sided quadric errs more by the sheet's bend
 RIM_STEPS = np.arange(-1.5, 3.01, 0.25)  # voxels outward from a point near a rim
 OFF_MIDDLE = 0.25  # voxels from a neighbour's patch, beyond what its bending explains
 ATHWART = 0.5  # cosine between normals that no smooth membrane reaches between neighbours
@@ -182,7 +183,8 @@ def _part_patches(
     if len(seeds.points) == 0:
         return seeds
     tell(1)
-    patches, lattice = _settled(sheet, lattice, seeds, scales, settings.projections)
+    patches, wall = _settled(sheet, lattice, seeds, scales, settings.projections)
+    whole, lattice = lattice, without(lattice, wall)
     tell(2)
     patches = _supported(sheet, patches)
     if len(patches.points) == 0:
@@ -198,6 +200,8 @@ def _part_patches(
     )
     tell(5)
     project_points(lattice, patches, np.arange(len(patches.points)), 2, scales.mode, HOLD)
+    if wall.any() and not scales.thin:  # in a thickened sheet what was added ends in steps of its own
+        patches = _refitted_at_rims(with_faces_at_rims(whole, wall, patches), patches, scales)
     patches = _supported(sheet, patches)
     half = thinned_again(patches.half_thickness, patches.points, patches.normals, widened)
     return patches._replace(points=patches.points + low[::-1], half_thickness=half)
@@ -261,21 +265,20 @@ def _at_corners(points: Floats, depth: Floats, chosen: Ints, scales: Scales) -> 
 
 def _settled(
     sheet: Mask, lattice: Lattice, patches: Patches, scales: Scales, projections: int
-) -> tuple[Patches, Lattice]:
-    """The patches projected until they rest, each with a radius that suits its place; the lattice they fit.
-
-    It has lost the end walls of the mask, which would pass for faces.
-    """
+) -> tuple[Patches, Mask]:
+    """The patches projected until they rest, each with a radius that suits its place; which crossings are
+    end walls of the mask, which would pass for faces."""
     everyone = np.arange(len(patches.points))
     for _ in range(projections):
         project_points(lattice, patches, everyone, 2, scales.mode, 0.0)
     patches = chosen_patches(patches, np.isfinite(patches.error))
+    wall = np.zeros(len(lattice.out), dtype=bool)
     if scales.mode == 0:
-        patches, lattice = without_end_walls(
+        patches, wall = without_end_walls(
             sheet, lattice, patches, scales.thickness, scales.seed_spacing, HOLD
         )
-        _adapt_radii(lattice, patches, scales)
-    return chosen_patches(patches, np.isfinite(patches.error)), lattice
+        _adapt_radii(without(lattice, wall), patches, scales)
+    return chosen_patches(patches, np.isfinite(patches.error)), wall
 
 
 def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
@@ -373,6 +376,16 @@ def _at_rims(sheet: Mask, patches: Patches) -> Patches:
     rim = chosen_patches(near, reached)
     points, normals = on_patches(rim, outward[reached] * step[:, None])
     return rim._replace(points=points, normals=normals)
+
+
+def _refitted_at_rims(lattice: Lattice, patches: Patches, scales: Scales) -> Patches:
+    """The patches, those near rims fitted to a lattice whose faces go on to the rim, in place."""
+    near = np.flatnonzero(np.linalg.norm(patches.lean, axis=1) > NEAR_RIM_LEAN)
+    widest = RIM_RADIUS * scales.radius + 8 * np.maximum(patches.noise[near] - 0.1, 0)
+    patches.radius[near] = np.minimum(patches.radius[near], widest)
+    lean = patches.lean.copy()
+    project_points(lattice, patches, near, 2, scales.mode, HOLD)
+    return patches._replace(lean=lean)
 
 
 def _left_over(sheet: Mask, patches: Patches, offsets: Floats, sideways: Floats) -> Floats:

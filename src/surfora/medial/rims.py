@@ -26,6 +26,7 @@ BANDS = 8
 SOURCES = 12
 SAME_SHEET = 1.5  # voxels between the places to which two patches would carry a third
 WALL_COSINE = float(np.cos(np.deg2rad(25)))  # slanted ends lean 30° and more against the faces
+FACE_COSINE = 0.6  # between a crossing's axis and the normal of the face that it is taken for beside a wall
 GUARD = 1.6  # voxels about a crossing in which walls count against it, and over which its face is averaged
 GUARD_SHARE = 0.35
 CLUSTER = 0.5  # share of unexplained crossings above which they are a wall, not noise
@@ -34,8 +35,10 @@ OUTWARD = np.concatenate([np.eye(3), -np.eye(3), np.zeros((1, 3))])
 
 def without_end_walls(
     sheet: Mask, lattice: Lattice, patches: Patches, thickness: float, spacing: float, hold: float
-) -> tuple[Patches, Lattice]:
-    """The patches mended where end walls misled them, those beyond an end dropped; the lattice without walls.
+) -> tuple[Patches, Mask]:
+    """The patches mended where end walls misled them, those beyond an end dropped; which crossings are walls.
+
+    Beside each wall crossings of the faces are counted as wall, too: see `with_faces_at_rims`.
 
     sheet: bool [z, y, x]. thickness, spacing: of the membrane and of its patches. hold: see `refit`.
     """
@@ -43,9 +46,9 @@ def without_end_walls(
     about = about_crossings(lattice)
     misled = misled_patches(sheet, lattice, about, patches, thickness)
     settled, alive = ~misled, np.ones(len(misled), dtype=bool)
-    if settled.all() or misled.all():
-        return patches, lattice
     wall = np.zeros(len(lattice.out), dtype=bool)
+    if settled.all() or misled.all():
+        return patches, wall
     for turn in range(BANDS + 1):
         band = np.flatnonzero(misled & alive)
         if turn < BANDS:
@@ -60,9 +63,24 @@ def without_end_walls(
         alien = _aliens(lattice, about.faces, chosen_patches(patches, settled & alive), zone)
         wall[zone] = _shares(lattice, about, alien)[zone] > GUARD_SHARE
         wall[alien] = True
-        project_points(_without(lattice, wall), patches, band, 2, 0, hold)
+        project_points(without(lattice, wall), patches, band, 2, 0, hold)
         alive[band] = np.isfinite(patches.error[band]) & (occupancy(sheet, patches.points[band]) >= 0.35)
-    return chosen_patches(patches, alive), _without(lattice, wall)
+    return chosen_patches(patches, alive), wall
+
+
+def with_faces_at_rims(lattice: Lattice, wall: Mask, patches: Patches) -> Lattice:
+    """The lattice without its walls (m,), yet with what lies on a face of the patch nearest to it.
+
+    While the sheet is sought, whatever is near a wall is left out, 1.5 voxels along the rim, and quadrics are
+    carried over them. Once it is found, a crossing whose own axis leaves the sheet there belongs to a face.
+    """
+    doubtful, outward = np.flatnonzero(wall), OUTWARD[lattice.out]
+    near = cKDTree(patches.points).query(lattice.place[doubtful], k=[1])[1]
+    still = wall.copy()
+    still[doubtful] = _unexplained(
+        lattice.place, outward[doubtful], outward, doubtful, near, patches, FACE_COSINE
+    )
+    return without(lattice, still)
 
 
 class AboutCrossings(NamedTuple):
@@ -181,34 +199,50 @@ def _aliens(lattice: Lattice, faces: Floats, patches: Patches, zone: Ints) -> In
     tree, alien = cKDTree(patches.points), zone
     for count in (1, min(3, len(patches.points))):
         near = tree.query(lattice.place[alien], k=range(1, count + 1))[1]
-        alien = alien[_unexplained(lattice.place, OUTWARD[lattice.out[alien]], faces, alien, near, patches)]
+        outward = OUTWARD[lattice.out[alien]]
+        alien = alien[_unexplained(lattice.place, outward, faces, alien, near, patches, WALL_COSINE)]
     return alien
 
 
 @njit(cache=True, nogil=True, parallel=True, error_model="numpy")
 def _unexplained(
-    place: Floats, outward: Floats, faces: Floats, chosen: Ints, near: Ints, patches: Patches
+    place: Floats,
+    outward: Floats,
+    faces: Floats,
+    chosen: Ints,
+    near: Ints,
+    patches: Patches,
+    least_cosine: float,
 ) -> Mask:
     """Mask (c,) of the chosen crossings that lie on neither face of any near patch, or face another way.
 
     place: of the lattice; outward: (c, 3) of the chosen; faces: (m, 3) as of `_aliens`; near: (c, k) patches
-    beside each.
+    beside each; least_cosine: between those faces and the patches'.
     """
     alien = np.ones(len(chosen), dtype=np.bool_)
     for i in prange(len(chosen)):
         for k in range(near.shape[1]):
             if alien[i]:
-                alien[i] = not _on_face(place, outward, faces, chosen[i], i, patches, near[i, k])
+                alien[i] = not _on_face(
+                    place, outward, faces, chosen[i], i, patches, near[i, k], least_cosine
+                )
     return alien
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _on_face(
-    place: Floats, outward: Floats, faces: Floats, crossing: int, i: int, patches: Patches, j: int
+    place: Floats,
+    outward: Floats,
+    faces: Floats,
+    crossing: int,
+    i: int,
+    patches: Patches,
+    j: int,
+    least_cosine: float,
 ) -> bool:
     """Whether a crossing is as near to a face of patch j as `sum_faces` asks, and its surface as parallel.
 
-    place, outward, faces: as of `_unexplained`, where it is the i-th of those chosen.
+    place, outward, faces, least_cosine: as of `_unexplained`, where it is the i-th of those chosen.
     """
     normals, bending = patches.normals, patches.bending
     x = place[crossing, 0] - patches.points[j, 0]
@@ -227,7 +261,7 @@ def _on_face(
     side = 1.0 if (facing if abs(facing) > 0.4 else above) > 0 else -1.0
     residual = abs(above * tilt - side * patches.half_thickness[j])
     along = n0 * faces[crossing, 0] + n1 * faces[crossing, 1] + n2 * faces[crossing, 2]
-    return side * tilt * along > WALL_COSINE and residual < 0.25 + 0.5 * abs(facing) + 2 * patches.noise[j]
+    return side * tilt * along > least_cosine and residual < 0.25 + 0.5 * abs(facing) + 2 * patches.noise[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -250,6 +284,7 @@ def near_sums(lattice: Lattice, values: Floats, chosen: Ints, reach: float) -> F
     return sums
 
 
-def _without(lattice: Lattice, wall: Mask) -> Lattice:
+def without(lattice: Lattice, wall: Mask) -> Lattice:
+    """The lattice without the crossings of a wall (m,)."""
     start = np.concatenate([[0], np.cumsum(~wall)])[lattice.start]
     return Lattice(lattice.place[~wall], lattice.out[~wall], start, lattice.blocks)
