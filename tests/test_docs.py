@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 import pytest
 from architecture import page_with_rooms, room_rows
+from command_line import run_command
 from learning_tables import page_with, read_rows, tables_of
 from pydantic import BaseModel
+from tutorial import run_page
 
 from surfora.cli.app import app as surfora_app
 from surfora.isosurface.settings import IsosurfaceSettings
@@ -40,7 +43,8 @@ from tomosurf.project import ProjectSettings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-GALLERY = sorted((ROOT / "docs" / "gallery").glob("*.py"))
+TUTORIAL = ROOT / "docs" / "gallery" / "tutorial.py"
+GALLERY = sorted(set((ROOT / "docs" / "gallery").glob("*.py")) - {TUTORIAL})
 APPS = {"tomorois": tomorois_app, "surfora": surfora_app, "tomosurf": tomosurf_app}
 
 
@@ -77,6 +81,19 @@ def test_gallery_draws_its_picture(script, tmp_path, monkeypatch):
         runpy.run_path(str(script), run_name="__main__")
     assert (tmp_path / f"{script.stem}.png").stat().st_size > 5000
     assert (ROOT / "docs" / "pictures" / f"{script.stem}.png").exists()
+
+
+@pytest.mark.slow
+def test_the_tutorial_finds_and_measures_every_contact_as_it_stands(tmp_path):
+    def run(tool, words, folder):
+        result = run_command(tool, *words, cwd=folder)
+        assert result.returncode == 0, result.stderr
+
+    run_page((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), tmp_path, run)
+    found = pd.read_csv(tmp_path / "measured" / "contacts.csv")
+    assert found["roi"].nunique() == len(pd.read_csv(tmp_path / "data" / "contacts_s0_003__truth.csv"))
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text())["scores"]["recall"]["value"] == 1
+    assert (tmp_path / "tutorial.png").stat().st_size > 5000
 
 
 def test_the_table_of_rooms_is_that_of_the_folders():

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "tutorial.md"
@@ -15,10 +16,17 @@ PICTURES = Path(__file__).parents[1] / "pictures"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 
-def run_page(text: str, folder: Path) -> None:
+def as_a_reader(tool: str, words: list[str], folder: Path) -> None:
+    """Run a command in a process of its own; CalledProcessError where it fails."""
+    command = [Path(sys.executable).parent / tool, *words]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def run_page(text: str, folder: Path, run: Callable[[str, list[str], Path], object] = as_a_reader) -> None:
     """Do in a folder what the blocks of a page say: write settings, run commands and Python, each checked.
 
-    A block of settings begins with the name of its file. Raises CalledProcessError where one fails.
+    A block of settings begins with the name of its file. ``run`` takes the tool, words and folder of a
+    command, and raises where it fails, as CalledProcessError is raised for Python.
     """
     for kind, block in BLOCK.findall(text):
         if kind == "toml":
@@ -29,8 +37,7 @@ def run_page(text: str, folder: Path) -> None:
         else:
             for line in block.splitlines():
                 tool, *words = shlex.split(line)
-                command = [Path(sys.executable).parent / tool, *words]
-                subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+                run(tool, words, folder)
 
 
 def main(output: Path) -> None:
