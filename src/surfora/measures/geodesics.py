@@ -54,35 +54,65 @@ def triangle_fans(vertices: Floats, faces: Ints) -> Fans:
     )
     longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1, initial=0.0)
     sound = faces[twice_area > 1e-9 * longest**2]
-    # every triangle is seen from its three corners along both of their edges: (corner, edge's end, far
-    # corner)
-    turns = [
-        sound[:, list(order)] for order in ((0, 1, 2), (0, 2, 1), (1, 2, 0), (1, 0, 2), (2, 0, 1), (2, 1, 0))
-    ]
-    seen = np.concatenate(turns)
-    seen = seen[np.lexsort((seen[:, 2], seen[:, 1], seen[:, 0]))]
-    rows = _pairs_of_triangles(seen)
-    spoke = vertices[rows[:, 1]] - vertices[rows[:, 0]]
-    length = np.linalg.norm(spoke, axis=1)
-    columns = [length]
-    for far in (2, 3):
-        to_far = vertices[rows[:, far]] - vertices[rows[:, 0]]
-        columns += [np.einsum("ij,ij->i", spoke, to_far) / length]
-        columns += [np.linalg.norm(np.cross(spoke, to_far), axis=1) / length]
-    start = np.searchsorted(rows[:, 0], np.arange(len(vertices) + 1))
-    return Fans(start.astype(np.int32), rows[:, 1:].astype(np.int32), np.stack(columns, axis=1))
+    start, rows = _pairs_of_triangles(np.ascontiguousarray(sound, dtype=np.int64), len(vertices))
+    return Fans(start, rows[:, 1:].astype(np.int32), _shapes(vertices, rows))
 
 
-def _pairs_of_triangles(seen: Ints) -> Ints:
-    """Rows v, p, q of one directed edge joined two by two into v, p, q, q'; an odd one out has q' = -1."""
-    new_edge = np.ones(len(seen), dtype=bool)
-    new_edge[1:] = (seen[1:, :2] != seen[:-1, :2]).any(axis=1)
-    first = np.flatnonzero(new_edge)
-    rank = np.arange(len(seen)) - np.repeat(first, np.diff(np.append(first, len(seen))))
-    leads = np.flatnonzero(rank % 2 == 0)
-    has_second = np.append(rank, 0)[leads + 1] % 2 == 1
-    second = np.where(has_second, np.append(seen[:, 2], -1)[leads + 1], -1)
-    return np.column_stack([seen[leads], second])
+@njit(cache=True, nogil=True, error_model="numpy")
+def _shapes(vertices: Floats, rows: Ints) -> Floats:
+    """The shape (k, 5) of `Fans` for rows v, p, q, q'; meaningless where a far corner is -1."""
+    shape = np.empty((len(rows), 5))
+    for k in range(len(rows)):
+        v, p = vertices[rows[k, 0]], vertices[rows[k, 1]]
+        x, y, z = p[0] - v[0], p[1] - v[1], p[2] - v[2]
+        length = np.sqrt(x * x + y * y + z * z)
+        shape[k, 0] = length
+        for far in range(2):
+            q = vertices[rows[k, 2 + far]]
+            a, b, c = q[0] - v[0], q[1] - v[1], q[2] - v[2]
+            shape[k, 1 + 2 * far] = (x * a + y * b + z * c) / length
+            u, s, w = y * c - z * b, z * a - x * c, x * b - y * a
+            shape[k, 2 + 2 * far] = np.sqrt(u * u + s * s + w * w) / length
+    return shape
+
+
+@njit(cache=True, nogil=True)
+def _pairs_of_triangles(faces: Ints, count: int) -> tuple[NDArray[np.int32], Ints]:
+    """Where the rows of each of ``count`` vertices begin, and rows v, p, q, q' of directed edges, sorted.
+
+    Each triangle is seen from its three corners along both of their edges: (corner v, edge's end p, far
+    corner q). Two of one edge make a row, in order of q; an odd one out has q' = -1.
+    """
+    first = np.zeros(count + 1, dtype=np.int64)
+    for vertex in faces.ravel():
+        first[vertex + 1] += 2
+    first = np.cumsum(first)
+    seen = np.empty((6 * len(faces), 2), dtype=np.int64)  # p and q by corner, in ascending order there
+    filled = first[:-1].copy()
+    for face in faces:
+        for corner in range(3):
+            v, one, other = face[corner], face[(corner + 1) % 3], face[(corner + 2) % 3]
+            for p, q in ((one, other), (other, one)):
+                k = filled[v]
+                while k > first[v] and (seen[k - 1, 0] > p or (seen[k - 1, 0] == p and seen[k - 1, 1] > q)):
+                    seen[k] = seen[k - 1]
+                    k -= 1
+                seen[k, 0], seen[k, 1] = p, q
+                filled[v] += 1
+    rows = np.empty((len(seen), 4), dtype=np.int64)
+    start = np.zeros(count + 1, dtype=np.int32)
+    made = 0
+    for v in range(count):
+        k = first[v]
+        while k < first[v + 1]:
+            rows[made, 0], rows[made, 1], rows[made, 2], rows[made, 3] = v, seen[k, 0], seen[k, 1], -1
+            if k + 1 < first[v + 1] and seen[k + 1, 0] == seen[k, 0]:
+                k += 1
+                rows[made, 3] = seen[k, 1]
+            made += 1
+            k += 1
+        start[v + 1] = made
+    return start, rows[:made].copy()
 
 
 @njit(cache=True, nogil=True)
