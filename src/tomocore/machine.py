@@ -236,6 +236,8 @@ def signals_held() -> Iterator[None]:
 
 
 PR_SET_PDEATHSIG = 1
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+KEPT_BYTES = 2**30
 
 
 def _begin_worker(parent: int, threads: int) -> None:
@@ -243,7 +245,19 @@ def _begin_worker(parent: int, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_when_parent_has, daemon=True).start()
     end_with_parent(parent)
+    keep_freed_memory()
     use_threads(threads)
+
+
+def keep_freed_memory() -> None:
+    """From here on this process makes large arrays of what it freed, of up to 1 GiB (glibc; else nothing).
+
+    To have each one emptied anew by the system takes longer than many a pass over it.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def end_with_parent(parent: int) -> None:

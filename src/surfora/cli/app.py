@@ -16,7 +16,7 @@ from surfora.cli.particles import particles, sample
 from surfora.cli.stages import STAGES
 from tomocore.contract import InputError
 from tomocore.files_of_tomograms import product_files
-from tomocore.machine import cores
+from tomocore.machine import cores, keep_freed_memory
 from tomocore.settings import load_settings, settings_template
 from tomocore.terminal.console import Terminal, leave, out, say_first_use, status_of
 from tomocore.terminal.options import (
@@ -190,4 +190,5 @@ app.command(edits_applied, name="apply", sort_key=20)
 
 def main() -> None:
     """Entry point of the `surfora` command."""
+    keep_freed_memory()
     leave(app)
