@@ -59,7 +59,7 @@ class RunOutcome(Batch):
 
 
 VOXELS_OF_A_PROCESS = 40_000
-"""Measured in about the time (4 s) that a process takes to begin: for fewer none is begun."""
+"""Measured in about the time (some seconds) that processes take to begin: for fewer none is begun."""
 
 
 @dataclass
@@ -219,7 +219,7 @@ def _in_processes(
     """
     threads = max(request.jobs // workers, 1)
     under_way: dict[Future[_Measured], PlannedMembrane] = {}
-    with WorkerPool(workers, threads) as pool:
+    with WorkerPool(workers, threads, modules=("surfora.pipeline", "surfora.batch")) as pool:
         for one in membranes:
             while not _has_room(under_way.values(), one, workers):
                 yield from _finished(under_way)

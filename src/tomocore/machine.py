@@ -10,12 +10,12 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, set_start_method
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -186,9 +186,13 @@ class WorkerPool(ProcessPoolExecutor):
     A run that is interrupted kills them; what they had begun to write is for `remove_leftovers`.
     """
 
-    def __init__(self, workers: int, threads: int = 1) -> None:
-        # Spawned, not forked: VTK, Open3D and numba's threads do not survive a fork.
-        super().__init__(workers, get_context("spawn"), _begin_worker, (os.getpid(), threads))
+    def __init__(self, workers: int, threads: int = 1, modules: Sequence[str] = ()) -> None:
+        # Not forked from this process: VTK, Open3D and numba's threads do not survive that. Where it can be,
+        # a server that has only loaded ``modules``, once for all workers, is forked instead.
+        context = get_context("forkserver" if sys.platform == "linux" else "spawn")
+        if sys.platform == "linux":
+            context.set_forkserver_preload(list(modules))
+        super().__init__(workers, context, _begin_worker, (threads,))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function in a worker, which is started here if there are too few."""
@@ -240,11 +244,15 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 KEPT_BYTES = 2**30
 
 
-def _begin_worker(parent: int, threads: int) -> None:
-    """Tie a worker's life to its parent's, by the kernel and by a thread where there is no such kernel."""
+def _begin_worker(threads: int) -> None:
+    """Tie a worker's life to its parent's, by a thread, and by the kernel where it is asked to.
+
+    The kernel ends it with the server it was forked from, which ends with the parent.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_when_parent_has, daemon=True).start()
-    end_with_parent(parent)
+    end_with_parent(os.getppid())
+    set_start_method("spawn", force=True)  # else numba makes a lock that a killed process leaves behind
     keep_freed_memory()
     use_threads(threads)
 

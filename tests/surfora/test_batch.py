@@ -82,7 +82,7 @@ def measured(monkeypatch, alive):
         raise InputError("counted only")
 
     monkeypatch.setattr(surfora.batch, "measure_membrane", count)
-    monkeypatch.setattr(surfora.batch, "WorkerPool", lambda workers, *_: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(surfora.batch, "WorkerPool", lambda workers, *_, **__: ThreadPoolExecutor(workers))
     monkeypatch.setattr(surfora.batch, "VOXELS_OF_A_PROCESS", 1)
     return held
 
@@ -245,7 +245,7 @@ def test_little_work_is_done_without_processes(tmp_path, measured, monkeypatch, 
     begun = []
     monkeypatch.setattr(surfora.batch, "VOXELS_OF_A_PROCESS", voxels)
     monkeypatch.setattr(
-        surfora.batch, "WorkerPool", lambda count, *_: begun.append(count) or ThreadPoolExecutor(count)
+        surfora.batch, "WorkerPool", lambda count, *_, **__: begun.append(count) or ThreadPoolExecutor(count)
     )
     mask = write_sheets(tmp_path / "m.mrc", 1, 2, 3)
     run_masks(RunRequest((mask,), tmp_path / "out", jobs=4), SETTINGS)

@@ -279,7 +279,7 @@ def _write_one(folder: Path, stem: str, kind: Kind, seed: int, settings: Phantom
 
 def _write_in_parallel(tasks: list[tuple[Any, ...]], jobs: int, count: int, progress: Progress) -> None:
     workers = min(jobs, len(tasks))
-    with WorkerPool(workers, max(jobs // workers, 1)) as pool:
+    with WorkerPool(workers, max(jobs // workers, 1), modules=(__name__,)) as pool:
         running = [pool.submit(_write_one, *task) for task in tasks]
         try:
             for done, finished in enumerate(as_completed(running), start=count - len(tasks) + 1):
