@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tomocore.contract import InputError
 from tomocore.locks import LockedError, held
+from tomosurf.project import TRAINING
+from tomosurf.workflow.settings import ClusterSettings
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 WAIT_S = 60.0
@@ -23,6 +25,18 @@ def visible_gpus() -> list[str]:
         return [name.strip() for name in told.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
     cards = Path("/proc/driver/nvidia/gpus")
     return [str(number) for number in range(len(list(cards.iterdir())))] if cards.is_dir() else []
+
+
+def require_gpus(steps: Collection[str], cluster: ClusterSettings) -> None:
+    """InputError where one of the ``steps`` is to have more GPUs than this machine shows."""
+    there = len(visible_gpus())
+    for step, name in ((TRAINING, "training_gpus"), ("confidence", "prediction_gpus")):
+        asked = getattr(cluster, name)
+        if step in steps and asked > there:
+            raise InputError(
+                f"[cluster] {name} = {asked}, and GPUs that this machine shows: {there}; set it to {there}, "
+                "or run with --slurm where the queue has them"
+            )
 
 
 @contextmanager

@@ -52,11 +52,11 @@ def make_step(path: Path, name: str, step: str, threads: int) -> int:
     cluster = project.settings.cluster
     gpus = {TRAINING: cluster.training_gpus, "confidence": cluster.prediction_gpus}.get(step, 0)
     with ExitStack() as stack:
-        stack.enter_context(own_gpus(gpus, path))
         record = stack.enter_context(recorded_run(f"tomosurf {step}"))
         if step != TRAINING:
             stack.enter_context(about(project.plans[0].stem))
         try:
+            stack.enter_context(own_gpus(gpus, path))
             if step == TRAINING:
                 made = _trained(project, threads, told)
             else:

@@ -12,7 +12,6 @@ from tomocore.contract import FAILURES, Batch
 from tomocore.files import write_json
 from tomosurf.project import STEPS, TRAINING, Project, ProjectSettings, TomogramPlan
 from tomosurf.steps import OfTomogram, StepMaker
-from tomosurf.taught import taught_plans
 from tomosurf.workflow.job_folder import JobFolder
 from tomosurf.workflow.memory import step_memory_bytes, training_memory_bytes
 from tomosurf.workflow.settings import ClusterSettings
@@ -41,14 +40,13 @@ def training_jobs(project: Project, reason: str) -> PlannedJobs:
 
     Raises InputError where a tomogram cannot be read.
     """
-    settings = project.settings
-    need = training_memory_bytes(taught_plans(project), settings.train, settings.learn_membranes)
+    need = training_memory_bytes(project)
     return PlannedJobs(
         f"00000-{TRAINING}",
         TRAINING,
         project.of_all,
         {TRAINING: reason},
-        {TRAINING: need * settings.cluster.memory_factor},
+        {TRAINING: need * project.settings.cluster.memory_factor},
     )
 
 

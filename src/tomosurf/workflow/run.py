@@ -23,7 +23,7 @@ from tomosurf.run import model_is_ready, one_project_run, write_run_record
 from tomosurf.steps import OfTomogram, StepMaker
 from tomosurf.training import DueRound
 from tomosurf.workflow import slurm
-from tomosurf.workflow.gpus import visible_gpus
+from tomosurf.workflow.gpus import require_gpus, visible_gpus
 from tomosurf.workflow.job_folder import JobFolder, StepWord, job_folder
 from tomosurf.workflow.jobs import PlannedJobs, jobs_of, training_jobs, write_plan
 from tomosurf.workflow.settings import ClusterSettings
@@ -33,6 +33,7 @@ QUEUE_LOOK_S = 30.0
 ENDS_S = 20.0
 BEGUN = {True: "has been submitted with SLURM jobid", False: "Error in rule"}
 """By whether it is on Slurm, what Snakemake says once a job began that then left no word."""
+SEE_CLUSTER = "see [cluster] in the project file"
 FULL_BYTES = 1_000_000
 """Where less is free a job that left no word most likely could not write it."""
 
@@ -83,6 +84,8 @@ def _require_snakemake(on_slurm: bool) -> None:
 
 def _run_jobs(project: Project, jobs: list[PlannedJobs], request: WorkflowRequest, batch: Batch) -> list[str]:
     """Run all jobs to their end, told in ``batch``; the warnings of steps that failed."""
+    if not request.slurm:
+        require_gpus({step for one in jobs for step in one.reasons}, project.settings.cluster)
     folder = job_folder(project)
     shutil.rmtree(folder.path, ignore_errors=True)
     threads = _threads(request, project.settings.cluster, len(jobs))
@@ -247,6 +250,8 @@ def _require_begun(
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise unwritable(project.output / "results", error)
     text = folder.log.read_text(errors="replace")
+    if not teller.words and slurm.refusal(text):
+        raise InputError(f"Slurm takes no job: {slurm.refusal(text)}; {SEE_CLUSTER}, and {folder.log}")
     if not teller.words and BEGUN[on_slurm] not in text:
         lines = [line for line in text.splitlines() if line.strip()]
         last = next((line.strip() for line in reversed(lines) if "rror" in line), (lines or ["nothing"])[-1])
@@ -268,11 +273,20 @@ def _told_in(
             warnings += failed.warnings
             batch.fail(one.title, InputError(failed.failure))
         elif silent:
-            lost = f"{one.title}: the job of {silent} ended without a word, so it was killed, by want of "
-            lost += f"memory or time, or with its node; see {folder.log}, then run again"
-            batch.fail(one.title, InputError(lost))
+            batch.fail(one.title, InputError(f"{one.title}: {_why_silent(silent, folder)}, then run again"))
         elif any(word is not None and word.made for word in found.values()):
             batch.finish(one.title)
         else:
             batch.skip(one.title, "nothing it is made from has changed")
     return warnings
+
+
+def _why_silent(step: str, folder: JobFolder) -> str:
+    """What most likely became of the job of a step that left no word."""
+    refused = slurm.refusal(folder.log.read_text(errors="replace"))
+    if refused:
+        return f"Slurm did not take the job of {step}: {refused}; {SEE_CLUSTER}, and {folder.log}"
+    return (
+        f"the job of {step} ended without a word, so it was killed, by want of memory or time, or with its "
+        f"node; see {folder.log}"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import time
@@ -67,6 +68,12 @@ def end_jobs(prefix: str) -> int:
             _asked("scancel", *jobs)
         time.sleep(0.5)
     return len(ended)
+
+
+def refusal(log: str) -> str:
+    """What Slurm said where it did not take a job, as Snakemake's ``log`` has it; empty where it took all."""
+    found = re.search(r"sbatch failed\. The error message was '(?:sbatch: error: )?([^'\n]*)", log)
+    return found[1] if found else ""
 
 
 def status_command() -> str:

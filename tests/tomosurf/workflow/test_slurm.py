@@ -10,7 +10,7 @@ import pytest
 from slurm_node import slurm_node
 from tomosurf_stand_in import made_in, run_beside, stand_in_project
 
-from tomocore.contract import Watcher
+from tomocore.contract import InputError, Watcher
 from tomosurf.project import STEPS, read_project
 from tomosurf.run import run_project
 from tomosurf.workflow.run import WorkflowRequest, run_workflow
@@ -69,6 +69,14 @@ def test_a_job_killed_in_the_middle_is_one_line_and_the_rest_goes_on(folder, nod
     assert made_in(folder) == ["t1 confidence", *(f"t2 {step}" for step in sorted(STEPS))]
     assert node.jobs() == []
     assert status_command() == "squeue"
+
+
+def test_what_slurm_does_not_take_is_told_in_its_words(folder, node):
+    (folder / "project.toml").write_text(SETTINGS + "prediction_gpus = 1\n")
+    with pytest.raises(InputError, match=r"Slurm takes no job: Invalid generic resource.*; see \[cluster\]"):
+        run_workflow(read_project(folder), ON_SLURM)
+    assert made_in(folder) == []
+    assert node.jobs() == []
 
 
 def test_jobs_of_a_killed_run_are_cancelled_before_the_next_begins(folder, node):

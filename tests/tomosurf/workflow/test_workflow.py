@@ -13,15 +13,18 @@ import psutil
 import pytest
 from tomosurf_stand_in import made_in, run_beside, stand_in_project
 
-from tomocore.contract import InputError, NoRoomError, Watcher
+from tomocore.contract import Batch, InputError, NoRoomError, Watcher
 from tomocore.locks import LockedError, clear_of_dead, file_lock
 from tomocore.machine import ProcessMark, this_process
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 from tomosurf.project import STEPS, read_project
 from tomosurf.run import run_project
-from tomosurf.workflow.gpus import own_gpus, visible_gpus
+from tomosurf.steps import StepMaker
+from tomosurf.workflow.gpus import own_gpus, require_gpus, visible_gpus
 from tomosurf.workflow.job_folder import job_folder
+from tomosurf.workflow.job_process import make_step
+from tomosurf.workflow.jobs import jobs_of, write_plan
 from tomosurf.workflow.memory import step_memory_bytes
 from tomosurf.workflow.run import WorkflowRequest, run_workflow
 
@@ -154,6 +157,32 @@ def test_gpus_are_taken_by_one_process_each(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with own_gpus(2, tmp_path) as given:
         assert given == []
+
+
+def test_gpus_that_are_not_there_are_asked_for_in_vain_before_anything_begins(folder, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (folder / "project.toml").write_text("[cluster]\nprediction_gpus = 1\ntraining_gpus = 1\n")
+    with pytest.raises(InputError, match=r"prediction_gpus = 1, and GPUs .*: 0; set it to 0"):
+        run_workflow(read_project(folder), WorkflowRequest())
+    assert made_in(folder) == []
+    cluster = read_project(folder).settings.cluster
+    require_gpus({"rois", "surfaces"}, cluster)
+    with pytest.raises(InputError, match="training_gpus"):
+        require_gpus({"training"}, cluster)
+
+
+def test_a_step_that_gets_no_gpu_says_so(folder, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr("tomosurf.workflow.gpus.WAIT_S", 0.0)
+    monkeypatch.chdir(folder)
+    (folder / "project.toml").write_text("[cluster]\nprediction_gpus = 1\n")
+    project = read_project(folder)
+    place, job = job_folder(project), jobs_of(project, StepMaker(project), False, Batch())[0]
+    write_plan(place, project, [job], 1, overwrite=False, slurm=False)
+    assert make_step(place.path, job.name, "confidence", 1) == 1
+    assert "1 GPUs are not free" in place.word_of(job.name, "confidence").failure
 
 
 def test_locks_and_leftovers_of_the_dead_are_taken_away(tmp_path):
