@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,12 @@ def _run_jobs(project: Project, jobs: list[PlannedJobs], request: WorkflowReques
             env=_environment(folder, request),
             process_group=0,  # an interrupt from the keyboard comes to the run alone, which ends the others
         )
-        try:
-            _watch(engine, teller, project, prefix)
-        finally:
-            end_tree(engine)
+        with ExitStack() as ending:  # all of it, also where an interrupt comes in the midst
+            ending.callback(shutil.rmtree, folder.path / ".snakemake", ignore_errors=True)
             if prefix:
-                slurm.end_jobs(prefix)
-            shutil.rmtree(folder.path / ".snakemake", ignore_errors=True)
+                ending.callback(slurm.end_jobs, prefix)
+            ending.callback(end_tree, engine)
+            _watch(engine, teller, project, prefix)
     teller.look()
     _require_begun(folder, engine.returncode, teller, project, request.slurm)
     warnings = _told_in(batch, folder, jobs, teller.words)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from tomosurf_stand_in import made_in, run_beside, stand_in_project
 
+import tomosurf.workflow.run
 from tomocore.contract import Batch, InputError, NoRoomError, Watcher
 from tomocore.locks import LockedError, clear_of_dead, file_lock
 from tomocore.machine import ProcessMark, this_process
@@ -140,6 +141,22 @@ def test_a_run_in_which_nothing_goes_on_gives_up(folder, monkeypatch):
     (folder / "project.toml").write_text("[cluster]\nstall_minutes = 0.02\n")
     with pytest.raises(InputError, match=r"no job for 0\.02 minutes, and 9 steps are left"):
         run_workflow(read_project(folder), WorkflowRequest())
+
+
+def test_an_interrupt_while_a_run_ends_leaves_nothing_of_snakemake(folder, monkeypatch):
+    hidden = job_folder(read_project(folder)).path / ".snakemake"
+    begin, end = subprocess.Popen, tomosurf.workflow.run.end_tree
+    monkeypatch.setattr("subprocess.Popen", lambda words, **how: begin(["mkdir", str(hidden)], **how))
+
+    def interrupted(engine):
+        end(engine)
+        assert hidden.is_dir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tomosurf.workflow.run.end_tree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_workflow(read_project(folder), WorkflowRequest())
+    assert not hidden.exists()
 
 
 def test_gpus_are_taken_by_one_process_each(tmp_path, monkeypatch):
