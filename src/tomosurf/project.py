@@ -63,7 +63,7 @@ class ProjectSettings(Settings):
         description="Folder of <tomogram>__membranes volumes (masks or labels), or copick.json:OBJECT.",
     )
     truth: str | None = Field(
-        None, description="Folder of <tomogram>__truth.npz, where the true ROIs are known."
+        None, description="Folder of <tomogram>__truth.npz, where the true ROIs of some are known."
     )
     annotations: str | None = Field(
         None,
@@ -378,13 +378,15 @@ def _plan(
     stem = volume_stem(tomogram)
     output = folder / settings.output
     expected = folder / settings.membranes / f"{stem}__membranes.mrc"
+    # Truth may be known of some; where it is of none, a missing file is what `validate` tells.
+    true_rois = truth.get(tomogram) if truth else folder / f"{settings.truth}/{stem}__truth.npz"
     return TomogramPlan(
         stem=stem,
         row=row,
         voxel_size_nm=row.voxel_size_nm or settings.voxel_size_nm,
         tomogram=tomogram,
         membranes=membranes.get(tomogram, expected),
-        truth=None if truth is None else truth.get(tomogram, folder / f"{settings.truth}/{stem}__truth.npz"),
+        truth=None if truth is None else true_rois,
         drawn=output / "drawn" / f"{stem}__membranes.mrc" if settings.membrane_model else None,
         confidence=output / "confidence" / f"{stem}__confidence.mrc",
         rois=output / "rois" / f"{stem}__rois.npz",

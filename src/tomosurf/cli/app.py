@@ -68,7 +68,7 @@ def validate(project: ProjectPath, /, *, only: Only = None) -> int:
 
     planned = read_project(project, only)
     for plan in planned.plans:
-        truth = f", {plan.truth.name}" if plan.truth else ""
+        truth = f", {plan.truth.name}" if plan.truth else ", no truth" if planned.settings.truth else ""
         left_out = f" (left out: {plan.row.excluded})" if plan.row.excluded else ""
         named = f"{plan.stem} ({plan.listed}, {plan.tomogram})" if plan.listed else plan.tomogram.name
         out.print(f"{named}: {plan.membranes.name}{truth}{left_out}", markup=False)

@@ -1,6 +1,7 @@
 """`tomosurf` as a user runs it: a project from its template to its report, resumed and refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -116,6 +117,19 @@ def test_validate_finds_grids_that_do_not_fit(project, tmp_path):
     assert "in shape and voxel size" in lines[0]
     assert "cut__membranes.mrc" in lines[1]
     assert "in shape;" in lines[1]
+
+
+def test_truth_may_be_known_of_some_tomograms(project, tmp_path):
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "labels" / "t2__truth.npz").unlink()
+    some = run_command("tomosurf", "validate", tmp_path)
+    assert some.returncode == 0
+    assert some.stdout.splitlines()[:2] == [
+        "t1.mrc: t1__membranes.mrc, t1__truth.npz",
+        "t2.mrc: t2__membranes.mrc, no truth",
+    ]
+    (tmp_path / "labels" / "t1__truth.npz").unlink()
+    assert "t1__truth.npz: no such file" in problems_in(run_command("tomosurf", "validate", tmp_path))[0]
 
 
 def test_validate_finds_voxels_unlike_those_trained_on(project, tmp_path):
