@@ -14,6 +14,7 @@ import numpy as np
 from surfora.geometry.arrays import Mask
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh, write_surface
+from surfora.geometry.repair import Told, with_unit_normals
 from surfora.geometry.surface import PointCloud, SurfaceMesh, face_areas_nm2
 from surfora.isosurface.boundary import isosurface
 from surfora.isosurface.roi_border import cut_to_roi
@@ -89,6 +90,10 @@ def measure_membrane(
             for old in wanted:
                 _file(folder, membrane.name, old).unlink(missing_ok=True)
         path = _file(folder, membrane.name, which)
+        if isinstance(
+            surface, SurfaceMesh
+        ):  # fits at sharp rims may point back, which every reader would mend
+            surface = with_unit_normals(surface, Told())
         write_surface(path, surface, replace(facts, kind=which, **more))
         written.append(path)
     return [path for path in (_file(folder, membrane.name, which) for which in wanted) if path in written]

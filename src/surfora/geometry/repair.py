@@ -73,7 +73,7 @@ def repaired_mesh(mesh: SurfaceMesh, told: Told) -> SurfaceMesh:
         mesh = mesh.with_faces(mesh.faces)
     if not np.isfinite(mesh.vertices).all():
         raise InputError("has points that are not numbers (NaN or infinite); write it again")
-    return _with_unit_normals(_wound_to_one_side(mesh, told), told)
+    return with_unit_normals(_wound_to_one_side(mesh, told), told)
 
 
 def is_sound(mesh: SurfaceMesh) -> bool:
@@ -323,7 +323,7 @@ def _outward(vertices: Floats, faces: Ints, piece: Ints) -> Ints:
     return np.where((volume < 0) & ~is_open, -1, 1)
 
 
-def _with_unit_normals(mesh: SurfaceMesh, told: Told) -> SurfaceMesh:
+def with_unit_normals(mesh: SurfaceMesh, told: Told) -> SurfaceMesh:
     """The mesh with its normals of unit length, made from the triangles where they are none or point back."""
     if mesh.normals is None:
         return mesh

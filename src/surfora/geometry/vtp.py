@@ -72,6 +72,8 @@ def read_vtp(path: Path, fields_only: bool = False) -> StoredSurface:
     Raises ValueError where counts, types or lengths do not fit, and `NotPlain` for what only VTK reads.
     """
     raw = path.read_bytes()
+    if fields_only:
+        raw = _up_to_fields(raw)
     appended = _APPENDED.search(raw)
     head = raw if appended is None else raw[: appended.start()] + b"</VTKFile>"
     document = _parsed(head)
@@ -97,6 +99,14 @@ def read_vtp(path: Path, fields_only: bool = False) -> StoredSurface:
     cell_count = sum(len(one.offsets) - 1 for one in cells.values())
     point_data = _data(document, bodies, "PointData", count)
     return StoredSurface(places, cells, point_data, _data(document, bodies, "CellData", cell_count), fields)
+
+
+def _up_to_fields(raw: bytes) -> bytes:
+    """The file without its surface, where the field data come first and stand in the XML, as in ours."""
+    end = raw.find(b"</FieldData>")
+    if not 0 <= end < raw.find(b"<Piece") or b"appended" in raw[:end]:
+        return raw
+    return raw[:end] + b"</FieldData></PolyData></VTKFile>"
 
 
 def _parsed(xml: bytes) -> _Document:
