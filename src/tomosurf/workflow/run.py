@@ -252,6 +252,8 @@ def _require_begun(
     if not teller.words and slurm.refusal(text):
         raise InputError(f"Slurm takes no job: {slurm.refusal(text)}; {SEE_CLUSTER}, and {folder.log}")
     if not teller.words and BEGUN[on_slurm] not in text:
+        if on_slurm and "Error in group" in text:  # of which Snakemake does not say why
+            raise InputError(f"Slurm takes no job; {SEE_CLUSTER}, and {folder.log}")
         lines = [line for line in text.splitlines() if line.strip()]
         last = next((line.strip() for line in reversed(lines) if "rror" in line), (lines or ["nothing"])[-1])
         raise InputError(
