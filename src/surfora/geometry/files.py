@@ -59,17 +59,22 @@ def write_surface(path: Path, surface: PointCloud | SurfaceMesh, facts: SurfaceF
     ``facts`` become field data of a VTP, next to the units and the sign convention. OBJ is in Å, as
     ChimeraX and Blender users expect; PLY and STL are in nm.
     """
+    suffix = surface_target(path).suffix.lower()
     poly = to_polydata(surface)
-    suffix = path.suffix.lower()
     if suffix == ".obj":
         poly.points = poly.points * 10.0
     elif suffix == ".vtp":
         _with_field_data(poly, facts)
-    elif suffix not in (".ply", ".stl"):
+    write_polydata(path, poly)
+
+
+def surface_target(path: Path) -> Path:
+    """The path, where its ending is one that surfaces are written under; else InputError."""
+    if path.suffix.lower() not in (".vtp", ".ply", ".obj", ".stl"):
         raise InputError(
             f"{path}: surfaces are written as .vtp, .ply, .obj or .stl; choose one of these endings"
         )
-    write_polydata(path, poly)
+    return path
 
 
 def write_polydata(path: Path, poly: pv.PolyData, colours: str | None = None) -> None:

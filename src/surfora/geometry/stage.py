@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from surfora.geometry.files import read_mesh, read_points, write_surface
+from surfora.geometry.files import read_mesh, read_points, surface_target, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.geometry.surface import PointCloud, SurfaceMesh
 from tomocore.contract import NOBODY, Batch, Watcher
@@ -19,6 +19,7 @@ def written_stage(
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
+        surface_target(path)
         surface = stage()
         require_writable_folder(path.parent)
         write_surface(path, surface)

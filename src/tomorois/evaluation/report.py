@@ -54,7 +54,10 @@ def score_lines(evaluation: Evaluation) -> list[str]:
         lines.append(f"{name} {shown(score['value'])}" + (f" ({'; '.join(spans)})" if spans else ""))
     for name in ("dice", "iou"):
         mean, spread = (shown(per_roi[f"{name}_{what}"]) for what in ("mean", "sd"))
-        lines.append(f"{name} per ROI {mean} ± {spread} (SD of {per_roi['matched']} matched)")
+        if spread:  # of two or more
+            lines.append(f"{name} per ROI {mean} ± {spread} (SD of {per_roi['matched']} matched)")
+        elif mean:
+            lines.append(f"{name} per ROI {mean} (1 matched)")
     return lines
 
 

@@ -10,6 +10,7 @@ from surfora.cli.stages import STAGES
 from surfora.geometry.files import read_mesh, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.geometry.surface import SurfaceMesh
+from surfora.measures.density.files import DensityRequest, density_file
 from surfora.measures.files import distance_file
 from surfora.meshing.files import smooth_file
 from surfora.orientation.files import SideRule
@@ -31,6 +32,16 @@ class Listener(Watcher):
 
     def say(self, line):
         self.lines.append(line)
+
+
+def test_a_name_without_an_ending_is_refused_before_anything_is_read(tmp_path):
+    request = StageRequest(tmp_path / "not there.vtp", tmp_path / "out")
+    for begin in (
+        lambda: smooth_file(request),
+        lambda: density_file(DensityRequest(request, tmp_path / "not there.mrc")),
+    ):
+        with pytest.raises(InputError, match="choose one of these endings"):
+            begin()
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)

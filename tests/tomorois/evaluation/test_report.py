@@ -39,6 +39,7 @@ def test_lines_tell_counts_and_both_kinds_of_interval(evaluation):
 def test_a_single_tomogram_has_no_empty_brackets():
     single = evaluate([ScoredTomogram("a", boxes((2, 2, 2)), boxes((2, 2, 2)))])
     assert "f1 1" in score_lines(single)
+    assert "dice per ROI 1 (1 matched)" in score_lines(single)
     assert any("no interval over tomograms" in text for text in cautions(single))
 
 

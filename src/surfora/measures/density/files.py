@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from surfora.geometry.files import read_facts, write_surface
+from surfora.geometry.files import read_facts, surface_target, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import mesh_beside
 from surfora.measures.density.density import Density, density_summary, mesh_density
@@ -52,6 +52,7 @@ def density_file(
     batch, stage = Batch(watcher), request.stage
 
     def one(path: Path) -> str:
+        surface_target(path)
         mesh = mesh_beside(stage, stage.source)
         tomogram = read_tomogram(request.tomogram, stage.voxel_size_nm, stage.resample)
         region = read_region(request.valid, tomogram, stage.resample)
