@@ -20,6 +20,8 @@ LEAST_HALF = 0.75  # voxels over and under the mesh, enough to join voxels that 
 RIM = 1.2  # voxels from the mesh's rim in which nothing is filled
 CELLS = 1 << 20  # more cells than any volume has along an axis
 WAY_ROUND = 5  # steps along a thin sheet, beyond which what lies over a voxel is another part of it
+WAY_ROUND_ASLANT = 12  # the same for what lies aslant
+TOUCHING, ACROSS = 1.8, 3.0  # voxels: beyond centres that share a corner, as far as a gap of one is wide
 OTHER_SHEET = 0.75  # voxels along the normal from one part to another, at least
 STEEP = 0.6  # cosine between the normal and the way there, at least: the rim of a hole lies lower
 USUAL_OF = 15  # places about a hole whose thickness it gets
@@ -130,7 +132,8 @@ def _walls(mask: Mask, voxels: Ints, index: Floats, across: Floats) -> Mask:
 
     Each belongs to the voxel of the mask nearest to the place (k, 3) that it is filled for, of the normal
     ``across`` (k, 3). It is a wall where what it shares a face with belongs to another one that lies over or
-    under that and far from it along the sheet: so a hole, whose rim is as far round, is filled.
+    under that and far from it along the sheet: so a hole, whose rim is as far round, is filled. What is
+    farther yet may lie aslant, since the mesh's normals lean where a fold bends.
     """
     occupied, wide = set_voxels(mask), place_steps(mask.shape)
     own = cKDTree(occupied).query(index)[1]
@@ -146,7 +149,11 @@ def _walls(mask: Mask, voxels: Ints, index: Floats, across: Floats) -> Mask:
     end, pair = np.concatenate(ends), np.concatenate(pairs)
     way = occupied[pair[:, 1]] - occupied[pair[:, 0]]
     rise = np.abs(np.einsum("ij,ij->i", way, across[end]))
-    over = np.flatnonzero(rise > np.maximum(OTHER_SHEET, STEEP * np.linalg.norm(way, axis=1)))
+    length = np.linalg.norm(way, axis=1)
+    over = rise > np.maximum(OTHER_SHEET, STEEP * length)
+    aslant = ~over & (length > TOUCHING) & (length < ACROSS)
     walls = np.zeros(len(voxels), dtype=bool)
-    walls[end[over][far_along(mask, occupied, pair[over], WAY_ROUND)]] = True
+    for chosen, most in ((over, WAY_ROUND), (aslant, WAY_ROUND_ASLANT)):
+        at = np.flatnonzero(chosen)
+        walls[end[at][far_along(mask, occupied, pair[at], most)]] = True
     return walls

@@ -110,7 +110,9 @@ def _relative_heights(leaflet: SurfaceMesh, along: Floats) -> Floats:
     inland = np.flatnonzero((along > INLAND_COSINE) & (rim > 2 * np.median(height)))
     if len(inland) < USUAL_OF:
         return np.full(len(height), np.inf)
-    inland = inland[:: max(1, len(inland) // MOST_INLAND)]
+    every = len(inland) // MOST_INLAND
+    if every > 1:  # by place, so that it does not matter in which order the vertices come
+        inland = inland[np.lexsort(leaflet.vertices[inland].T)][::every]
     nearest = cKDTree(leaflet.vertices[inland]).query(leaflet.vertices, k=USUAL_OF, workers=-1)[1]
     usual = np.maximum(np.median(height[inland][nearest], axis=1), 1e-12)
     return np.where(rim <= 2 * usual, height / usual, np.inf)

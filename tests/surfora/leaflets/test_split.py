@@ -145,6 +145,21 @@ def test_membrane_cut_by_the_volume_has_both_leaflets_open():
         assert np.abs(rim[:, 0] - origin[0] - 15).max() < 1.0
 
 
+def test_the_order_of_the_vertices_does_not_matter(monkeypatch):
+    monkeypatch.setattr("surfora.leaflets.split.MOST_INLAND", 100)
+    shape = shapes.open_sphere(16.0)
+    mask, origin = shape.voxelise(1.0, 4.0)
+    boundary, middle = isosurface(mask, 1.0, origin), medial(shape)
+    order = np.random.default_rng(3).permutation(len(boundary.vertices))
+    mixed = SurfaceMesh(boundary.vertices[order], np.argsort(order)[boundary.faces], boundary.normals[order])
+    areas = [
+        face_areas_nm2(leaflet.vertices, leaflet.faces).sum()
+        for leaflets in (split_leaflets(boundary, middle), split_leaflets(mixed, middle))
+        for leaflet in (leaflets.inner, leaflets.outer)
+    ]
+    assert areas[:2] == pytest.approx(areas[2:], rel=1e-9)
+
+
 def test_rim_is_kept_on_request():
     shape = shapes.open_sphere(14.0)
     mask, origin = shape.voxelise(1.0, 4.0)

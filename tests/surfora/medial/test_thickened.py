@@ -85,6 +85,21 @@ def test_flat_discs_do_not_grow_beyond_their_rim(turned_deg, kind):
     assert area(mesh) == pytest.approx(np.pi * 16**2, rel=0.03)
 
 
+@pytest.mark.parametrize("turned_deg", [(0, 0, 0), (20, 30, 0)])
+def test_a_plate_is_flat_and_errs_by_its_rim_alone(turned_deg):
+    half = np.array([14.3, 12.2])
+    place, frame = turned_grid((48, 48, 48), (24.2, 23.7, 24.4), turned_deg)
+    within = (np.abs(place[..., :2]) <= half).all(axis=-1)
+    _, mesh = surface_of(within & (np.abs(place[..., 2]) <= half_thickness(frame[:, 2], "one voxel")))
+    own = (mesh.vertices - (24.2, 23.7, 24.4)) @ frame
+    flattened = face_areas_nm2(own * (1.0, 1.0, 0.0), mesh.faces).sum()
+    assert area(mesh) == pytest.approx(flattened, rel=1e-3)
+    assert own[:, 2].std() < 0.08
+    # its edges are known to half a voxel either way
+    least, most = (4 * np.prod(half + by) for by in (-0.5, 0.5))
+    assert least < area(mesh) < most
+
+
 @pytest.mark.parametrize("kind", ["skeleton", "faces"])
 def test_a_turned_ellipsoid(kind):
     axes = np.array([15.0, 11.0, 8.0])
