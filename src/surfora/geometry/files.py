@@ -68,8 +68,16 @@ def write_surface(path: Path, surface: PointCloud | SurfaceMesh, facts: SurfaceF
     write_polydata(path, poly)
 
 
-def surface_target(path: Path) -> Path:
-    """The path, where its ending is one that surfaces are written under; else InputError."""
+def surface_target(path: Path, with_values: bool = False) -> Path:
+    """The path, where its ending is one that surfaces are written under; else InputError.
+
+    ``with_values`` wants one that keeps what is measured at vertices.
+    """
+    if with_values and path.suffix.lower() in (".ply", ".obj", ".stl"):
+        raise InputError(
+            f"{path}: keeps nothing of what is measured at vertices; write .vtp, and `surfora export` makes "
+            "other formats of it"
+        )
     if path.suffix.lower() not in (".vtp", ".ply", ".obj", ".stl"):
         raise InputError(
             f"{path}: surfaces are written as .vtp, .ply, .obj or .stl; choose one of these endings"
@@ -87,9 +95,20 @@ def write_polydata(path: Path, poly: pv.PolyData, colours: str | None = None) ->
         if path.suffix.lower() == ".vtp":
             beside.write_text(_vtp_text(poly), encoding="utf-8")
         else:
-            with _quiet_vtk():
-                poly.save(beside, texture=colours)
-            _require_whole(beside, poly.n_points, len(poly.regular_faces))
+            _write_by_vtk(beside, poly, colours)
+
+
+def _write_by_vtk(path: Path, poly: pv.PolyData, colours: str | None) -> None:
+    """PLY, OBJ or STL, whole or not at all; endings in capitals, which not all of VTK's writers know, too."""
+    known = path.with_suffix(path.suffix.lower())
+    try:
+        with _quiet_vtk():
+            poly.save(known, texture=colours)
+        _require_whole(known, poly.n_points, len(poly.regular_faces))
+        known.replace(path)
+    finally:
+        if known != path:
+            known.unlink(missing_ok=True)
 
 
 @contextmanager

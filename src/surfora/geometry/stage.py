@@ -13,13 +13,19 @@ from tomocore.files import require_writable_folder
 
 
 def written_stage(
-    request: StageRequest, stage: Callable[[], PointCloud | SurfaceMesh], watcher: Watcher = NOBODY
+    request: StageRequest,
+    stage: Callable[[], PointCloud | SurfaceMesh],
+    watcher: Watcher = NOBODY,
+    with_values: bool = False,
 ) -> Batch:
-    """Write what the stage returns to the request's target, unless it is there; what became of it."""
+    """Write what the stage returns to the request's target, unless it is there; what became of it.
+
+    Raises InputError for a target that cannot hold it; ``with_values`` are what a stage measures.
+    """
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
-        surface_target(path)
+        surface_target(path, with_values)
         surface = stage()
         require_writable_folder(path.parent)
         write_surface(path, surface)
@@ -43,6 +49,13 @@ def mesh_stage(
 ) -> Batch:
     """`written_stage` of the mesh in the request's file. Raises InputError where it holds none."""
     return written_stage(request, lambda: stage(mesh_beside(request, request.source)), watcher)
+
+
+def measuring_stage(
+    request: StageRequest, stage: Callable[[SurfaceMesh], SurfaceMesh], watcher: Watcher = NOBODY
+) -> Batch:
+    """`mesh_stage` of a stage that measures: its target must keep values of vertices."""
+    return written_stage(request, lambda: stage(mesh_beside(request, request.source)), watcher, True)
 
 
 def points_beside(request: StageRequest, path: Path) -> PointCloud:

@@ -11,7 +11,7 @@ from surfora.masks.settings import CleanSettings
 from surfora.masks.values import above_threshold, labelled
 from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.files import require_writable_folder
-from tomocore.volumes.formats import read_volume, write_volume
+from tomocore.volumes.formats import read_volume, volume_target, write_volume
 
 
 def clean_file(
@@ -27,6 +27,7 @@ def clean_file(
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
+        volume_target(path)
         source = request.source
         volume = read_volume(source, request.voxel_size_nm, resample=request.resample)
         found = labelled(volume, source) if threshold is None else above_threshold(volume, threshold, source)

@@ -21,7 +21,7 @@ from surfora.masks.values import labelled
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, about
 from tomocore.files import require_writable_folder, written_together
 from tomocore.fused import Cut, part_fused
-from tomocore.volumes.formats import is_whole, read_volume, write_volume
+from tomocore.volumes.formats import is_whole, read_volume, volume_target, write_volume
 from tomocore.volumes.volume import Volume
 
 MOST_LABELS = int(np.iinfo(np.uint16).max)
@@ -142,6 +142,7 @@ def components_file(
     mask = request.source
 
     def one(path: Path) -> str:
+        volume_target(path)
         with about(mask.name):
             volume = read_volume(mask, request.voxel_size_nm, resample=request.resample)
             volume = labelled(volume, mask)

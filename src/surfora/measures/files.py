@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surfora.geometry.request import StageRequest
-from surfora.geometry.stage import mesh_beside, mesh_stage
+from surfora.geometry.stage import measuring_stage, mesh_beside
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.files import only_membrane
 from surfora.measures.curvature import mesh_curvature
@@ -27,7 +27,7 @@ def curvature_file(
         with watcher.progress("curvature") as progress:
             return mesh_curvature(mesh, settings, progress)
 
-    return mesh_stage(request, stage, watcher)
+    return measuring_stage(request, stage, watcher)
 
 
 def distance_file(
@@ -50,7 +50,7 @@ def distance_file(
                 watcher.say(f"{target} {name} {shown(value)}")
         return measured
 
-    return mesh_stage(request, stage, watcher)
+    return measuring_stage(request, stage, watcher)
 
 
 def roughness_file(
@@ -62,7 +62,7 @@ def roughness_file(
         with watcher.progress("roughness") as progress:
             return mesh_roughness(mesh, settings, request.voxel_size_nm, progress)
 
-    return mesh_stage(request, stage, watcher)
+    return measuring_stage(request, stage, watcher)
 
 
 def wedge_file(
@@ -76,4 +76,4 @@ def wedge_file(
             watcher.say(f"{name} {shown(share)}")
         return judged
 
-    return mesh_stage(request, stage, watcher)
+    return measuring_stage(request, stage, watcher)

@@ -8,6 +8,7 @@ gives one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,22 +116,28 @@ def write_volume(path: Path, volume: Volume) -> None:
     Booleans become int8, wide integers the narrowest of int16 and uint16 that holds them, and
     float64 becomes float32. Raises InputError for labels beyond 65535 and for unknown endings.
     """
-    path = Path(path)
+    path = volume_target(Path(path))
     data = storable(np.asarray(volume.data), path)
-    writers = {".mrc": write_mrc, ".gz": write_mrc_gz, ".zarr": _write_zarr} | dict.fromkeys(
-        TIFF_ENDINGS, write_tiff
-    )
-    writer = writers.get(path.suffix.lower())
-    if writer is None:
-        raise InputError(f"{path}: volumes are written as .mrc, .mrc.gz, .zarr or .tif; choose one of these")
     with written_beside(path) as beside:
-        writer(beside, volume.with_data(data))
+        _WRITERS[path.suffix.lower()](beside, volume.with_data(data))
+
+
+def volume_target(path: Path) -> Path:
+    """The path, where its ending is one that volumes are written under; else InputError."""
+    if path.suffix.lower() not in _WRITERS:
+        raise InputError(f"{path}: volumes are written as .mrc, .mrc.gz, .zarr or .tif; choose one of these")
+    return path
 
 
 def _write_zarr(path: Path, volume: Volume) -> None:
     from tomocore.volumes.omezarr import write_zarr  # zarr takes a third of a second to load
 
     write_zarr(path, volume)
+
+
+_WRITERS: dict[str, Callable[[Path, Volume], None]] = {
+    ".mrc": write_mrc, ".gz": write_mrc_gz, ".zarr": _write_zarr, **dict.fromkeys(TIFF_ENDINGS, write_tiff)
+}  # fmt: skip
 
 
 def storable(data: np.ndarray[Any, Any], path: Path) -> np.ndarray[Any, Any]:

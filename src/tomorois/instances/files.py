@@ -11,7 +11,7 @@ from tomocore.files_of_tomograms import matched, require_own_names, tomogram_ste
 from tomocore.locks import one_writer
 from tomocore.page import shown
 from tomocore.roiset import is_readable, read_rois, write_rois
-from tomocore.volumes.formats import is_whole, read_volume, write_volume
+from tomocore.volumes.formats import is_whole, read_volume, volume_target, write_volume
 from tomorois.instances.crops import CropSettings, crops_table, paste_masks, read_crops, write_crops
 from tomorois.instances.find import find_instances
 from tomorois.instances.restrict import RestrictSettings, restrict_mask
@@ -93,6 +93,7 @@ def restrict_file(
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
+        volume_target(path)
         volume = read_volume(mask, voxel_size_nm, resample=resample)
         regions = read_rois(rois, voxel_size_nm, resample=resample)
         with about(mask.name), watcher.progress("restrict") as progress:
@@ -160,6 +161,7 @@ def paste_files(
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
+        volume_target(path)
         whole = read_volume(like, voxel_size_nm, lazy=True, resample=resample)
         pasted = paste_masks(read_crops(masks, crops, whole), whole)
         require_writable_folder(path.parent)

@@ -10,8 +10,10 @@ from surfora.cli.stages import STAGES
 from surfora.geometry.files import read_mesh, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.geometry.surface import SurfaceMesh
+from surfora.masks.files import clean_file
+from surfora.masks.separate_membranes import components_file
 from surfora.measures.density.files import DensityRequest, density_file
-from surfora.measures.files import distance_file
+from surfora.measures.files import curvature_file, distance_file
 from surfora.meshing.files import smooth_file
 from surfora.orientation.files import SideRule
 from tomocore.contract import InputError, Watcher
@@ -41,6 +43,25 @@ def test_a_name_without_an_ending_is_refused_before_anything_is_read(tmp_path):
         lambda: density_file(DensityRequest(request, tmp_path / "not there.mrc")),
     ):
         with pytest.raises(InputError, match="choose one of these endings"):
+            begin()
+
+
+@pytest.mark.parametrize("ending", [".ply", ".stl", ".obj", ".PLY", ".STL", ".OBJ"])
+def test_what_is_measured_goes_into_no_file_that_would_not_keep_it(tmp_path, ending):
+    write_surface(tmp_path / "a.vtp", square())
+    request = StageRequest(tmp_path / "a.vtp", tmp_path / f"out{ending}")
+    with pytest.raises(InputError, match=r"keeps nothing of what is measured at vertices; write \.vtp"):
+        curvature_file(request)
+    assert smooth_file(request).done
+
+
+def test_volumes_are_not_made_for_a_name_without_an_ending(tmp_path):
+    nothing, out = tmp_path / "not there.mrc", tmp_path / "out"
+    for begin in (
+        lambda: clean_file(StageRequest(nothing, out)),
+        lambda: components_file(StageRequest(nothing, out)),
+    ):
+        with pytest.raises(InputError, match=r"/out: volumes are written as \.mrc"):
             begin()
 
 

@@ -9,6 +9,7 @@ from scipy.ndimage import distance_transform_edt
 from tomocore.contract import InputError
 from tomocore.roiset import RoiSet, rois_from_masks
 from tomocore.volumes.volume import Volume
+from tomorois.instances.files import paste_files, restrict_file
 from tomorois.instances.restrict import membranes_by_roi, restrict_mask
 
 SHAPE = (16, 30, 40)
@@ -76,3 +77,13 @@ def test_other_grids_are_refused(rois, membrane):
         restrict_mask(Volume(np.zeros((8, 15, 20), np.int8), 4.0), rois, 5.0)
     with pytest.raises(InputError, match="--voxel-size"):
         restrict_mask(Volume(membrane.data, 1.0), rois, 5.0)
+
+
+def test_no_volume_is_made_for_a_name_without_an_ending(tmp_path):
+    nothing, out = tmp_path / "not there.mrc", tmp_path / "out"
+    for begin in (
+        lambda: restrict_file(nothing, nothing, out),
+        lambda: paste_files([nothing], nothing, nothing, out),
+    ):
+        with pytest.raises(InputError, match=r"/out: volumes are written as \.mrc"):
+            begin()

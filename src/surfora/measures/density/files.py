@@ -52,7 +52,7 @@ def density_file(
     batch, stage = Batch(watcher), request.stage
 
     def one(path: Path) -> str:
-        surface_target(path)
+        surface_target(path, with_values=True)
         mesh = mesh_beside(stage, stage.source)
         tomogram = read_tomogram(request.tomogram, stage.voxel_size_nm, stage.resample)
         region = read_region(request.valid, tomogram, stage.resample)
