@@ -39,10 +39,13 @@ if [ "$(id -u)" -eq 0 ] && [ ! -d /run/systemd/system ] && command -v apt-get >/
 fi
 # A browser without a screen, for tests of pages that scripts draw; not every system has a package of it.
 browser=(chromium-headless-shell)
-[ "${1-}" = --without-browser ] && browser=()
 for program in chromium chromium-headless-shell chromium-browser google-chrome; do
   command -v "$program" >/dev/null && browser=()
 done
+# An image that only computes needs what draws without a screen, and nothing else.
+if [ "${1-}" = --libraries ]; then
+  for_windows=() for_cluster=() browser=()
+fi
 [ $((${#missing[@]} + ${#for_windows[@]} + ${#for_cluster[@]} + ${#browser[@]})) -eq 0 ] && exit 0
 
 as_root=()
