@@ -71,12 +71,12 @@ def write_surface(path: Path, surface: PointCloud | SurfaceMesh, facts: SurfaceF
 def surface_target(path: Path, with_values: bool = False) -> Path:
     """The path, where its ending is one that surfaces are written under; else InputError.
 
-    ``with_values`` wants one that keeps what is measured at vertices.
+    ``with_values`` wants one that keeps normals of points and what is measured at vertices.
     """
     if with_values and path.suffix.lower() in (".ply", ".obj", ".stl"):
         raise InputError(
-            f"{path}: keeps nothing of what is measured at vertices; write .vtp, and `surfora export` makes "
-            "other formats of it"
+            f"{path}: would keep places alone, not the values at them; write .vtp, of which `surfora export` "
+            "makes other formats"
         )
     if path.suffix.lower() not in (".vtp", ".ply", ".obj", ".stl"):
         raise InputError(

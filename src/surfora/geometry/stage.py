@@ -20,7 +20,7 @@ def written_stage(
 ) -> Batch:
     """Write what the stage returns to the request's target, unless it is there; what became of it.
 
-    Raises InputError for a target that cannot hold it; ``with_values`` are what a stage measures.
+    Raises InputError for a target that cannot hold it; ``with_values`` at its points are what matters.
     """
     batch = Batch(watcher)
 
@@ -55,7 +55,9 @@ def measuring_stage(
     request: StageRequest, stage: Callable[[SurfaceMesh], SurfaceMesh], watcher: Watcher = NOBODY
 ) -> Batch:
     """`mesh_stage` of a stage that measures: its target must keep values of vertices."""
-    return written_stage(request, lambda: stage(mesh_beside(request, request.source)), watcher, True)
+    return written_stage(
+        request, lambda: stage(mesh_beside(request, request.source)), watcher, with_values=True
+    )
 
 
 def points_beside(request: StageRequest, path: Path) -> PointCloud:

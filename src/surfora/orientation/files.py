@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surfora.geometry.request import StageRequest
-from surfora.geometry.stage import point_stage, points_beside
+from surfora.geometry.stage import points_beside, written_stage
 from surfora.geometry.surface import PointCloud
 from surfora.masks.membranes import KnownSide
 from surfora.orientation.oriented import oriented_cloud
@@ -36,10 +36,11 @@ def orient_file(
 ) -> Batch:
     """Write points with their normals turned to one side, by the ``side`` rule where one is given."""
 
-    def stage(cloud: PointCloud) -> PointCloud:
+    def stage() -> PointCloud:
+        cloud = points_beside(request, request.source)
         return oriented_cloud(cloud, settings, _known(side, request))[0]
 
-    return point_stage(request, stage, watcher)
+    return written_stage(request, stage, watcher, with_values=True)
 
 
 def _known(side: SideRule, request: StageRequest) -> KnownSide | None:

@@ -15,7 +15,7 @@ from surfora.masks.separate_membranes import components_file
 from surfora.measures.density.files import DensityRequest, density_file
 from surfora.measures.files import curvature_file, distance_file
 from surfora.meshing.files import smooth_file
-from surfora.orientation.files import SideRule
+from surfora.orientation.files import SideRule, orient_file
 from tomocore.contract import InputError, Watcher
 
 PAGES = sorted((Path(__file__).parents[3] / "docs" / "surfora").glob("*.md"))
@@ -50,8 +50,10 @@ def test_a_name_without_an_ending_is_refused_before_anything_is_read(tmp_path):
 def test_what_is_measured_goes_into_no_file_that_would_not_keep_it(tmp_path, ending):
     write_surface(tmp_path / "a.vtp", square())
     request = StageRequest(tmp_path / "a.vtp", tmp_path / f"out{ending}")
-    with pytest.raises(InputError, match=r"keeps nothing of what is measured at vertices; write \.vtp"):
+    with pytest.raises(InputError, match="would keep places alone"):
         curvature_file(request)
+    with pytest.raises(InputError, match="would keep places alone"):
+        orient_file(request)
     assert smooth_file(request).done
 
 
