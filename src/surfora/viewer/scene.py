@@ -24,8 +24,8 @@ MOST_BYTES = 5_500_000
 """Of all surfaces as text; with slices and tables, a page so stays below 10 MB."""
 VERTEX_BYTES, VALUE_BYTES = 13.0, 1.0
 """What a vertex with its two triangles takes as text, and a value: a guess, as what comes out is checked."""
-MOST_VERTICES = int(MOST_BYTES / VERTEX_BYTES)
-"""More than so many, of all surfaces, no page shows."""
+MOST_VERTICES = int(MOST_BYTES / (VERTEX_BYTES + 10 * VALUE_BYTES))
+"""More than so many, of all surfaces with ten values each, no page shows."""
 TRIES = 5
 
 

@@ -79,6 +79,17 @@ def test_fewer_triangles_keep_shape_and_arrays(ball):
     assert reduced_mesh(marked, 10**6) is marked
 
 
+def test_far_fewer_triangles_keep_the_shape_and_rims_as_well():
+    fine = contact_scenes.ball(60.0, 1.2, (30.0, -40.0, 7.0))
+    open_ball = SurfaceMesh(fine.vertices, fine.faces[(fine.vertices[fine.faces, 2] > -20).all(axis=1)])
+    small = reduced_mesh(open_ball, len(fine.vertices) // 20)
+    assert len(small.vertices) < len(fine.vertices) // 15
+    radius = np.linalg.norm(small.vertices - (30.0, -40.0, 7.0), axis=1)
+    assert np.quantile(np.abs(radius - 60.0), 0.95) < 0.25
+    area = face_areas_nm2(open_ball.vertices, open_ball.faces).sum()
+    assert face_areas_nm2(small.vertices, small.faces).sum() == pytest.approx(area, rel=0.01)
+
+
 def test_a_scene_takes_no_more_bytes_than_it_may(ball):
     surfaces = [
         SceneSurface(f"s{k}.medial", "s", "g", ball.with_data(v=ball.vertices[:, k])) for k in range(3)
