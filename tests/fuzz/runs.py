@@ -71,6 +71,7 @@ CONTACT = {
     "contact_area_nm2": 80.0, "target_contact_area_nm2": 75.0, "patches": 1, "target_patches": 1,
     "gap_mean_nm": 12.0, "gap_sd_nm": 1.0, "gap_min_nm": 9.0, "length_nm": 12.0, "width_nm": 8.0,
     "elongation": 1.5, "cut_by": "", "facing_deg": 170.0,
+    "centre_x_nm": 3.0, "centre_y_nm": 4.0, "centre_z_nm": 5.0,
 }  # fmt: skip
 POINT = {
     "name": "m_OMM", "kind": "medial", "label": "OMM", "target": "m_ER", "target_kind": "medial",

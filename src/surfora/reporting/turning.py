@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from surfora.measures.distance_pairs import read_measured
@@ -17,6 +19,7 @@ from tomocore.page import address_of, mean_and_spread, shown
 
 SHOWN_FIRST = ("medial", "isosurface")
 """The kinds that are seen before anybody asks: the first one that a membrane has."""
+PLACED = ("contact", "centre_x_nm", "centre_y_nm", "centre_z_nm", "length_nm")
 
 
 def run_surfaces(folder: Path, surfaces: pd.DataFrame) -> list[SceneSurface]:
@@ -28,7 +31,7 @@ def run_surfaces(folder: Path, surfaces: pd.DataFrame) -> list[SceneSurface]:
     found: list[SceneSurface] = []
     if surfaces.empty:
         return found
-    share = MOST_VERTICES / max(surfaces["vertices"].sum(), 1)
+    vertices = surfaces["vertices"].sum() if "vertices" in surfaces else math.inf
     several = surfaces["kind"].nunique() > 1
     kinds = surfaces.groupby("name")["kind"].agg(set)
     rows = with_words(surfaces).to_dict("records")
@@ -39,15 +42,19 @@ def run_surfaces(folder: Path, surfaces: pd.DataFrame) -> list[SceneSurface]:
             title = surface_with_kind(across_places(row["place"], row["surface"]), row["kind"], several)
             group = across_places(row["place"], row["membrane"])
             mesh = read_measured(path).mesh
-            smaller = reduced_mesh(mesh, int(share * len(mesh.vertices)))
+            share = len(mesh.vertices) / vertices if 0 < vertices < math.inf else 1 / len(rows)
+            smaller = reduced_mesh(mesh, int(MOST_VERTICES * share))
             is_shown = row["kind"] == first and row["place"] == rows[0]["place"]
             found.append(SceneSurface(full_name(row), title, group, smaller, is_shown, len(mesh.faces)))
     return found
 
 
 def run_contacts(contacts: pd.DataFrame) -> list[SceneContact]:
-    """The contacts of a run as its page flies to them."""
-    return [_contact(row) for row in worded_contacts(contacts).to_dict("records")]
+    """The contacts of a run as its page flies to them: those of which its table tells where they are."""
+    if not set(PLACED) <= set(contacts.columns):
+        return []
+    placed = contacts[np.isfinite(contacts[[*PLACED]].astype(float)).all(axis=1)]
+    return [_contact(row) for row in worded_contacts(placed).to_dict("records")]
 
 
 def contact_address(row: Mapping[str, Any], page: str = "") -> str:

@@ -13,7 +13,7 @@ import surfora.reporting.report
 import surfora.reporting.turning
 from surfora.reporting.report import Pictures, write_run_report
 from surfora.reporting.tables import read_table
-from surfora.reporting.turning import run_surfaces
+from surfora.reporting.turning import run_contacts, run_surfaces
 from tomocore.page import Picture
 from tomocore.volumes.formats import write_volume
 
@@ -90,3 +90,13 @@ def test_of_several_masks_the_first_is_shown_and_the_others_wait_to_be_asked_for
 def test_a_run_without_surfaces_has_nothing_to_turn(tmp_path, run):
     assert run_surfaces(tmp_path, read_table(run / "surfaces.csv")) == []
     assert run_surfaces(tmp_path, read_table(run / "surfaces.csv")[:0]) == []
+
+
+def test_contacts_of_an_earlier_version_have_no_place_to_fly_to():
+    row = {"name": "a", "kind": "medial", "label": "", "roi": "", "target": "b", "target_kind": "medial"}
+    row |= {"target_label": "", "contact": 1, "cut_by": "", "length_nm": 12.0, "width_nm": 8.0}
+    row |= dict.fromkeys(("gap_mean_nm", "gap_sd_nm", "gap_min_nm", "contact_area_nm2"), 5.0)
+    placed = {"centre_x_nm": 1.0, "centre_y_nm": 2.0, "centre_z_nm": 3.0}
+    assert run_contacts(pd.DataFrame([row])) == []
+    rows = [row | placed, row | {"contact": 2} | placed | {"centre_y_nm": np.nan}]
+    assert [contact.number for contact in run_contacts(pd.DataFrame(rows))] == [1]
