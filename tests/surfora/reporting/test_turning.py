@@ -93,7 +93,7 @@ def test_a_run_without_surfaces_has_nothing_to_turn(tmp_path, run):
 
 
 def test_contacts_of_an_earlier_version_have_no_place_to_fly_to():
-    row = {"name": "a", "kind": "medial", "label": "", "roi": "", "target": "b", "target_kind": "medial"}
+    row = {"name": "a", "kind": "medial", "label": "", "roi": np.nan, "target": "b", "target_kind": "medial"}
     row |= {"target_label": "", "contact": 1, "cut_by": "", "length_nm": 12.0, "width_nm": 8.0}
     row |= dict.fromkeys(("gap_mean_nm", "gap_sd_nm", "gap_min_nm", "contact_area_nm2"), 5.0)
     placed = {"centre_x_nm": 1.0, "centre_y_nm": 2.0, "centre_z_nm": 3.0}
