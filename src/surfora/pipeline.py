@@ -90,9 +90,8 @@ def measure_membrane(
             for old in wanted:
                 _file(folder, membrane.name, old).unlink(missing_ok=True)
         path = _file(folder, membrane.name, which)
-        if isinstance(
-            surface, SurfaceMesh
-        ):  # fits at sharp rims may point back, which every reader would mend
+        if isinstance(surface, SurfaceMesh):
+            # Fits at sharp rims may point back, which every reader would mend, and warn of.
             surface = with_unit_normals(surface, Told())
         write_surface(path, surface, replace(facts, kind=which, **more))
         written.append(path)

@@ -32,7 +32,7 @@ from tomosurf.step_records import (
 if TYPE_CHECKING:
     from tomorois.prediction.files import Predictor
 
-VERSIONS = {"confidence": 1, "rois": 1, "surfaces": 1}
+VERSIONS = {"confidence": 1, "rois": 1, "surfaces": 2}
 """Raised by one where a step computes otherwise than before from the same inputs and settings."""
 
 DRAWN = "drawn"

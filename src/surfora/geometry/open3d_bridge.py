@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 from tomocore.contract import InputError
 from tomocore.machine import signals_held
@@ -98,12 +98,20 @@ def _flush() -> None:
 
 
 def _leave_out_drawing() -> None:
-    """Have Open3D do without its pictures in a browser, whose web server loads as long as the rest."""
+    """Have Open3D load its pictures in a browser, whose web server takes as long as the rest, when asked."""
+    if "open3d" in sys.modules:
+        return
     stand_in = ModuleType("open3d.visualization.draw_plotly")
     for name in ("get_plotly_fig", "draw_plotly", "draw_plotly_server"):
-        setattr(stand_in, name, None)
-    if "open3d" not in sys.modules:
-        sys.modules.setdefault(stand_in.__name__, stand_in)
+        setattr(stand_in, name, functools.partial(_drawn_by_open3d, stand_in, name))
+    sys.modules[stand_in.__name__] = stand_in
+
+
+def _drawn_by_open3d(stand_in: ModuleType, name: str, *words: Any, **named: Any) -> Any:
+    """What Open3D's own function of that name returns, whose module is loaded now."""
+    if sys.modules.get(stand_in.__name__) is stand_in:
+        del sys.modules[stand_in.__name__]
+    return getattr(importlib.import_module(stand_in.__name__), name)(*words, **named)
 
 
 def _load_packaged_libusb() -> None:

@@ -130,11 +130,9 @@ def _views_figure(parts: Sequence[tuple[Any, dict[str, Any]]], vertices: Floats,
 
 def _legend_in(names: Sequence[str]) -> float:
     """Inches that a legend of these names takes."""
-    return (
-        0.6
-        + max(TextPath((0, 0), name.replace("$", "S"), size=LETTERS_PT).get_extents().width for name in names)
-        / 72
-    )
+    plain = [name.replace("$", "S") for name in names]  # which would begin a formula
+    widest_pt = max(TextPath((0, 0), name, size=LETTERS_PT).get_extents().width for name in plain)
+    return 0.6 + widest_pt / 72
 
 
 def _draw_legend(figure: Figure, names: Sequence[str], colours: Sequence[Any]) -> None:

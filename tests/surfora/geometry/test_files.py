@@ -111,3 +111,13 @@ def test_a_unit_that_nobody_gave_is_said(tmp_path, box, caplog, ending, taken):
     write_surface(tmp_path / "own.vtp", box)
     read_surface(tmp_path / "own.vtp")
     assert "lengths" not in caplog.text
+
+
+def test_facts_are_read_of_a_file_whose_surface_is_damaged(tmp_path):
+    facts, path = SurfaceFacts("m", "medial", "OMM", None, "m.mrc"), tmp_path / "m.medial.vtp"
+    write_surface(path, PointCloud(np.eye(3), np.eye(3)), facts)
+    raw = path.read_bytes()
+    path.write_bytes(raw[: raw.find(b"<Piece") + 20])
+    assert facts_text(read_facts(path)) == facts_text(facts)
+    with pytest.raises(InputError):
+        read_surface(path)

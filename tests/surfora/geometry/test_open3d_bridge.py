@@ -21,6 +21,20 @@ def test_open3d_loads_in_a_fresh_process():
     assert done.stdout.split()[-1] == "100"
 
 
+def test_its_pictures_in_a_browser_are_loaded_when_they_are_asked_for():
+    code = (
+        "import sys\n"
+        "from surfora.geometry.open3d_bridge import import_open3d\n"
+        "o3d = import_open3d()\n"
+        "before = 'plotly' in sys.modules\n"
+        "figure = o3d.visualization.get_plotly_fig([o3d.geometry.TriangleMesh.create_sphere()])\n"
+        "print(before, type(figure).__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "Figure"]
+
+
 def test_an_interrupt_while_it_loads_is_not_lost_and_it_can_be_loaded_again():
     code = (
         "import os, subprocess, sys, time\n"
