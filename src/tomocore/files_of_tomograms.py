@@ -192,9 +192,11 @@ def matched(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dic
     """Which of the other files belongs to which tomogram (or product of one), by their names.
 
     First by the same stem, then by the same stem without what Warp and IMOD add to it (``_10.00Apx``,
-    ``_rec``), then by a name that begins with the tomogram's stem, the longest winning. Where no name fits
-    any tomogram, files are paired by order, with a warning. Files that no tomogram claims are told. Raises
-    InputError where two claim one tomogram, or where neither names nor numbers fit.
+    ``_rec``), then by a name that begins with the tomogram's stem, the longest winning; last by a stem that
+    the tomogram's own name begins with, as of ROIs (``ts_1__rois``) for a mask (``ts_1_OMM``): these may be
+    of several, which is told. Where no name fits any tomogram, files are paired by order, with a warning.
+    Files that no tomogram claims are told. Raises InputError where two claim one tomogram, or where neither
+    names nor numbers fit.
     """
     pairs: dict[Path, Path] = {}
     rest = list(others)
@@ -203,6 +205,9 @@ def matched(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dic
         _require_single_claims(claims, what)
         pairs |= {owner: other for owner, other in claims if owner is not None}
         rest = [other for owner, other in claims if owner is None]
+    longer = _of_longer_names([t for t in tomograms if t not in pairs], rest, what)
+    pairs |= longer
+    rest = [other for other in rest if other not in longer.values()]
     if pairs or not others or not tomograms:
         if rest and tomograms:
             log.warning("%s files of none of the tomograms, not used: %s", what, _some(rest))
@@ -331,25 +336,41 @@ def _by_beginning(others: Sequence[Path], tomograms: Sequence[Path]) -> list[Pat
 
     A number behind it (``ts_1_2`` of ``ts_1``) means another tomogram.
     """
-    stems = {tomogram: {tomogram_stem(tomogram), _bare_stem(tomogram)} - {""} for tomogram in tomograms}
-    return [_begun_by(other, stems) for other in others]
+    stems = _stems_of(tomograms)
+    # The stem of a product is known, and it is none of these.
+    return [None if product_of(other) else _begun_by(volume_stem(other), stems) for other in others]
 
 
-def _begun_by(other: Path, stems: dict[Path, set[str]]) -> Path | None:
-    if product_of(other):
-        return None  # its stem is known, and it is none of these
-    name = volume_stem(other)
+def _of_longer_names(tomograms: Sequence[Path], others: Sequence[Path], what: str) -> dict[Path, Path]:
+    """The file whose stem each tomogram's name begins with, the longest; one that several take is told."""
+    stems = _stems_of(others)
+    found = {tomogram: _begun_by(tomogram_stem(tomogram), stems) for tomogram in tomograms}
+    pairs = {tomogram: other for tomogram, other in found.items() if other is not None}
+    for other in dict.fromkeys(pairs.values()):
+        own = [tomogram for tomogram, one in pairs.items() if one == other]
+        if len(own) > 1:
+            log.warning("%s: taken as the %s file of %s, since their names begin so", other, what, _some(own))
+    return pairs
+
+
+def _stems_of(paths: Sequence[Path]) -> dict[Path, set[str]]:
+    """The stems that other names may begin with, of each path."""
+    return {path: {tomogram_stem(path), _bare_stem(path)} - {""} for path in paths}
+
+
+def _begun_by(name: str, stems: dict[Path, set[str]]) -> Path | None:
+    """The only path of the longest stem that a name begins with."""
 
     def fits(stem: str) -> bool:
         rest = _VOXEL_SIZE.sub("", name.removeprefix(stem), count=1)
         return not re.match(r"[^\W_]|[_.\-]\d+([_.\-]|$)", rest)
 
     lengths = {
-        tomogram: max((len(stem) for stem in own if name.startswith(stem) and fits(stem)), default=0)
-        for tomogram, own in stems.items()
+        path: max((len(stem) for stem in own if name.startswith(stem) and fits(stem)), default=0)
+        for path, own in stems.items()
     }
     longest = max(lengths.values(), default=0)
-    fitting = [tomogram for tomogram, length in lengths.items() if longest and length == longest]
+    fitting = [path for path, length in lengths.items() if longest and length == longest]
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -127,6 +127,10 @@ def names_of(pairs):
         (["ts_01_rec.mrc"], ["ts_01_10.00Apx_rec__membranes.mrc"], [0]),
         (["ts_01.mrc"], ["ts_01_10.00Apx_MemBrain_seg_v10_alpha.ckpt_segmented.mrc"], [0]),
         (["ts_01_10.00Apx.mrc"], ["ts_01_10.00Apx_MemBrain_seg_v10_alpha.ckpt_segmented.mrc"], [0]),
+        # Masks of other programs, and what TomoROIS calls by the tomogram's name, in orders that differ.
+        (["t10_seg.mrc", "t1_seg.mrc"], ["t1.mrc", "t10.mrc"], [1, 0]),
+        (["t1_seg.mrc", "t10_seg.mrc"], ["t10__rois.npz", "t1__rois.npz"], [1, 0]),
+        (["ts_01_10.00Apx_segmented.mrc"], ["ts_01__rois.npz"], [0]),
         (["Müller.mrc", "α β.mrc"], ["α β_seg.tif", "Mu\u0308ller_seg.tif"], [1, 0]),
     ],
 )
@@ -142,6 +146,15 @@ def test_a_number_behind_the_stem_means_another_tomogram(caplog):
     assert "of none of the tomograms, not used: ts_1_2_seg.mrc" in caplog.text
     with pytest.raises(InputError, match=r"no mask file of ts_1\.mrc"):
         require_match([Path("ts_1.mrc"), Path("a.mrc")], pairs, "mask")
+
+
+def test_masks_of_one_tomogram_share_its_file_and_that_is_told(caplog):
+    masks = [Path("t1_OMM.mrc"), Path("t1_ER.mrc"), Path("t1_2_ER.mrc")]
+    assert names_of(matched(masks, [Path("t1__rois.npz")], "ROI")) == {
+        "t1_OMM.mrc": "t1__rois.npz",
+        "t1_ER.mrc": "t1__rois.npz",
+    }
+    assert "t1__rois.npz: taken as the ROI file of t1_OMM.mrc, t1_ER.mrc" in caplog.text
 
 
 def test_two_files_of_one_tomogram_are_refused():
