@@ -310,6 +310,7 @@ def _facts(membrane: Membrane, mask: Mask, filled: bool, record: RunRecord, iden
         label=membrane.label,
         roi=membrane.roi,
         source=str(membrane.source),
+        rois=str(membrane.rois or ""),
         grid=membrane.grid.text,
         filled=filled,
         thickness_nm=thickness_nm,

@@ -239,6 +239,7 @@ def _planned(
         voxel_digest(membrane, settings) if membrane and kept else None,
         sampled_points(membrane) if membrane and is_partner else None,
         roi=called.roi,
+        rois=called.rois,
     )
 
 

@@ -22,10 +22,10 @@ _GRID = re.compile(r"([1-9]\d{0,8} ){3}(\d[\d.]*(e[-+]?\d+)?)( -?\d[\d.]*(e[-+]?
 class SurfaceFacts:
     """NAME and kind of a surface, the label and ROI it was cut by, its mask, and what decided its side.
 
-    ``grid`` is that of the mask's file (`masks.grids`); ``filled`` marks the boundary of a filled body;
-    ``removed_pieces`` and their share are what cleaning took of the mask. ``identity`` is a hash of the
-    voxels and settings that it was made from, ``provenance`` the id of the run. Lengths in nm; NaN, None
-    and empty text where something is not known.
+    ``rois`` is the file of its ROI, ``grid`` that of the mask's file (`masks.grids`); ``filled`` marks the
+    boundary of a filled body; ``removed_pieces`` and their share are what cleaning took of the mask.
+    ``identity`` is a hash of the voxels and settings that it was made from, ``provenance`` the id of the run.
+    Lengths in nm; NaN, None and empty text where something is not known.
     """
 
     name: str
@@ -43,6 +43,7 @@ class SurfaceFacts:
     filled: bool = False
     removed_pieces: int = 0
     removed_share: float = 0.0
+    rois: str = ""
 
     @property
     def stem(self) -> str:
@@ -56,7 +57,7 @@ class SurfaceFacts:
     def row(self) -> dict[str, Any]:
         """The columns of surfaces.csv that a surface brings along."""
         row = asdict(self)
-        del row["identity"], row["grid"]
+        del row["identity"], row["grid"], row["rois"]
         return row
 
 

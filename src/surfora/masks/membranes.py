@@ -44,12 +44,13 @@ class KnownSide:
 
 @dataclass(frozen=True)
 class MembraneName:
-    """What one membrane is called: its whole NAME, its label, the file of its mask, the number of its ROI."""
+    """What one membrane is called: its whole NAME, its label, its mask's file, its ROI's number and file."""
 
     name: str
     label: str
     source: Path
     roi: int | None = field(default=None, kw_only=True)
+    rois: Path | None = field(default=None, kw_only=True)
 
     def answers_to(self, name: str) -> bool:
         """Whether a user's name for a membrane means this one: its label or its whole NAME."""
@@ -115,6 +116,8 @@ def parsed_labels(text: str) -> dict[int, str]:
         number = whole_number(value.strip())
         if number is None or not typed_name(name):
             raise InputError(f"--labels {text}: '{part}' is not VALUE=NAME, as in 1=OMM,2=IMM")
+        if number in named:
+            raise InputError(f"--labels {text}: label {number} is named twice; give it one name")
         named[number] = typed_name(name)
     if len(set(named.values())) < len(named):
         raise InputError(f"--labels {text}: a name is used twice; give every label a name of its own")
@@ -240,6 +243,7 @@ class OpenMask:
     settings: RoiSettings
     places: tuple[tuple[int, int | None], ...]
     tally: Tally
+    rois_path: Path | None = None
 
 
 def membranes_in(
@@ -288,7 +292,7 @@ def open_mask(
     volume, rois = _on_one_grid(volume, path, rois, rois_path)
     rows = range(len(rois.ids))
     within = tuple((value, row) for row in rows for value in _labels_of(rois, row, chosen))
-    return OpenMask(path, volume, chosen, rois, settings, within, tally)
+    return OpenMask(path, volume, chosen, rois, settings, within, tally, rois_path)
 
 
 def _chosen_labels(present: list[int], path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
@@ -316,7 +320,7 @@ def name_at(opened: OpenMask, place: int) -> MembraneName:
     if opened.rois is None or row is None:
         return MembraneName(name, label, opened.path)
     roi = int(opened.rois.ids[row])
-    return MembraneName(f"{name}_roi{roi:03d}", label, opened.path, roi=roi)
+    return MembraneName(f"{name}_roi{roi:03d}", label, opened.path, roi=roi, rois=opened.rois_path)
 
 
 def voxels_at(opened: OpenMask, place: int) -> int | None:
@@ -364,6 +368,7 @@ def _membrane(
         part.origin_nm,
         grid_of(opened.volume),
         roi=called.roi,
+        rois=called.rois,
     )
 
 

@@ -28,9 +28,9 @@ SAMPLE = (64, 256, 256)  # voxels z, y, x that this is judged on
 def labelled(volume: Volume, path: Path) -> Volume:
     """The volume of a mask file with whole numbers, none negative unless the mask is all of −1.
 
-    Raises InputError for an empty mask, NaN, and scores: fractions, negative numbers, or so many values
-    scattered so finely that they are no labels. Voxels of −1 beside labels mean "ignore": left out, told.
-    A warning where most voxels are of one label, as in an inverted mask.
+    Raises InputError for an empty mask, NaN, labels below −1, and scores: fractions, many negative numbers,
+    or so many values scattered so finely that they are no labels. Voxels of −1 beside labels mean "ignore":
+    left out, told. A warning where most voxels are of one label, as in an inverted mask.
     """
     return labelled_and_tallied(volume, path)[0]
 
@@ -55,6 +55,12 @@ def labelled_and_tallied(volume: Volume, path: Path) -> tuple[Volume, Tally]:
         log.warning("%s: %d voxels are %d (ignore) and left out", path, counts[IGNORED], IGNORED)
         volume = volume.with_data(np.where(volume.data == IGNORED, volume.data.dtype.type(0), volume.data))
         del tally[IGNORED]
+    elif min(counts) < 0 and len(counts) < MANY_VALUES:
+        negative = some_of([value for value in counts if value < 0])
+        raise InputError(
+            f"{path}: has the labels {negative}, which are negative, as of unsigned numbers read as signed; "
+            "write labels as 1, 2, …"
+        )
     elif min(counts) < 0 or (len(counts) >= MANY_VALUES and _is_scattered(volume.data)):
         raise scores_refused(path, min(counts), max(counts), f"holds {len(counts)} values")
     return volume, tally

@@ -83,12 +83,15 @@ def read_measured(path: Path) -> MeasuredSurface:
 def paired_surfaces(surfaces: Sequence[S], pairs: Sequence[Pair] | None) -> list[tuple[S, S]]:
     """Source and target of every distance, both ways: of the same mask file (for labels) and ROI.
 
-    Without ``pairs``, all membranes that share an ROI are paired.
+    Without ``pairs``, all membranes that share an ROI are paired: one number of one file, since other files
+    are of other tomograms. Each is measured once, however often it is asked for.
     """
     if pairs is None:
         within_rois = [surface for surface in surfaces if surface.facts.roi is not None]
-        return [(a, b) for a, b in permutations(within_rois, 2) if _together(a, b)]
-    return [match for pair in pairs for match in _answering(surfaces, pair)]
+        every = permutations(within_rois, 2)
+        return [(a, b) for a, b in every if a.facts.rois == b.facts.rois and _together(a, b)]
+    asked = [match for pair in pairs for match in _answering(surfaces, pair)]
+    return list({(source.path, target.path): (source, target) for source, target in asked}.values())
 
 
 def unmatched_pairs(surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair]) -> list[str]:

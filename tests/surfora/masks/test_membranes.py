@@ -142,10 +142,16 @@ def test_what_is_no_mask_is_refused(tmp_path, data, reason):
         membranes_in(write(tmp_path / "a.mrc", data))
 
 
+def test_negative_labels_are_told_as_such_with_no_threshold_that_would_take_the_background(tmp_path):
+    with pytest.raises(InputError, match=r"has the labels -2, which are negative") as refused:
+        membranes_in(write(tmp_path / "a.mrc", np.where(sheets() == 1, -2, sheets()).astype(np.int16)))
+    assert "threshold" not in str(refused.value)
+
+
 def test_labels_and_pairs_are_parsed():
     assert parsed_labels("1=OMM, 2=IMM") == {1: "OMM", 2: "IMM"}
     assert parsed_pair("OMM:ER") == ("OMM", "ER")
-    for text in ("OMM", "1=", "x=OMM", "1=A,2=A"):
+    for text in ("OMM", "1=", "x=OMM", "1=A,2=A", "1=A,1=B"):
         with pytest.raises(InputError, match="--labels"):
             parsed_labels(text)
     assert parsed_pair("ER:ER") == ("ER", "ER")  # its contacts with itself

@@ -1,0 +1,36 @@
+"""Which surfaces distances run between, known from their facts alone."""
+
+from pathlib import Path
+
+import pytest
+
+from surfora.geometry.facts import SurfaceFacts
+from surfora.measures.distance_pairs import SurfaceFile, paired_surfaces
+
+
+def surface(name, label="", source="t.mrc", roi=None, rois=""):
+    facts = SurfaceFacts(name, "medial", label, roi, source, rois=rois)
+    return SurfaceFile(Path(f"{name}.medial.vtp"), facts)
+
+
+def names(pairs):
+    return [(source.name, target.name) for source, target in pairs]
+
+
+@pytest.mark.parametrize("again", [("OMM", "IMM"), ("IMM", "OMM"), ("t_OMM", "IMM")])
+def test_a_pair_asked_for_twice_is_measured_once(again):
+    both = [surface("t_OMM", "OMM"), surface("t_IMM", "IMM")]
+    assert names(paired_surfaces(both, [("OMM", "IMM"), again])) == [("t_OMM", "t_IMM"), ("t_IMM", "t_OMM")]
+
+
+def test_equal_numbers_of_rois_in_two_files_are_two_places():
+    """ROI 1 of one tomogram lies elsewhere than ROI 1 of the next, though both are measured in one run."""
+    masks = [
+        surface("t1_OMM_roi001", source="t1_OMM.mrc", roi=1, rois="t1__rois.npz"),
+        surface("t1_ER_roi001", source="t1_ER.mrc", roi=1, rois="t1__rois.npz"),
+        surface("t2_OMM_roi001", source="t2_OMM.mrc", roi=1, rois="t2__rois.npz"),
+    ]
+    assert names(paired_surfaces(masks, None)) == [
+        ("t1_OMM_roi001", "t1_ER_roi001"),
+        ("t1_ER_roi001", "t1_OMM_roi001"),
+    ]
