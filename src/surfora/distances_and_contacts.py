@@ -155,7 +155,7 @@ class _Group:
         region = self.beside.region(mask, one.grid)
         if region is not None:
             mesh = with_depths(mesh, region)
-        tomogram = self.beside.tomogram(mask) if one.facts.kind == "medial" else None
+        tomogram = self.beside.tomogram(mask, one.grid) if one.facts.kind == "medial" else None
         return mesh if tomogram is None else self._with_density(one, mesh, tomogram, region)
 
     def _with_density(

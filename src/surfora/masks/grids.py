@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from tomocore.contract import InputError
+from tomocore.volumes.formats import inspect_volume
 from tomocore.volumes.volume import Volume
+
+log = logging.getLogger(__name__)
 
 SAME_VOXEL_SIZE = 1e-3  # relative: headers hold edges as 32-bit lengths of the whole volume
 SAME_PLACE = 0.1  # voxels
@@ -68,6 +75,58 @@ def places_are_known(a: Grid, b: Grid) -> bool:
         return True
     sizes = [np.multiply(grid.shape, grid.voxel_size_nm) for grid in (a, b)]
     return bool(np.abs(sizes[0] - sizes[1]).max() <= max(a.voxel_size_nm, b.voxel_size_nm))
+
+
+def edge_beside_nm(path: Path, grid: Grid, given_nm: float | None) -> float | None:
+    """The voxel edge of a volume beside a mask of a grid whose own edge was given, whatever headers say.
+
+    It is the mask's for as many voxels, a multiple of it for a binned copy, else None: the header's own.
+    """
+    header = inspect_volume(path)
+    if given_nm is None or header.anisotropic:
+        return given_nm
+    factor = _binned(header.shape, grid.shape)
+    return None if factor is None else given_nm * factor
+
+
+def _binned(shape: Sequence[int], of: Sequence[int]) -> float | None:
+    """How many voxels of one shape lie along one of the other, its binned copy; None where it is none."""
+    for fine, coarse, is_binned in ((of, shape, True), (shape, of, False)):
+        factor = max(1, round(fine[0] / coarse[0]))
+        if all(abs(a - factor * b) < factor for a, b in zip(fine, coarse, strict=True)):
+            return float(factor) if is_binned else 1.0 / factor
+    return None
+
+
+def placed_beside(volume: Volume, path: Path, grid: Grid | None) -> Volume:
+    """A volume beside a mask of a grid, such as its tomogram, at the place that both have in the world.
+
+    Where one of the two lies at zero and their voxels are the same, a program has dropped its place: that of
+    the mask is taken, and told. Raises InputError, naming the file, where both have as many voxels of
+    different sizes, where nothing tells how they lie to each other, and where they lie apart.
+    """
+    if grid is None:
+        return volume
+    own = grid_of(volume)
+    if lost_its_place(own, grid):
+        log.warning("%s: %s, but its mask has another place; their voxels are taken as the same", path, own)
+        return replace(volume, origin_nm=grid.origin_nm)
+    told = f"{path}: has {own}, the mask beside it {grid}"
+    if own.shape == grid.shape and not _same_edge(own, grid):
+        raise InputError(f"{told}: one header is wrong; give the true edge with --voxel-size")
+    if not (any(own.origin_nm) or places_are_known(own, grid)):
+        raise InputError(
+            f"{told}, and no header says where the smaller one lies; crop with the origin kept, or pad it"
+        )
+    if not _overlap(own, grid):
+        raise InputError(f"{told}: they lie apart; check their origins, voxel sizes and units")
+    return volume
+
+
+def _overlap(a: Grid, b: Grid) -> bool:
+    """Whether the boxes of two grids have a part in common."""
+    ends = [np.add(g.origin_nm, np.multiply(g.shape[::-1], g.voxel_size_nm)) for g in (a, b)]
+    return bool((np.maximum(a.origin_nm, b.origin_nm) < np.minimum(*ends)).all())
 
 
 def _same_edge(a: Grid, b: Grid) -> bool:

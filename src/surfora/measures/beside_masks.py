@@ -11,7 +11,7 @@ import numpy as np
 from surfora.geometry.arrays import Floats
 from surfora.geometry.files import read_mesh
 from surfora.geometry.surface import SurfaceMesh
-from surfora.masks.grids import Grid
+from surfora.masks.grids import Grid, edge_beside_nm, placed_beside
 from surfora.measures.density.files import read_tomogram
 from surfora.measures.distance_pairs import SurfaceFile
 from surfora.measures.valid_region import ScaledRegion, ValidRegion, read_valid_region
@@ -43,11 +43,13 @@ class BesideMasks:
             for path in files.values():
                 record.add_input(path, role=role)
 
-    def tomogram(self, mask: Path) -> Volume | None:
-        """The tomogram of a mask; None where it has none."""
+    def tomogram(self, mask: Path, grid: Grid | None) -> Volume | None:
+        """The tomogram of a mask of a grid, None where it has none. Raises as `placed_beside` does."""
         if mask not in self.tomograms:
             return None
-        volume = read_tomogram(self.tomograms[mask], self.voxel_size_nm, self.resample)
+        path = self.tomograms[mask]
+        edge_nm = edge_beside_nm(path, grid, self.voxel_size_nm) if grid else self.voxel_size_nm
+        volume = placed_beside(read_tomogram(path, edge_nm, self.resample), path, grid)
         x, y, z = (place * self.factor for place in volume.origin_nm)
         return replace(volume, voxel_size_nm=volume.voxel_size_nm * self.factor, origin_nm=(x, y, z))
 
@@ -57,7 +59,9 @@ class BesideMasks:
             return None
         if self._held is None or self._held[0] != mask:
             edge_nm, origin_nm = (grid.voxel_size_nm, grid.origin_nm) if grid else (1.0, (0.0, 0.0, 0.0))
-            found = read_valid_region(self.regions[mask], edge_nm, origin_nm, self.resample)
+            found = read_valid_region(
+                self.regions[mask], edge_nm, origin_nm, self.resample, grid, self.voxel_size_nm
+            )
             self._held = mask, found if self.factor == 1.0 else ScaledRegion(found, self.factor)
         return self._held[1]
 

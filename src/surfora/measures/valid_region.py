@@ -16,6 +16,7 @@ from scipy.ndimage import map_coordinates
 
 from surfora.geometry.arrays import Floats
 from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
+from surfora.masks.grids import Grid, edge_beside_nm, placed_beside
 from surfora.masks.imod_model import model_points
 from surfora.measures.statistics import weighted_quantiles
 from tomocore.contract import InputError
@@ -77,17 +78,26 @@ class ScaledRegion:
 
 
 def read_valid_region(
-    path: Path, voxel_size_nm: float, origin_nm: Triple, resample: bool = False
+    path: Path,
+    voxel_size_nm: float,
+    origin_nm: Triple,
+    resample: bool = False,
+    grid: Grid | None = None,
+    given_nm: float | None = None,
 ) -> ValidRegion:
     """The valid region in a mask (any value but 0), or between the faces of an IMOD model (.mod).
 
-    ``voxel_size_nm`` and ``origin_nm`` are those of the tomogram that a model was drawn on. Raises InputError
-    where the file is neither, the mask is empty, or the points of a model lie on no two faces.
+    ``voxel_size_nm`` and ``origin_nm`` are those of the tomogram that a model was drawn on. A mask is brought
+    to the ``grid`` of what it lies beside, whose edge is ``given_nm`` whatever headers say. Raises InputError
+    where the file is neither, the mask is empty or lies elsewhere (`placed_beside`), or the points of a model
+    lie on no two faces.
     """
     if path.suffix.lower() in (".mod", ".imod"):
         places = model_points(existing(path)).places * voxel_size_nm + np.asarray(origin_nm)
         return slab_between(places, path)
-    return mask_region(read_volume(path, lazy=True, resample=resample), path)
+    edge_nm = edge_beside_nm(path, grid, given_nm) if grid else None
+    mask = read_volume(path, edge_nm, lazy=True, resample=resample)
+    return mask_region(placed_beside(mask, path, grid), path)
 
 
 def mask_region(mask: Volume, path: Path) -> MaskRegion:

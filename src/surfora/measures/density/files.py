@@ -8,6 +8,7 @@ from pathlib import Path
 from surfora.geometry.files import read_facts, surface_target, write_surface
 from surfora.geometry.request import StageRequest
 from surfora.geometry.stage import mesh_beside
+from surfora.masks.grids import grid_from, grid_of, placed_beside
 from surfora.measures.density.density import Density, density_summary, mesh_density
 from surfora.measures.density.settings import DensitySettings
 from surfora.measures.settings import WedgeSettings
@@ -54,8 +55,11 @@ def density_file(
     def one(path: Path) -> str:
         surface_target(path, with_values=True)
         mesh = mesh_beside(stage, stage.source)
+        facts = read_facts(stage.source)
         tomogram = read_tomogram(request.tomogram, stage.voxel_size_nm, stage.resample)
-        region = read_region(request.valid, tomogram, stage.resample)
+        grid = grid_from(facts.grid) if facts and facts.grid else None
+        tomogram = placed_beside(tomogram, request.tomogram, grid)
+        region = read_region(request.valid, tomogram, stage)
         others = [mesh_beside(stage, other) for other in request.beside]
         with watcher.progress("density") as progress:
             found = mesh_density(
@@ -71,7 +75,7 @@ def density_file(
         tell(found, settings, watcher)
         require_writable_folder(path.parent)
         result = found.mesh if region is None else with_depths(found.mesh, region)
-        write_surface(path, result, read_facts(stage.source))
+        write_surface(path, result, facts)
         return f"wrote {path}"
 
     batch.make(stage.target, stage.overwrite, one)
@@ -83,11 +87,13 @@ def read_tomogram(path: Path, voxel_size_nm: float | None = None, resample: bool
     return read_volume(path, voxel_size_nm, lazy=True, resample=resample)
 
 
-def read_region(path: Path | None, tomogram: Volume, resample: bool = False) -> ValidRegion | None:
+def read_region(path: Path | None, tomogram: Volume, stage: StageRequest) -> ValidRegion | None:
     """The valid region in a file, whose points, if it is a model, count the tomogram's voxels."""
     if path is None:
         return None
-    return read_valid_region(path, tomogram.voxel_size_nm, tomogram.origin_nm, resample)
+    edge_nm, origin_nm = tomogram.voxel_size_nm, tomogram.origin_nm
+    grid = grid_of(tomogram)
+    return read_valid_region(path, edge_nm, origin_nm, stage.resample, grid, stage.voxel_size_nm)
 
 
 def tell(found: Density, settings: DensitySettings, watcher: Watcher) -> None:
