@@ -1,7 +1,9 @@
 """Point clouds of other programs: text in columns (TARDIS, Mosaic, spreadsheets) and STAR files.
 
 Columns are known by their names where the first line has names, else by their order: x, y, z and, where
-there are six, the normal. A unit in a name (``X [A]``, ``x_nm``) counts unless another is asked for.
+there are six, the normal; numbers of objects and contours, which IMOD puts first, are known by how they
+count up. How more columns than three were taken is told. A unit in a name (``X [A]``, ``x_nm``) counts unless
+another is asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from surfora.geometry.arrays import Floats
+from surfora.geometry.repair import Told
 from surfora.geometry.star_tables import TOMOGRAM_NAMES, pixel_sizes_nm, star_numbers, star_tables
 from surfora.geometry.surface import PointCloud
 from tomocore.contract import InputError
@@ -29,16 +32,20 @@ PLACE = re.compile(r"(?:coord(?:inate)?s?|pos(?:ition)?|point|center|centre)?([x
 NORMAL = re.compile(r"n(?:ormal)?s?([xyz])")
 LengthUnit = Literal["nm", "angstrom", "um", "voxel"]
 NM_PER: dict[str, float] = {"nm": 1.0, "angstrom": 0.1, "um": 1000.0}
+NUMBERS_FIRST = {4: ("contour",), 5: ("object", "contour")}
+"""What the columns before x, y, z number, by how many there are in all."""
+DARKEST = 16  # whole numbers up to less than this may be a normal's, beyond it they are colours
 VOXEL_UNITS = ("voxel", "voxels", "vx", "px", "pixel", "pixels")
 
 
-def text_points(path: Path) -> tuple[PointCloud, str]:
+def text_points(path: Path, told: Told | None = None) -> tuple[PointCloud, str]:
     """Points of a file of columns and the unit that its header names, or an empty text.
 
-    Other columns of numbers become point data (``ID``); words are left out.
-    Raises InputError where the file has no three columns of numbers, or a line of another length.
+    Other columns of numbers become point data (``ID``); words are left out. ``told`` hears how columns
+    without names were taken. Raises InputError where the file has no three columns of numbers, or a line of
+    another length.
     """
-    table = _table(path)
+    table = _table(path, told or Told())
     names = [str(name) for name in table.columns]
     roles = {name: _role(name) for name in names}
     place = _columns(roles, "place")
@@ -68,7 +75,7 @@ def named_unit(said: str) -> LengthUnit:
     return units[nm]
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path, told: Told) -> pd.DataFrame:
     """The columns of a text file, with names x, y, z (nx, ny, nz) where it has none."""
     require_size(path, MOST_CSV_BYTES)
     try:
@@ -100,7 +107,7 @@ def _table(path: Path) -> pd.DataFrame:
         raise InputError(
             f"{path}: its lines are no table ({said}); write as many columns in every line"
         ) from error
-    return table if has_names else _with_names(table, path)
+    return table if has_names else _with_names(table, path, told)
 
 
 def _dialect(lines: Sequence[str]) -> tuple[str, str]:
@@ -121,16 +128,47 @@ def _is_number(text: str, decimal: str) -> bool:
     return True
 
 
-def _with_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """A table without names: columns x, y, z, then the normal if there are three more, then numbered ones."""
+def _with_names(table: pd.DataFrame, path: Path, told: Told) -> pd.DataFrame:
+    """A table without names: x, y, z, then the normal if there are three more, then numbered columns.
+
+    Before x, y, z there may be the numbers of objects and contours.
+    """
     if len(table.columns) and not pd.api.types.is_numeric_dtype(table[table.columns[0]]):
         table = table.drop(columns=table.columns[0])  # the element of a molecule's atom
     count = len(table.columns)
     if count < 3:
         raise InputError(f"{path}: has {count} columns of numbers; points need x, y and z")
-    names = [*AXES, *("nx", "ny", "nz")] if count == 6 else list(AXES)
-    table.columns = [*names, *(f"column_{at + 1}" for at in range(len(names), count))]
+    if count in NUMBERS_FIRST and _count_up(table.iloc[:, : count - 3]):
+        names = [*NUMBERS_FIRST[count], *AXES]
+    elif count == 6 and not _are_colours(table.iloc[:, 3:]):
+        names = [*AXES, "nx", "ny", "nz"]
+    else:
+        names = [*AXES, *(f"column_{at + 1}" for at in range(3, count))]
+    if count > 3:
+        told.sentences.append(f"its {count} columns have no names and are taken as {', '.join(names)}")
+    table.columns = pd.Index(names)
     return table
+
+
+def _count_up(numbers: pd.DataFrame) -> bool:
+    """Whether columns number objects and their contours: from 0 or 1 on by ones, anew in each object."""
+    values = numbers.apply(numbers_of).to_numpy(np.float64)
+    if not (values == np.rint(values)).all() or values[0].max() > 1 or values.min() < 0:
+        return False
+    steps = np.diff(values, axis=0)
+    is_new = np.zeros(len(steps), dtype=bool)  # a number before this one went up
+    for step in steps.T:
+        if not (np.isin(step, (0, 1)) | is_new).all():
+            return False
+        is_new |= step == 1
+    return True
+
+
+def _are_colours(last: pd.DataFrame) -> bool:
+    """Whether three columns are red, green and blue, from 0 to 255, and no normals."""
+    values = last.apply(numbers_of).to_numpy(np.float64)
+    is_byte = (values == np.rint(values)).all() and values.min() >= 0
+    return bool(is_byte and DARKEST <= values.max() <= 255)
 
 
 def _role(name: str) -> tuple[str, str]:

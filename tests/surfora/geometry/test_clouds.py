@@ -52,6 +52,28 @@ def test_columns_beside_the_place(tmp_path):
     np.testing.assert_allclose(read_points(path).normals, [[0, 0, 1]] * 3)
 
 
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        (("1 {}", "1 {}", "2 {}"), "contour, x, y, z"),
+        (("0 {}", "1 {}", "1 {}"), "contour, x, y, z"),
+        (("1 1 {}", "1 2 {}", "2 1 {}"), "object, contour, x, y, z"),
+        (("{} 0.9", "{} 0.8", "{} 0.7"), "x, y, z, column_4"),
+        (("{} 1 7", "{} 1 8", "{} 2 9"), "x, y, z, column_4, column_5"),
+        (("{} 255 0 12", "{} 255 0 12", "{} 0 0 200"), "x, y, z, column_4, column_5, column_6"),
+    ],
+)
+def test_numbers_beside_places_without_names_are_no_places(tmp_path, caplog, rows, named):
+    """IMOD's model2point puts object and contour first, others put scores, labels or colours last."""
+    path = tmp_path / "points.txt"
+    places = lines(" ").splitlines()
+    path.write_text("\n".join(row.format(place) for row, place in zip(rows, places, strict=True)))
+    cloud = read_points(path)
+    np.testing.assert_allclose(cloud.points, PLACES_NM)
+    assert cloud.normals is None
+    assert f"have no names and are taken as {named}" in caplog.text
+
+
 def test_an_asked_unit_overrides_the_header(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("X [px],Y [px],Z [px]\n" + lines(","))
