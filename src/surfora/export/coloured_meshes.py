@@ -24,6 +24,7 @@ from surfora.geometry.colours import (
     table_of,
 )
 from surfora.geometry.files import write_polydata
+from surfora.geometry.glb import GENERATOR, Z_UP
 from surfora.geometry.surface import SurfaceMesh, to_polydata, vertex_normals
 from tomocore.contract import InputError
 from tomocore.files import written_beside, written_together
@@ -192,7 +193,7 @@ def write_glb(path: Path, parts: Sequence[PaintedMesh], convention: GltfConventi
 def _document() -> dict[str, Any]:
     look = {"metallicFactor": 0.0, "roughnessFactor": 0.8}
     return {
-        "asset": {"version": "2.0", "generator": "surfora"},
+        "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0,
         "nodes": [],
         "meshes": [],
@@ -206,7 +207,7 @@ def _node(name: str, mesh: int, convention: GltfConvention) -> dict[str, Any]:
     """A mesh's place in the scene; turned so that what is up in the tomogram (z) is up in glTF (y)."""
     node: dict[str, Any] = {"name": name, "mesh": mesh}
     if not convention.z_is_up:
-        node["matrix"] = [1, 0, 0, 0, 0, 0, -1, 0, 0, 1, 0, 0, 0, 0, 0, 1]  # column after column
+        node["matrix"] = Z_UP
     return node
 
 

@@ -22,6 +22,7 @@ from surfora.geometry.arrays import Floats
 from surfora.geometry.clouds import NM_PER, LengthUnit, named_unit, star_points, text_points
 from surfora.geometry.counts import require_possible_counts
 from surfora.geometry.facts import SurfaceFacts, facts_text, parsed_facts
+from surfora.geometry.glb import as_in_tomogram, is_our_scene
 from surfora.geometry.repair import Told, is_sound, repaired, vertex_data
 from surfora.geometry.stored import CELL_KINDS, Cells, StoredSurface, polydata_of
 from surfora.geometry.surface import SIGN_CONVENTION, PointCloud, SurfaceMesh, to_polydata
@@ -177,8 +178,11 @@ def read_surface(
         surface = _in_nm(*_columns_of(path, unit, told), path, voxel_size_nm)
     elif suffix in VTK_ENDINGS:
         poly = _polydata(path, told)
-        ours = "sign_convention" in poly.field_data
-        own_unit: LengthUnit = "angstrom" if suffix in IN_ANGSTROM else "nm"
+        is_scene = suffix == ".glb" and is_our_scene(path)
+        if is_scene:
+            poly.points = as_in_tomogram(np.asarray(poly.points))
+        ours = is_scene or "sign_convention" in poly.field_data
+        own_unit: LengthUnit = "angstrom" if suffix in IN_ANGSTROM and not is_scene else "nm"
         with _refused(path):
             found = from_polydata(poly, told)
         surface = _in_nm(found, own_unit if ours else unit or own_unit, path, voxel_size_nm)
@@ -246,7 +250,7 @@ def _as_normals(values: NDArray[Any] | None, points: Floats) -> Floats | None:
 def _columns_of(path: Path, unit: LengthUnit | None, told: Told) -> tuple[PointCloud, LengthUnit | Floats]:
     """Points of columns, and their unit: as asked, else as the file says; for STAR the nm of each pixel."""
     if path.suffix.lower() != ".star":
-        cloud, said = text_points(path)
+        cloud, said = text_points(path, told)
         if not (unit or said):
             told.sentences.append(f"lengths taken as nm{OR_SAID}")
         with _refused(path):

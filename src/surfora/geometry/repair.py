@@ -31,6 +31,8 @@ from tomocore.contract import InputError
 
 SAME_PLACE = 1e-5  # of the median edge: what the rounding of a file moves a point by
 AGREEING = 0.75  # share of the area on which given normals must keep to one side to decide it
+SLANTED, MOSTLY_UPRIGHT = 0.866, 0.9
+"""Cosine below which a given normal stands too far off its triangles', and share of those that must not."""
 UNIT = 1e-3  # how far from 1 the length of a unit normal may be
 MOSTLY_APART = 0.9  # share of a mesh's points with a place of their own; of triangles apart it is a sixth
 
@@ -324,14 +326,20 @@ def _outward(vertices: Floats, faces: Ints, piece: Ints) -> Ints:
 
 
 def with_unit_normals(mesh: SurfaceMesh, told: Told) -> SurfaceMesh:
-    """The mesh with its normals of unit length, made from the triangles where they are none or point back."""
+    """The mesh with its normals of unit length, made from the triangles where they are none or point back.
+
+    All are made anew where many stand far off the triangles, as of a mesh that was turned without them.
+    """
     if mesh.normals is None:
         return mesh
     lengths = np.linalg.norm(mesh.normals, axis=1)
     own = vertex_normals(mesh.vertices, mesh.faces)
     usable = np.isfinite(lengths) & (lengths > 0)
     with np.errstate(invalid="ignore"):
-        usable &= np.einsum("ij,ij->i", mesh.normals, own) > 0
+        along = np.einsum("ij,ij->i", mesh.normals, own) / lengths
+        usable &= along > 0
+    if usable.any() and np.mean(along[usable] > SLANTED) < MOSTLY_UPRIGHT:
+        usable[:] = False
     told(int((~usable).sum()), "normals made anew from the triangles")
     if usable.all() and np.abs(lengths - 1).max() <= UNIT:
         return mesh

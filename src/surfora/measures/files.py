@@ -14,7 +14,7 @@ from surfora.measures.distance import target_names, with_distances
 from surfora.measures.roughness import mesh_roughness
 from surfora.measures.settings import CurvatureSettings, DistanceSettings, RoughnessSettings, WedgeSettings
 from surfora.measures.wedge import area_shares, mesh_evidence
-from tomocore.contract import NOBODY, Batch, Watcher
+from tomocore.contract import NOBODY, Batch, InputError, Watcher
 from tomocore.page import shown
 
 
@@ -38,9 +38,16 @@ def distance_file(
 ) -> Batch:
     """Write a mesh with its distance to each of the meshes ``to``; the watcher hears their summaries.
 
-    Raises InputError where two of these have one name, since the arrays are named after them.
+    Raises InputError where two of these have one name, since the arrays are named after them, and where one
+    is the mesh itself.
     """
     names = target_names(to)
+    for path in to:
+        if path.resolve() == request.source.resolve():
+            raise InputError(
+                f"{path}: is the mesh itself, so every distance would be 0; for contacts between its folds: "
+                f"surfora contacts {path} --to {path} -o DIR"
+            )
 
     def stage(mesh: SurfaceMesh) -> SurfaceMesh:
         targets = {name: mesh_beside(request, path) for name, path in names.items()}

@@ -107,7 +107,8 @@ def interpolation(
     first = np.cumsum(count + 1) - count - 1
     step = np.arange(len(row)) - np.repeat(first, count + 1)
     own = np.repeat(carriers.carrier, count + 1)
-    column = np.where(step == 0, own, corner[np.minimum(start[own] + step - 1, len(corner) - 1), 0])
+    beside = corner[:, 0] if len(corner) else own[:1]  # of a single carrier, which has none beside it
+    column = np.where(step == 0, own, beside[np.minimum(start[own] + step - 1, len(beside) - 1)])
     way = vertices[carriers.vertex[column]] - vertices[row]
     weight = known[column] / (np.sum(way**2, axis=1) + (SOFTENED * spacing_nm) ** 2) ** 2
     kept = weight > 0

@@ -99,6 +99,12 @@ def test_distances_are_heard_and_run_to_meshes_in_the_same_unit(tmp_path):
     assert "b median_nm 4" in watcher.lines
 
 
+def test_a_mesh_has_no_distance_to_itself(tmp_path):
+    write_surface(tmp_path / "a.vtp", square())
+    with pytest.raises(InputError, match=r"is the mesh itself.*surfora contacts"):
+        distance_file(StageRequest(tmp_path / "a.vtp", tmp_path / "d.vtp"), [tmp_path / "." / "a.vtp"])
+
+
 def test_one_rule_decides_the_side(tmp_path):
     with pytest.raises(InputError, match="give one of them"):
         SideRule(lumen_nm=(0, 0, 0), away_from=tmp_path / "b.ply")

@@ -139,6 +139,16 @@ def test_gltf_stands_upright_with_colours_of_light(ball, tmp_path):
     np.testing.assert_allclose(colours[:, 3], 1)
 
 
+@pytest.mark.parametrize("words", [["--format", "glb"], ["--for", "blender"], ["--for", "chimerax"]])
+def test_a_scene_of_ours_comes_back_in_nm_with_z_up(ball, tmp_path, words):
+    """Both kinds of scene say by their nodes how they count; the vesicle is where and as large as it was."""
+    exported(tmp_path / "out", ball, *words)
+    (scene,) = (tmp_path / "out").glob("*.glb")
+    mesh = read_mesh(scene)
+    np.testing.assert_allclose(mesh.vertices.mean(axis=0), CENTRE, atol=0.5)
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertices - CENTRE, axis=1), RADIUS, rtol=1e-3)
+
+
 def test_obj_has_colours_a_material_and_is_in_angstrom(ball, tmp_path):
     exported(tmp_path, ball, "--format", "obj", "ply", "stl", "--colour-by", "height_nm")
     mesh = read_mesh(ball)

@@ -146,6 +146,20 @@ def test_normals_at_random_are_set_aside(sphere):
     np.testing.assert_allclose(mesh.normals, vertex_normals(sphere.vertices, sphere.faces), atol=1e-12)
 
 
+def test_normals_far_off_the_triangles_are_made_anew(sphere):
+    """A mesh that was turned without its normals; smoothed ones, which stand a little off, stay."""
+    own = vertex_normals(sphere.vertices, sphere.faces)
+    leaning = own + 0.9 * np.roll(own, 1, axis=1)
+    turned = SurfaceMesh(sphere.vertices, sphere.faces, np.where(own[:, :1] > -0.5, leaning, own))
+    told = Told()
+    np.testing.assert_allclose(repaired_mesh(turned, told).normals, own)
+    assert f"{len(own)} normals made anew from the triangles" in told.sentences
+    smoothed = own + np.array([0.1, 0.0, 0.0])
+    smoothed /= np.linalg.norm(smoothed, axis=1, keepdims=True)
+    kept = repaired_mesh(SurfaceMesh(sphere.vertices, sphere.faces, smoothed), Told())
+    np.testing.assert_array_equal(kept.normals, smoothed)
+
+
 def test_triangles_given_twice_or_without_area_are_left_out(sphere):
     back = sphere.faces[:, ::-1]  # both sides of each, as programs for rendering write them
     flat = sphere.faces[:4][:, [0, 1, 1]]

@@ -9,6 +9,7 @@ from surfora.measures import averaging, curvature
 from surfora.measures.curvature import mesh_curvature
 from surfora.measures.geodesics import triangle_fans
 from surfora.measures.representative_vertices import carriers_of, interpolation
+from tomocore.contract import InputError
 
 SPACING_NM = 1.1
 
@@ -95,3 +96,10 @@ def scanned_nm(mesh):
     edge_nm = float(triangle_fans(mesh.vertices, mesh.faces).shape[:, 0].mean())
     radii_nm = curvature.scan_radii_nm(curvature.CurvatureSettings(), edge_nm)
     return np.concatenate([radii_nm, radii_nm[-1] * np.array(averaging.REACHES)])
+
+
+def test_a_mesh_smaller_than_the_way_between_carriers_is_refused_for_its_unit():
+    """A vesicle in µm that is taken for nm: all of it is one carrier, with none beside it."""
+    vertices, faces = shapes.sphere(9.0).mesh(1.0)
+    with pytest.raises(InputError, match="check the unit of its file"):
+        mesh_curvature(SurfaceMesh(vertices / 1000.0, faces))
