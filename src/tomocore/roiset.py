@@ -19,6 +19,7 @@ from scipy.ndimage import find_objects
 from tomocore.archive import Archive, opened_archive
 from tomocore.contract import InputError, naming
 from tomocore.files import existing, written_beside, written_together
+from tomocore.files_of_tomograms import product_of
 from tomocore.machine import available_memory_bytes
 from tomocore.volumes import formats
 from tomocore.volumes.volume import Volume, index_to_world
@@ -43,6 +44,8 @@ COLUMNS = (
 TEXT_COLUMNS = ("membranes", "status")
 
 LONGEST_AXIS = 2**20
+LABELS, UNSURE = "labels", 255
+"""The product that is painted for training, and its value for what nobody is sure of, which is no ROI."""
 VOXEL_BYTES = 4
 """Bytes that a voxel of an ROI's box takes while it is unpacked and looked at."""
 
@@ -251,20 +254,27 @@ def is_readable(path: Path) -> bool:
 
 
 def read_rois(
-    path: Path, voxel_size_nm: float | None = None, ignore: Sequence[int] = (), resample: bool = False
+    path: Path,
+    voxel_size_nm: float | None = None,
+    ignore: Sequence[int] | None = None,
+    resample: bool = False,
 ) -> RoiSet:
     """Read ROIs from ``.npz`` (overlaps kept) or from a label volume; InputError where it cannot be used.
 
-    ``voxel_size_nm`` overrides what the file says; labels in ``ignore`` are no ROIs; ``resample`` brings
-    label volumes of unequal voxel edges to one. A label volume with a single label in several pieces marks
+    ``voxel_size_nm`` overrides what the file says; ``resample`` brings label volumes of unequal voxel edges to
+    one. Labels in ``ignore`` are no ROIs; where that is not said, 255 (not sure) of ``<stem>__labels``, which
+    are painted for training, and that is told. A label volume with a single label in several pieces marks
     places without numbering them: each piece becomes an ROI, with a warning.
     """
     if existing(path).suffix.lower() == ".npz":
         rois = _read_archive(path)
         return rois if voxel_size_nm is None else _rescaled(rois, voxel_size_nm)
     labels = formats.read_volume(path, voxel_size_nm, resample=resample)
+    if ignore is None and product_of(path) == LABELS and (labels.data == UNSURE).any():
+        log.warning("%s: voxels of %d are those that nobody is sure of, and no ROI", path, UNSURE)
+        ignore = (UNSURE,)
     try:
-        rois = rois_from_labels(labels, ignore)
+        rois = rois_from_labels(labels, ignore or ())
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return _pieces_of_single(rois, path) if len(rois) == 1 else rois

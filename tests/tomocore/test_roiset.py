@@ -164,6 +164,17 @@ def test_label_volumes_become_rois_by_label_without_the_ignored(tmp_path, masks)
     assert rois.table["volume_nm3"][0] == pytest.approx(masks[0].sum() * 27.0)
 
 
+def test_what_nobody_is_sure_of_is_no_roi(tmp_path, masks, caplog):
+    """255 of labels that were painted for training, where they are given as ROIs."""
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[1:4, 1:4, 1:4] = 1
+    labels[6:8] = 255
+    for name, ids in (("t__labels.mrc", [1]), ("t__rois.mrc", [1, 255])):
+        write_volume(tmp_path / name, Volume(labels, 2.0))
+        assert read_rois(tmp_path / name).ids.tolist() == ids
+    assert "t__labels.mrc: voxels of 255 are those that nobody is sure of" in caplog.text
+
+
 def test_one_label_in_pieces_becomes_a_roi_a_piece_with_a_warning(tmp_path, masks, caplog):
     write_volume(tmp_path / "l.mrc", Volume((masks[0] | masks[2]).astype(np.int8), 1.2))
     rois = read_rois(tmp_path / "l.mrc")

@@ -17,7 +17,7 @@ from tomocore.settings import Settings
 from tomocore.side_files import StoredRow, read_rows
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
-from tomorois.instances.restrict import require_same_grid
+from tomorois.instances.restrict import require_mask, require_same_grid
 
 TABLE_ENDING = "__crops.csv"
 WHOLE = Field(ge=0, le=2**20)
@@ -110,23 +110,37 @@ def write_crops(folder: Path, stem: str, volume: Volume, rois: RoiSet, margin_nm
 def read_crops(masks: Sequence[Path], table_path: Path, like: Volume) -> list[tuple[int, Volume]]:
     """Id and mask of each crop that an outside tool segmented, placed by the table of `write_crops`.
 
-    A mask belongs to the crop whose name its own begins with. Voxel size and origin in its header are
-    not looked at. Raises InputError for a mask that is no crop of the table or has another shape.
+    A mask belongs to the crop whose name its own begins with, the longest. Voxel size and origin in its
+    header are not looked at. Raises InputError for a mask that is no crop of the table, no mask, of another
+    shape, or the second of its crop.
     """
     rows = read_rows(table_path, CropRow, "a table of crops", "give the __crops.csv that crop wrote")
-    crops = []
+    crops, seen = [], dict[str, Path]()
     for path in masks:
-        row = next((r for r in rows if volume_stem(path).startswith(volume_stem(Path(r.file)))), None)
+        row = _row_of(path, rows)
         if row is None:
             raise InputError(
                 f"{path}: its name begins with none of the crops in {table_path.name}; rename it"
             )
-        data = read_volume(path, like.voxel_size_nm).data
+        if row.file in seen:
+            raise InputError(
+                f"{seen[row.file]} and {path} are both of the crop {row.file}; give one of them, the mask"
+            )
+        seen[row.file] = path
+        data = require_mask(read_volume(path, like.voxel_size_nm), path, or_map=True).data
         if data.shape != row.size:
             raise InputError(f"{path}: has {data.shape} voxels, its crop {row.size}; keep size and binning")
         x, y, z = like.world([row.start])[0]
         crops.append((row.id, Volume(data, like.voxel_size_nm, (x, y, z))))
     return crops
+
+
+def _row_of(mask: Path, rows: Sequence[CropRow]) -> CropRow | None:
+    """The crop that a mask is named after: ``t__roi1000_seg`` is none of ``t__roi100``."""
+    name = volume_stem(mask)
+    stems = {volume_stem(Path(row.file)): row for row in rows}
+    begun = [s for s in stems if name.startswith(s) and not name[len(s) : len(s) + 1].isdigit()]
+    return stems[max(begun, key=len)] if begun else None
 
 
 def _start_on_grid(roi_id: int, crop: Volume, like: Volume) -> np.ndarray:

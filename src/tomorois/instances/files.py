@@ -14,7 +14,7 @@ from tomocore.roiset import is_readable, read_rois, write_rois
 from tomocore.volumes.formats import is_whole, read_volume, volume_target, write_volume
 from tomorois.instances.crops import CropSettings, crops_table, paste_masks, read_crops, write_crops
 from tomorois.instances.find import find_instances
-from tomorois.instances.restrict import RestrictSettings, restrict_mask
+from tomorois.instances.restrict import RestrictSettings, require_mask, restrict_mask
 from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.record import threshold_in_force
 
@@ -94,7 +94,7 @@ def restrict_file(
 
     def one(path: Path) -> str:
         volume_target(path)
-        volume = read_volume(mask, voxel_size_nm, resample=resample)
+        volume = require_mask(read_volume(mask, voxel_size_nm, resample=resample), mask)
         regions = read_rois(rois, voxel_size_nm, resample=resample)
         with about(mask.name), watcher.progress("restrict") as progress:
             cut = restrict_mask(volume, regions, settings.dilation_nm, progress)

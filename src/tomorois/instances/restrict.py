@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import edt
 import numpy as np
@@ -60,6 +61,24 @@ def membranes_by_roi(mask: Volume, rois: RoiSet, dilation_nm: float) -> Iterator
         box, within = dilated_mask(rois, row, dilation_nm)
         crop = mask.crop(box)
         yield int(roi_id), crop.with_data(np.where(within, np.asarray(crop.data), 0).astype(crop.data.dtype))
+
+
+def require_mask(volume: Volume, path: Path, or_map: bool = False) -> Volume:
+    """The volume, where it is a mask or labels, -1 for what is ignored, ``or_map`` a map from 0 to 1.
+
+    Raises InputError, naming the file, for a tomogram and a map of scores.
+    """
+    data = np.asarray(volume.data)
+    low, high = (float(data.min()), float(data.max())) if data.size else (0.0, 0.0)
+    is_whole = data.dtype.kind in "iub" or bool((data == np.rint(data)).all())
+    is_map = or_map and 0 <= low <= high <= 1
+    if not (is_map or (is_whole and low >= -1)):
+        held = "" if is_whole else "fractions "
+        raise InputError(
+            f"{path}: holds {held}from {low:.3g} to {high:.3g}, so it is no mask; give the mask, or "
+            "threshold a map of scores first (surfora clean MAP --threshold T -o MASK)"
+        )
+    return volume
 
 
 def require_same_grid(volume: Volume, rois: RoiSet) -> None:

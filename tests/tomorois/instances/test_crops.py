@@ -67,6 +67,36 @@ def test_files_of_an_outside_tool_that_lost_the_header_come_back(tomogram, rois,
     assert np.array_equal(pasted.data > 0, (tomogram.data > 0.5) & covered)
 
 
+def test_a_mask_belongs_to_the_crop_of_its_whole_number(tomogram, tmp_path):
+    """ROI 1000's mask is not put where ROI 100 is, though the name of one begins with the other's."""
+    box = np.ones((4, 4, 4), bool)
+    starts = [(0, 0, 0), (0, 0, 8), (0, 8, 0)]
+    rois = rois_from_masks(starts, [box] * 3, SHAPE, 2.0, ORIGIN, {"id": [100, 10, 1000]})
+    *paths, table = write_crops(tmp_path, "tomo", tomogram, rois, 0.0)
+    masks = []
+    for path, value in zip(paths, (1, 2, 3), strict=True):
+        masks.append(tmp_path / f"{path.stem}_seg.mrc")
+        write_volume(masks[-1], Volume(np.full((4, 4, 4), value, np.int8), 2.0))
+    pasted = paste_masks(read_crops(masks, table, tomogram), tomogram).data
+    assert [pasted[start] for start in starts] == [1, 2, 3]
+    write_volume(tmp_path / "tomo__roi1001_seg.mrc", Volume(box.astype(np.int8), 2.0))
+    with pytest.raises(InputError, match="begins with none of the crops"):
+        read_crops([tmp_path / "tomo__roi1001_seg.mrc"], table, tomogram)
+
+
+def test_a_crop_is_not_pasted_beside_its_mask(tomogram, rois, tmp_path):
+    """As a pattern over the folder of both gives."""
+    first, second, table = write_crops(tmp_path, "tomo", tomogram, rois, 6.0)
+    mask = tmp_path / f"{first.stem}_mask.mrc"
+    write_volume(mask, Volume(np.ones(read_volume(first).shape, np.int8), 2.0))
+    with pytest.raises(InputError, match=r"_mask\.mrc and .*tomo__roi003\.mrc are both of the crop"):
+        read_crops([mask, first], table, tomogram)
+    dark = Volume(np.full(read_volume(second).shape, -90, np.int16), 2.0)
+    write_volume(second, dark)
+    with pytest.raises(InputError, match=r"tomo__roi012\.mrc: holds from -90 to -90, so it is no mask"):
+        read_crops([mask, second], table, tomogram)
+
+
 def test_crops_that_do_not_fit_are_refused(tomogram, rois, tmp_path):
     (roi_id, crop), _ = crop_rois(tomogram, rois, 6.0)
     for changed, message in (

@@ -7,7 +7,8 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from tomocore.contract import InputError
-from tomocore.roiset import RoiSet, rois_from_masks
+from tomocore.roiset import RoiSet, rois_from_masks, write_rois_archive
+from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.instances.files import paste_files, restrict_file
 from tomorois.instances.restrict import membranes_by_roi, restrict_mask
@@ -77,6 +78,18 @@ def test_other_grids_are_refused(rois, membrane):
         restrict_mask(Volume(np.zeros((8, 15, 20), np.int8), 4.0), rois, 5.0)
     with pytest.raises(InputError, match="--voxel-size"):
         restrict_mask(Volume(membrane.data, 1.0), rois, 5.0)
+
+
+@pytest.mark.parametrize("low", [0.0, -200.0])
+def test_a_tomogram_or_a_map_is_no_mask(rois, tmp_path, low):
+    """Every voxel above 0 would be membrane."""
+    data = np.linspace(low, 0.9, np.prod(SHAPE)).reshape(SHAPE)
+    data = data.astype(np.float32) if low == 0.0 else data.astype(np.int16)
+    write_volume(tmp_path / "t.mrc", Volume(data, 2.0, ORIGIN))
+    write_rois_archive(tmp_path / "t__rois.npz", rois)
+    with pytest.raises(InputError, match=r"t\.mrc: holds .* so it is no mask"):
+        restrict_file(tmp_path / "t.mrc", tmp_path / "t__rois.npz", tmp_path / "out.mrc")
+    assert not (tmp_path / "out.mrc").exists()
 
 
 def test_no_volume_is_made_for_a_name_without_an_ending(tmp_path):
