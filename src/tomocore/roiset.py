@@ -261,10 +261,10 @@ def read_rois(
 ) -> RoiSet:
     """Read ROIs from ``.npz`` (overlaps kept) or from a label volume; InputError where it cannot be used.
 
-    ``voxel_size_nm`` overrides what the file says; ``resample`` brings label volumes of unequal voxel edges to
-    one. Labels in ``ignore`` are no ROIs; where that is not said, 255 (not sure) of ``<stem>__labels``, which
-    are painted for training, and that is told. A label volume with a single label in several pieces marks
-    places without numbering them: each piece becomes an ROI, with a warning.
+    ``voxel_size_nm`` overrides what the file says; ``resample`` brings label volumes of unequal voxel edges
+    to one. Labels in ``ignore`` are no ROIs; where that is not said, 255 (not sure) of ``<stem>__labels``,
+    which are painted for training, and that is told. A label volume with a single label in several pieces
+    marks places without numbering them: each piece becomes an ROI, with a warning.
     """
     if existing(path).suffix.lower() == ".npz":
         rois = _read_archive(path)
