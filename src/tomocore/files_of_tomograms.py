@@ -179,8 +179,8 @@ def product_files(paths: Iterable[Path], *whats: str, of_others: bool = False) -
     """The files among ``paths``; of each folder, those of the first kind in ``whats`` that it has.
 
     A kind is a product ("membranes": any volume of it) or the end of a name ("rois.npz"). With ``of_others``
-    a folder without any of them gives its volumes that are no product at all, as other programs name them.
-    Raises InputError for a folder that holds none.
+    a folder without any of them gives its volumes that are no product at all, as other programs name them;
+    where it has both, those of other tomograms are told. Raises InputError for a folder that holds none.
     """
     files: list[Path] = []
     for path in _expanded(paths):
@@ -296,18 +296,28 @@ def _unpacked(path: Path) -> Path:
 
 def _products_in(folder: Path, whats: Sequence[str], of_others: bool) -> list[Path]:
     volumes = _volumes_in(folder)
+    plain = [path for path in volumes if not product_of(path) and not is_tilt_series_name(path)]
     for what in whats:
         if "." in what:
             inside = sorted(p for p in folder.glob(f"*__{what}") if not p.name.startswith("."))
         else:
             inside = [path for path in volumes if product_of(path) == what]
         if inside:
+            if of_others:
+                _tell_left_out(folder, what, plain, inside)
             return inside
-    plain = [path for path in volumes if not product_of(path) and not is_tilt_series_name(path)]
     if of_others and plain:
         return plain
     wanted = " or ".join(f"<name>__{what}" + ("" if "." in what else ".mrc") for what in whats)
     raise InputError(f"{folder}: this folder holds no {wanted} files; name the files themselves")
+
+
+def _tell_left_out(folder: Path, what: str, plain: Sequence[Path], taken: Sequence[Path]) -> None:
+    """A note of volumes that are not called as those that were taken, unless they are their tomograms."""
+    owners = _stems_of(taken)
+    others = [path for path in plain if _bare_stem(path) not in set().union(*owners.values())]
+    if others:
+        log.info("%s: left out, not called <name>__%s as others are: %s", folder, what, _some(others))
 
 
 def _by_stem(others: Sequence[Path], tomograms: Sequence[Path]) -> list[Path | None]:

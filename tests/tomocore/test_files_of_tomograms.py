@@ -111,6 +111,13 @@ def test_products_of_a_folder_are_the_first_kind_it_has(tmp_path):
         product_files([tmp_path / "foreign"], "membranes")
 
 
+def test_other_volumes_of_a_folder_are_told_unless_they_are_the_tomograms(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    given = touched(tmp_path, "a__membranes.mrc", "a_10.00Apx.mrc", "b_seg.mrc", "c.st")
+    assert product_files([tmp_path], "membranes", of_others=True) == given[:1]
+    assert caplog.messages == [f"{tmp_path}: left out, not called <name>__membranes as others are: b_seg.mrc"]
+
+
 def names_of(pairs):
     return {a.name: b.name for a, b in pairs.items()}
 

@@ -15,7 +15,7 @@ from surfora.cli.export import export
 from surfora.cli.particles import particles, sample
 from surfora.cli.stages import STAGES
 from tomocore.contract import InputError
-from tomocore.files_of_tomograms import product_files
+from tomocore.files_of_tomograms import product_files, tomogram_files
 from tomocore.machine import cores, keep_freed_memory
 from tomocore.settings import load_settings, settings_template
 from tomocore.terminal.console import Terminal, leave, out, say_first_use, status_of
@@ -60,7 +60,11 @@ def run(
     ] = None,
     rois: Annotated[
         list[Path] | None,
-        Parameter(consume_multiple=True, negative="", help="ROIs (.npz or labels), one a mask, by name"),
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="ROIs (.npz or labels), or folders of them: one a mask, by name",
+        ),
     ] = None,
     distances: Annotated[
         list[str] | None,
@@ -88,12 +92,16 @@ def run(
     tomogram: Annotated[
         list[Path] | None,
         Several,
-        Parameter(help="tomograms, one a mask, by name: adds what the density tells of middles"),
+        Parameter(
+            help="tomograms, or folders of them, one a mask, by name: adds what the density tells of middles"
+        ),
     ] = None,
     valid: Annotated[
         list[Path] | None,
         Several,
-        Parameter(help="valid regions, one a mask, by name: masks, or IMOD models of two faces (.mod)"),
+        Parameter(
+            help="valid regions, or folders of them, one a mask, by name: masks, or IMOD models (.mod)"
+        ),
     ] = None,
     voxel_size: VoxelSize = None,
     resample: Resample = False,
@@ -124,9 +132,9 @@ def run(
         masks=tuple(product_files(masks, "membranes", of_others=True)),
         folder=output,
         labels=parsed_labels(labels) if labels else None,
-        rois=tuple(rois or ()),
-        tomograms=tuple(tomogram or ()),
-        valid=tuple(valid or ()),
+        rois=tuple(file for path in rois or () for file in product_files([path], "rois.npz", "rois")),
+        tomograms=tuple(file for path in tomogram or () for file in tomogram_files([path])),
+        valid=tuple(file for path in valid or () for file in product_files([path], "valid")),
         confidence=tuple(product_files(confidence or (), "confidence", "membranes")),
         pairs=tuple(parsed_pair(pair) for pair in distances) if distances else None,
         inside=tuple(parsed_pair(pair, "--inside") for pair in inside or ()),
@@ -173,6 +181,7 @@ def report(folder: Annotated[Path, Parameter(help="folder of a `surfora run`")],
     """Write report.html of a finished run again, from its files."""
     from surfora.reporting.report import write_run_report
 
+    folder = folder.parent if folder.is_file() else folder  # its report or its record was named
     out.print(f"report: {write_run_report(folder)}", markup=False)
 
 

@@ -16,6 +16,7 @@ import shapes
 from command_line import refusal_of, run_command
 
 import surfora.batch
+from surfora.batch import RunOutcome
 from surfora.geometry.files import read_facts, read_mesh, read_points
 from surfora.geometry.surface import face_areas_nm2
 from surfora.reporting.columns import COLUMNS
@@ -311,6 +312,45 @@ def test_a_bad_mask_does_not_stop_the_others(bad_inputs, labelled):
     assert result.returncode == 1
     assert (bad_inputs / "out" / "spheres_IN.medial.vtp").exists()
     assert "missing.mrc" in (bad_inputs / "out" / "report.html").read_text()
+
+
+def test_files_beside_masks_are_taken_from_folders_and_patterns(tmp_path, monkeypatch):
+    names = ("t1_seg.mrc", "t2_seg.mrc"), ("t1__rois.npz", "t2__rois.npz"), ("t1.rec", "t2.rec")
+    folders = [tmp_path / name for name in ("masks", "rois", "tomograms")]
+    for folder, inside in zip(folders, names, strict=True):
+        folder.mkdir()
+        for name in inside:
+            (folder / name).touch()
+    asked = []
+    monkeypatch.setattr(
+        "surfora.batch.run_masks", lambda request, *rest: asked.append(request) or RunOutcome()
+    )
+    masks, rois, tomograms = folders
+    for given in (rois, rois / "*.npz"):
+        words = ("surfora", "run", masks, "--rois", given, "--tomogram", tomograms, "-o", tmp_path / "out")
+        result = run_command(*words)
+        assert result.returncode == 0, result.stderr
+    for request in asked:
+        assert request.rois == (rois / "t1__rois.npz", rois / "t2__rois.npz")
+        assert request.tomograms == (tomograms / "t1.rec", tomograms / "t2.rec")
+    assert len(asked) == 2
+
+
+def test_a_scene_is_made_of_what_can_be_read(finished, tmp_path):
+    """One file that is no surface is told, and the others come together."""
+    folder, _ = finished
+    files = [*sorted(folder.glob("*.medial.vtp")), folder / "run.json"]
+    result = run_command("surfora", "export", *files, "--for", "blender", "-o", tmp_path)
+    assert result.returncode == 1
+    assert "run.json: not a surface file" in result.stderr
+    assert list(tmp_path.glob("*.glb"))
+
+
+def test_the_report_of_a_run_may_be_asked_for_by_any_of_its_files(finished):
+    folder, _ = finished
+    result = run_command("surfora", "report", folder / "run.json")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().endswith(str(folder / "report.html"))
 
 
 def test_unknown_setting(labelled, tmp_path):
