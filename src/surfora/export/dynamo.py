@@ -16,6 +16,7 @@ from surfora.export.poses import from_av3, from_dynamo, to_av3, to_dynamo
 from surfora.geometry.arrays import Floats
 from tomocore.contract import InputError, whole_number
 from tomocore.files import written_beside
+from tomocore.files_of_tomograms import volume_stem
 from tomocore.side_files import MOST_CSV_BYTES, read_text, require_size
 
 DYNAMO_COLUMNS, AV3_ROWS = 35, 20
@@ -45,7 +46,7 @@ def catalogue(path: Path) -> dict[int, str]:
         words = line.split(maxsplit=1)
         number = whole_number(words[0]) if len(words) == 2 else None
         if number is not None:
-            found[number] = Path(words[1].strip()).stem
+            found[number] = volume_stem(Path(words[1].strip()))
     if not found:
         raise InputError(f"{path}: names no tomograms; a line of a table map is a number and a path")
     return found

@@ -45,12 +45,13 @@ from surfora.export.tomogram_places import (
     first_voxel_nm,
     placed_mesh,
     tomogram_sizes,
+    without_points_and_proxies,
 )
 from surfora.geometry.colours import SURFACES, floats_of
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import VTK_ENDINGS, write_polydata, write_surface
 from surfora.geometry.surface import SurfaceMesh, to_polydata, vertex_normals
-from tomocore.contract import NOBODY, Batch, InputError, Watcher
+from tomocore.contract import FAILURES, NOBODY, Batch, InputError, Watcher
 from tomocore.files import existing, require_writable_folder
 from tomocore.files_of_tomograms import owner_of, safe_name, tomogram_stem
 from tomocore.volumes.formats import inspect_volume, place_of_first_voxel_nm, read_volume
@@ -96,6 +97,7 @@ def export_files(request: ExportRequest, watcher: Watcher = NOBODY) -> Batch:
         return batch
     for source in request.sources:
         existing(source)
+    request = replace(request, sources=tuple(without_points_and_proxies(request.sources, watcher)))
     _require_own_targets(request)
     require_writable_folder(request.folder)
     if request.program in ("chimerax", "imod", "blender"):
@@ -226,8 +228,13 @@ def _into_copick(source: Path, project: Project, request: ExportRequest, batch: 
 
 
 def _export_scenes(request: ExportRequest, batch: Batch) -> None:
-    """Write a scene a tomogram of all its surfaces, for programs that open them together."""
-    surfaces = {source: placed_mesh(source) for source in request.sources}
+    """Write a scene a tomogram of all its surfaces, for programs that open them together; others are told."""
+    surfaces: dict[Path, PlacedMesh] = {}
+    for source in request.sources:
+        try:
+            surfaces[source] = placed_mesh(source)
+        except FAILURES as error:
+            batch.fail(str(source), error)
     ending = {"chimerax": ".cxc", "imod": ".mod", "blender": ".glb"}[str(request.program)]
     scenes: dict[Path, dict[Path, PlacedMesh]] = {}
     for source, placed in surfaces.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from surfora.export.tomogram_places import (
     first_voxel_nm,
     placed_mesh,
     tomogram_sizes,
+    without_points_and_proxies,
 )
 from surfora.geometry.star_tables import star_blocks
 from tomocore.contract import NOBODY, Batch, InputError, Watcher, naming
@@ -61,9 +62,10 @@ def _joined(path: Path, request: JoinRequest, watcher: Watcher) -> str:
         raise InputError(f"{path}: particles are written as they came; name it *{_source(request).suffix}")
     if path.resolve() == _source(request).resolve():
         raise InputError(f"{path}: is the particles' own file; name another one with -o")
-    surfaces = [placed_mesh(mesh) for mesh in request.meshes]
+    surfaces = [placed_mesh(mesh) for mesh in without_points_and_proxies(request.meshes, watcher)]
     sizes = _sizes(request)
     particles = _read(request, sizes)
+    surfaces = [_of_its_name(one, set(particles.tomograms)) for one in surfaces]
     columns, lacking = _features(particles, surfaces, sizes, request, watcher)
     require_writable_folder(path.parent)
     with written_beside(path.with_name(f"{path.stem}.features.csv")) as beside:
@@ -78,6 +80,12 @@ def _joined(path: Path, request: JoinRequest, watcher: Watcher) -> str:
             beside.write_bytes(source.read_bytes())
     told = f"; {lacking} of tomograms without a mesh" if lacking else ""
     return f"{len(particles)} particles{told}"
+
+
+def _of_its_name(surface: PlacedMesh, tomograms: Collection[str]) -> PlacedMesh:
+    """A surface of another program with the tomogram that its file is named after, if it is after one."""
+    owner = None if surface.tomogram else owner_of(surface.named.name, sorted(filter(None, tomograms)))
+    return surface if owner is None else replace(surface, tomogram=owner)
 
 
 def _source(request: JoinRequest) -> Path:
@@ -127,12 +135,12 @@ def _features(
     watcher: Watcher,
 ) -> tuple[dict[str, NDArray[Any]], int]:
     """The columns of all particles, tomogram by tomogram, and how many have no surface."""
-    frames, lacking = [], 0
+    frames, lacking, bare = [], 0, list[str]()
     for name in dict.fromkeys(particles.tomograms):
         chosen = np.array([own == name for own in particles.tomograms])
         own = _of_tomogram(name, surfaces, particles, watcher)
         if not own:
-            watcher.skipped(name or "particles", "no mesh of this tomogram; its particles get no features")
+            bare.append(name or "particles")
             lacking += int(chosen.sum())
             continue
         origin = np.asarray(first_voxel_nm(name, own, sizes))
@@ -140,6 +148,8 @@ def _features(
         there = replace(part, places_nm=part.places_nm + origin)
         found = surface_features(there, [one.named for one in own], request.radius_nm, request.probe_nm)
         frames.append(pd.DataFrame(found, index=np.flatnonzero(chosen)))
+    if bare:
+        watcher.skipped(some_of(bare), "no mesh of this tomogram; its particles get no features")
     if not frames:
         raise InputError(
             f"{request.particles}: its tomograms ({some_of(sorted(set(particles.tomograms)), 5)}) are "

@@ -23,6 +23,7 @@ from surfora.geometry.star_tables import (
     PIXEL_SIZES,
     TOMOGRAM_NAMES,
     WARP_ENDING,
+    as_table,
     pixel_sizes_nm,
     star_blocks,
     star_numbers,
@@ -86,8 +87,8 @@ def reconstructions(path: Path, column: str = "") -> dict[str, Path | None]:
 
 def sizes_of(path: Path) -> dict[str, TomogramSize]:
     """The size of each tomogram in a tomograms.star, by name. Raises InputError where it tells none."""
-    for table in star_blocks(path).values():
-        if isinstance(table, pd.DataFrame) and "rlnTomoName" in table and set(SIZES) <= set(table):
+    for table in map(as_table, star_blocks(path).values()):
+        if table is not None and "rlnTomoName" in table and set(SIZES) <= set(table):
             pixel = next((c for c in ("rlnTomoTiltSeriesPixelSize", *PIXEL_SIZES) if c in table), None)
             if pixel is None:
                 break
@@ -168,14 +169,15 @@ def _places_nm(
     """Places (n, 3) in nm from the first voxel's centre on, without the refined shift."""
     if not set(CENTRED) <= set(table):
         return star_numbers(table, *COORDINATES) * _pixels_nm(table, blocks, pixel_size_nm, path)
-    lacking = sorted({name for name in names if owner_of(name, list(sizes)) is None})
+    owners = {name: owner_of(name, list(sizes)) for name in set(names)}
+    lacking = sorted(name for name, owner in owners.items() if owner is None)
     if lacking:
         raise InputError(
             f"{path}: its coordinates count from the centre of tomograms whose size is not known "
             f"({some_of(lacking, 5) or 'without names'}); pass --tomograms tomograms.star, the "
             "optimisation set, or --tomogram with the volumes"
         )
-    half = np.array([np.asarray(sizes[str(owner_of(name, list(sizes)))].size_nm) / 2 for name in names])
+    half = np.array([np.asarray(sizes[str(owners[name])].size_nm) / 2 for name in names])
     return star_numbers(table, *CENTRED) * 0.1 + half.reshape(-1, 3)
 
 

@@ -12,10 +12,16 @@ from surfora.export.particles import TomogramSize
 from surfora.geometry.facts import SurfaceFacts, surface_name
 from surfora.geometry.files import read_facts, read_mesh
 from surfora.masks.grids import grid_from
-from tomocore.contract import InputError
+from tomocore.contract import NOBODY, InputError, Watcher
 from tomocore.files import existing
 from tomocore.files_of_tomograms import owner_of, tomogram_stem
 from tomocore.volumes.formats import inspect_volume
+
+ASIDE = {
+    "medial.points": "holds the points that a mesh was made of",
+    "proxy": "parts the leaflets and is no surface of the membrane",
+}
+"""Kinds of files of `surfora run` that are no surfaces for other programs, and why."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,21 @@ def _size_of(path: Path) -> TomogramSize:
 def facts_of(path: Path) -> SurfaceFacts:
     """What a surface knows of itself, else its name by its file."""
     return read_facts(path) or SurfaceFacts(name=surface_name(path))
+
+
+def without_points_and_proxies(paths: Sequence[Path], watcher: Watcher = NOBODY) -> list[Path]:
+    """The paths without what `surfora run` writes beside its surfaces, which a pattern over its folder fits.
+
+    These are points that meshes were made of, and proxies, which are never measured; they are told. Where
+    there is nothing else, the paths as they are.
+    """
+    kinds = {path: facts.kind for path in paths if path.is_file() and (facts := read_facts(path))}
+    aside = [path for path in paths if kinds.get(path) in ASIDE]
+    if len(aside) == len(paths):
+        return list(paths)
+    for path in aside:
+        watcher.skipped(str(path), ASIDE[kinds[path]])
+    return [path for path in paths if path not in aside]
 
 
 def placed_mesh(path: Path) -> PlacedMesh:

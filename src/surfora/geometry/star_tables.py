@@ -56,6 +56,11 @@ def star_tables(path: Path) -> dict[str, pd.DataFrame]:
     return {name: block for name, block in star_blocks(path).items() if isinstance(block, pd.DataFrame)}
 
 
+def as_table(block: Any) -> pd.DataFrame | None:
+    """A block as a table, one of single values as that of one row; None for no block."""
+    return pd.DataFrame([block]) if isinstance(block, dict) else block
+
+
 def star_numbers(table: pd.DataFrame, *columns: str) -> Floats:
     """Columns (n, k) as numbers, NaN where one is none."""
     if not len(table):
@@ -78,11 +83,11 @@ def pixel_sizes_nm(table: pd.DataFrame, blocks: Mapping[str, Any]) -> Floats | N
 
     NaN where a row's group is not in the block "optics", or its size is no number.
     """
-    optics = blocks.get("optics")
+    optics = as_table(blocks.get("optics"))
     for column in _pixel_size_columns(table):
         if column in table:
             return star_numbers(table, column)[:, 0] * 0.1
-        if not isinstance(optics, pd.DataFrame) or column not in optics or len(optics) == 0:
+        if optics is None or column not in optics or len(optics) == 0:
             continue
         sizes = star_numbers(optics, column)[:, 0] * 0.1
         if len(optics) == 1 or "rlnOpticsGroup" not in table or "rlnOpticsGroup" not in optics:

@@ -10,6 +10,7 @@ import pytest
 import starfile
 from command_line import run_command
 
+from surfora.export import dynamo
 from surfora.export.dynamo import (
     av3_list,
     av3_particles,
@@ -23,7 +24,8 @@ from surfora.export.particles import Particles, TomogramSize
 from surfora.export.poses import from_relion, z_axes
 from surfora.export.star import star_particles
 from surfora.geometry.facts import SurfaceFacts
-from surfora.geometry.files import write_surface
+from surfora.geometry.files import read_facts, read_mesh, write_surface
+from surfora.geometry.surface import PointCloud, SurfaceMesh
 from tomocore.contract import InputError
 
 CENTRE, RADIUS, PIXEL = np.array([100.0, 120.0, 60.0]), 40.0, 0.5
@@ -466,3 +468,47 @@ def test_a_tomogram_may_be_called_nan(tmp_path):
     path.write_text("data_global\n\nloop_\n" + "".join(f"_{name}\n" for name in columns) + "nan 15 8 9 6\n")
     assert sizes_of(path)["nan"] == TomogramSize((12.0, 13.5, 9.0))
     assert reconstructions(path) == {"nan": None}
+
+
+def test_a_mesh_of_another_program_is_of_the_tomogram_that_it_is_named_after(ball, tmp_path):
+    """Particles of the others get no features, which is one line."""
+    mesh = read_mesh(ball)
+    write_surface(tmp_path / "TS_01_membrain.ply", SurfaceMesh(mesh.vertices, mesh.faces))
+    rows = "\n".join(f"TS_{name} 100 100 100 1" for name in ("01", "02", "03"))
+    optics = "data_optics\n_rlnOpticsGroup 1\n_rlnTomoTiltSeriesPixelSize 5.0\n"  # a row as single values
+    heads = ("rlnTomoName", *(f"rlnCoordinate{axis}" for axis in "XYZ"), "rlnOpticsGroup")
+    loop = "".join(f"_{head} #{n}\n" for n, head in enumerate(heads, 1))
+    (tmp_path / "p.star").write_text(f"{optics}\ndata_particles\nloop_\n{loop}{rows}\n")
+    words = ("particles", tmp_path / "TS_01_membrain.ply", "--particles", tmp_path / "p.star")
+    result = run_command("surfora", *words, "-o", tmp_path / "q.star")
+    assert result.returncode == 0, result.stderr
+    assert "skipped TS_02, TS_03: no mesh of this tomogram" in result.stdout
+    table = pd.read_csv(tmp_path / "q.features.csv")
+    away = abs(np.linalg.norm(CENTRE - 50.0) - RADIUS)
+    np.testing.assert_allclose(table["surforaDistanceNm"], [away, np.nan, np.nan], atol=0.05)
+
+
+def test_points_and_proxies_of_a_run_are_no_surfaces_of_the_membrane(ball, tmp_path):
+    """A pattern over the folder of a run gives them as well; the nearest surface is the membrane's."""
+    facts = read_facts(ball)
+    near = contact_scenes.ball(RADIUS + 4, 2.0, tuple(CENTRE))
+    write_surface(tmp_path / "TS_01_OMM.proxy.vtp", near, facts.of("proxy"))
+    points = PointCloud(near.vertices, near.normals)
+    write_surface(tmp_path / "TS_01_OMM.medial.points.vtp", points, facts.of("medial.points"))
+    (tmp_path / "p.star").write_text(RELION4)
+    files = sorted(tmp_path.glob("*.vtp"))
+    words = ("particles", *files, "--particles", tmp_path / "p.star", "-o", tmp_path / "q.star")
+    result = run_command("surfora", *words)
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(tmp_path / "q.features.csv")
+    np.testing.assert_allclose(table["surforaDistanceNm"], [10, 50, 10], atol=0.05)
+    exported = run_command("surfora", "export", *files, "--for", "blender", "-o", tmp_path / "out")
+    assert exported.returncode == 0, exported.stderr
+    for told in (result.stdout, exported.stdout):
+        assert "TS_01_OMM.proxy.vtp: parts the leaflets" in told
+        assert "TS_01_OMM.medial.points.vtp: holds the points" in told
+
+
+def test_tomograms_of_a_catalogue_keep_the_dots_of_their_names(tmp_path):
+    (tmp_path / "map.doc").write_text("7 /data/TS_01_10.00Apx\n8 /data/TS_02_10.00Apx.mrc\n")
+    assert dynamo.catalogue(tmp_path / "map.doc") == {7: "TS_01_10.00Apx", 8: "TS_02_10.00Apx"}
