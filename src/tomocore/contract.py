@@ -141,8 +141,12 @@ class Batch:
     ) -> None:
         """Do the ``work`` that writes ``target``, or skip it where that exists; what fails is raised.
 
-        A target that is not ``is_whole``, damaged or empty, is made anew.
+        A target that is not ``is_whole``, damaged or empty, is made anew. Raises InputError for a folder.
         """
+        if target.is_dir() and target.suffix.lower() != ".zarr":  # a volume that is a folder
+            raise InputError(
+                f"{target}: is a folder, and one file is to be written; name a file in it with -o"
+            )
         if target.exists() and not overwrite and is_whole(target):
             self.skip(str(target), "it exists; pass --overwrite to replace it")
         else:

@@ -61,11 +61,23 @@ def mesh_points(
     if support is not None and settings.fill_loops_nm > 0:
         faces = _with_holes_closed(points, normals, faces, support, foreign, settings)
     if len(faces) == 0:
+        if support is not None and not _lie_in(points, support):
+            raise InputError(
+                "no point lies in a voxel of the mask; they lie in different places, so check their origins, "
+                "voxel size and unit"
+            )
         raise InputError(
             f"no triangle could be made of {len(points)} points; check that they lie on a surface, "
             "their spacing_nm, and smallest_component_nm2"
         )
     return _as_mesh(cloud, normals, faces)
+
+
+def _lie_in(points: Floats, mask: Volume) -> bool:
+    """Whether any of the points (n, 3) in nm lies in a voxel of a mask."""
+    at = np.rint(mask.index(points)).astype(np.int64)
+    at = at[((at >= 0) & (at < mask.shape)).all(axis=1)]
+    return bool(np.asarray(mask.data)[tuple(at.T)].any())
 
 
 def ball_pivot(

@@ -23,6 +23,7 @@ from tomocore.files_of_tomograms import (
     PACKED_ENDINGS,
     READABLE,
     TIFF_ENDINGS,
+    is_zarr_folder,
 )
 from tomocore.machine import available_memory_bytes
 from tomocore.volumes.amira import open_amira
@@ -124,7 +125,8 @@ def write_volume(path: Path, volume: Volume) -> None:
 
 def volume_target(path: Path) -> Path:
     """The path, where its ending is one that volumes are written under; else InputError."""
-    if path.suffix.lower() not in _WRITERS:
+    packed = path.suffix.lower() == ".gz" and path.with_suffix("").suffix.lower() != ".mrc"
+    if packed or path.suffix.lower() not in _WRITERS:
         raise InputError(f"{path}: volumes are written as .mrc, .mrc.gz, .zarr or .tif; choose one of these")
     return path
 
@@ -160,6 +162,8 @@ def _open(path: Path) -> tuple[VolumeHeader, Loader]:
         raise InputError(f"{path}: no such file; check the path")
     bare = path.with_suffix("") if path.suffix.lower() in PACKED_ENDINGS else path
     ending = bare.suffix.lower()
+    if path.is_dir() and not is_zarr_folder(path):
+        raise InputError(f"{path}: is a folder, and no image of OME-Zarr; name a file in it")
     if path.is_dir() or ending == ".zarr":
         from tomocore.volumes.omezarr import open_zarr
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tomocore.contract import NOBODY, Batch, Progress, Watcher, no_progress
+from tomocore.contract import NOBODY, Batch, InputError, Progress, Watcher, no_progress
 from tomocore.files import require_writable_folder, written_together
-from tomocore.files_of_tomograms import matched, require_match, require_own_names, tomogram_stem
+from tomocore.files_of_tomograms import matched, product_of, require_match, require_own_names, tomogram_stem
 from tomocore.provenance import file_hash
 from tomocore.roiset import read_rois
 from tomocore.volumes.formats import read_volume
@@ -58,8 +58,11 @@ def evaluate_to_file(
 
     ``settings`` say what counts as found, ``instances`` how confidence maps become ROIs first (files of ROIs
     are taken as they are). With ``overwrite`` existing results are replaced. The ``watcher`` hears the scores
-    line by line; cautions are logged. Raises InputError as `evaluate_files` does.
+    line by line; cautions are logged. Raises InputError as `evaluate_files` does, and for a target that is
+    called as the report would be.
     """
+    if target == target.with_suffix(".html"):
+        raise InputError(f"{target}: scores are written as JSON, their report beside; name it *.json")
     batch = Batch(watcher)
 
     def one(path: Path) -> str:
@@ -144,9 +147,12 @@ def _read_tomogram(
 
 
 def _read_confidence(path: Path, request: EvaluateRequest) -> Volume | None:
-    """The confidence map in a file, or None where it holds ROIs (whole numbers, or an archive)."""
+    """The confidence map in a file, or None where it holds ROIs: an archive, or whole numbers of any type."""
     if path.suffix.lower() == ".npz":
         return None
     volume = read_volume(path, request.voxel_size_nm, resample=request.resample)
-    is_map = volume.data.dtype.kind == "f" and volume.data.max() <= 1
-    return volume if is_map else None
+    data = volume.data
+    if data.dtype.kind != "f" or data.max() > 1:
+        return None
+    is_labels = product_of(path) != "confidence" and bool((data == np.rint(data)).all())
+    return None if is_labels else volume

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from tomocore.contract import InputError
+from tomocore.files_of_tomograms import PACKED_ENDINGS
 from tomocore.side_files import read_json
 
 
 def record_path(confidence: Path) -> Path:
-    """The record's place: the map's name with .json."""
-    return confidence.with_suffix(".json")
+    """The record's place: the map's name with .json, also where the map was packed since."""
+    is_packed = confidence.suffix.lower() in PACKED_ENDINGS
+    return (confidence.with_suffix("") if is_packed else confidence).with_suffix(".json")
 
 
 def record_of_map(confidence: Path) -> dict[str, Any]:

@@ -361,7 +361,11 @@ def test_small_components_are_dropped():
 
 
 def test_clouds_that_cannot_be_meshed_are_refused():
-    cloud, _ = cloud_and_support(shapes.flat_sheet(12.0, 12.0))
+    cloud, support = cloud_and_support(shapes.flat_sheet(12.0, 12.0))
+    with pytest.raises(
+        InputError, match="no point lies in a voxel of the mask; they lie in different places"
+    ):
+        mesh_points(cloud, support=replace(support, origin_nm=(500.0, 500.0, 500.0)))
     with pytest.raises(InputError, match="surfora orient"):
         mesh_points(PointCloud(cloud.points))
     with pytest.raises(InputError, match="normals"):

@@ -143,6 +143,18 @@ def test_other_packed_files_are_to_be_unpacked(tmp_path, name):
         read_volume(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["m.tif.gz", "m.nii.gz", "m.gz", "m.rec"])
+def test_no_volume_is_written_under_a_name_that_none_would_be_read_by(tmp_path, name):
+    with pytest.raises(InputError, match=r"volumes are written as \.mrc, \.mrc\.gz"):
+        write_volume(tmp_path / name, Volume(np.zeros((2, 3, 4), np.int8), 1.0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_told_as_one(tmp_path):
+    with pytest.raises(InputError, match="is a folder, and no image of OME-Zarr"):
+        read_volume(tmp_path)
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_volume(tmp_path / "a.mrc")

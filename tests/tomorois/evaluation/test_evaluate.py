@@ -192,6 +192,28 @@ def test_a_map_is_cut_at_its_models_threshold_unless_one_is_given(tmp_path):
     assert evaluate_files(given, instances=at_half).counts["predicted"] == 2
 
 
+def test_a_packed_map_finds_its_record(tmp_path):
+    write_volume(tmp_path / "t__confidence.mrc.gz", confidence_map({(2, 2, 2): 0.95, (18, 18, 2): 0.85}))
+    write_rois_archive(tmp_path / "t__truth.npz", boxes((2, 2, 2)))
+    (tmp_path / "t__confidence.json").write_text('{"threshold": 0.9}')
+    given = EvaluateRequest([tmp_path / "t__confidence.mrc.gz"], [tmp_path / "t__truth.npz"])
+    assert evaluate_files(given, instances=INSTANCES).counts["predicted"] == 1
+
+
+def test_a_mask_of_ones_is_rois_and_no_map_whatever_its_type(tmp_path):
+    data = np.zeros(SHAPE, np.float32)
+    data[2:12, 2:12, 2:12] = 1.0
+    write_volume(tmp_path / "t__rois.mrc", Volume(data, EDGE_NM))
+    write_rois_archive(tmp_path / "t__truth.npz", boxes((2, 2, 2)))
+    given = EvaluateRequest([tmp_path / "t__rois.mrc"], [tmp_path / "t__truth.npz"])
+    assert evaluate_files(given, instances=INSTANCES).counts["tp"] == 1
+
+
+def test_scores_do_not_take_the_place_of_their_report(tmp_path):
+    with pytest.raises(InputError, match=r"name it \*\.json"):
+        evaluate_to_file(EvaluateRequest([], []), tmp_path / "m.html")
+
+
 def test_each_prediction_needs_its_truth_and_truth_without_one_is_told(tmp_path, caplog):
     for name in ("a__rois", "a__truth", "b__truth"):
         write_rois_archive(tmp_path / f"{name}.npz", boxes((2, 2, 2)))
