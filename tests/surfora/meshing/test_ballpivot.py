@@ -1,5 +1,6 @@
 """Ball pivoting: closed forms, slow twins, and what a membrane's cloud throws at it."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -362,9 +363,7 @@ def test_small_components_are_dropped():
 
 def test_clouds_that_cannot_be_meshed_are_refused():
     cloud, support = cloud_and_support(shapes.flat_sheet(12.0, 12.0))
-    with pytest.raises(
-        InputError, match="no point lies in a voxel of the mask; they lie in different places"
-    ):
+    with pytest.raises(InputError, match="no point lies in a voxel of the mask"):
         mesh_points(cloud, support=replace(support, origin_nm=(500.0, 500.0, 500.0)))
     with pytest.raises(InputError, match="surfora orient"):
         mesh_points(PointCloud(cloud.points))
