@@ -163,7 +163,7 @@ def _open(path: Path) -> tuple[VolumeHeader, Loader]:
     bare = path.with_suffix("") if path.suffix.lower() in PACKED_ENDINGS else path
     ending = bare.suffix.lower()
     if path.is_dir() and not is_zarr_folder(path):
-        raise InputError(f"{path}: is a folder, and no image of OME-Zarr; name a file in it")
+        raise InputError(f"{path}: is a folder, and no OME-Zarr image; name a file in it")
     if path.is_dir() or ending == ".zarr":
         from tomocore.volumes.omezarr import open_zarr
 

@@ -151,7 +151,7 @@ def test_no_volume_is_written_under_a_name_that_none_would_be_read_by(tmp_path, 
 
 
 def test_a_folder_is_told_as_one(tmp_path):
-    with pytest.raises(InputError, match="is a folder, and no image of OME-Zarr"):
+    with pytest.raises(InputError, match="is a folder, and no OME-Zarr image"):
         read_volume(tmp_path)
 
 
