@@ -51,7 +51,8 @@ def _adjacent(cells: Ints) -> Ints:
     n = len(cells)
     near = np.full((n, 27), -1, dtype=np.int64)
     filled = np.ones(n, dtype=np.int64)
-    near[:, 0] = np.arange(n)
+    for i in range(n):
+        near[i, 0] = i
     for dz in range(-1, 2):
         for dy in range(-1, 2):
             shift = (np.int64(dz) << 42) + (np.int64(dy) << 21)

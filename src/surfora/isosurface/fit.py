@@ -119,10 +119,11 @@ def _fit_range(
             substitute(system, right, 6)
             u0, u1, u2, v0, v1, v2 = tangent_frame(normals[i, 0], normals[i, 1], normals[i, 2])
             height[i] = right[0] * radius
-            tilted[i, 0] = normals[i, 0] - right[1] * u0 - right[2] * v0
-            tilted[i, 1] = normals[i, 1] - right[1] * u1 - right[2] * v1
-            tilted[i, 2] = normals[i, 2] - right[1] * u2 - right[2] * v2
-            tilted[i] /= math.sqrt((tilted[i] * tilted[i]).sum())
+            x = normals[i, 0] - right[1] * u0 - right[2] * v0
+            y = normals[i, 1] - right[1] * u1 - right[2] * v1
+            z = normals[i, 2] - right[1] * u2 - right[2] * v2
+            length = math.sqrt(x * x + y * y + z * z)
+            tilted[i, 0], tilted[i, 1], tilted[i, 2] = x / length, y / length, z / length
             half_sum = (right[3] + right[5]) / radius
             half_gap = math.sqrt((right[3] - right[5]) ** 2 + right[4] ** 2) / radius
             bend[i] = abs(half_sum) + half_gap
@@ -205,6 +206,8 @@ def fit_height(
         (m11, m21, m12, m31, m22, 0.0),
         (m02, m12, m03, m22, m13, m04),
     )
+    heights = (h00, h10, h01, h20, h11, h02)
     for row in range(6):
-        system[row] = lower[row]
-    right[:] = (h00, h10, h01, h20, h11, h02)
+        right[row] = heights[row]
+        for column in range(row + 1):
+            system[row, column] = lower[row][column]

@@ -268,7 +268,8 @@ def _fill_from(walled: Mask, seeds: Ints, fewest: int) -> None:
     for i in range(len(seeds)):
         if walled[seeds[i, 0], seeds[i, 1], seeds[i, 2]]:
             continue
-        found[0] = seeds[i]
+        for axis in range(3):
+            found[0, axis] = seeds[i, axis]
         walled[found[0, 0], found[0, 1], found[0, 2]] = True
         count, k = 1, 0
         while k < count < fewest:

@@ -95,7 +95,7 @@ def _pairs_of_triangles(faces: Ints, count: int) -> tuple[NDArray[np.int32], Int
             for p, q in ((one, other), (other, one)):
                 k = filled[v]
                 while k > first[v] and (seen[k - 1, 0] > p or (seen[k - 1, 0] == p and seen[k - 1, 1] > q)):
-                    seen[k] = seen[k - 1]
+                    seen[k, 0], seen[k, 1] = seen[k - 1, 0], seen[k - 1, 1]
                     k -= 1
                 seen[k, 0], seen[k, 1] = p, q
                 filled[v] += 1

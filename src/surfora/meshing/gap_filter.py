@@ -175,11 +175,10 @@ def _meets_gap(corner: Floats, own: Bytes, other: Bytes, offsets: Ints, work: Fl
         at[u] = 0.5 * box[u] - HALF_BOX
         for box[v] in range(v_low, v_high):
             at[v] = 0.5 * box[v] - HALF_BOX
-            if (
-                _edge_separates(corner, edge, 0, w, at)
-                or _edge_separates(corner, edge, 1, w, at)
-                or _edge_separates(corner, edge, 2, w, at)
-            ):
+            parted = False
+            for k in range(3):
+                parted = parted or _edge_separates(corner, edge, k, w, at)
+            if parted:
                 continue
             first, last = w_low, w_high
             if reach < 1e6:

@@ -34,7 +34,9 @@ def winding(targets: Floats, points: Floats, moments: Floats, labels: Ints, soft
 
     targets: (t, 3); points, moments: (n, 3); labels: (n,) from 0; softening: a length in the points' unit.
     """
-    return _winding(targets, points, moments, labels, int(labels.max()) + 1, softening**2)
+    return _winding(
+        np.ascontiguousarray(targets), points, moments, labels, int(labels.max()) + 1, softening**2
+    )
 
 
 @njit(cache=True, parallel=True, nogil=True, fastmath=True)
@@ -210,6 +212,17 @@ def _orient_within(
 
 
 @njit(cache=True, nogil=True)
+def _apart(points: Floats, one: int, others: Floats, other: int) -> float:
+    """Distance between a point and another one."""
+    x, y, z = (
+        points[one, 0] - others[other, 0],
+        points[one, 1] - others[other, 1],
+        points[one, 2] - others[other, 2],
+    )
+    return math.sqrt(x * x + y * y + z * z)
+
+
+@njit(cache=True, nogil=True)
 def _patch_dipoles(
     points: Floats, moments: Floats, by_patch: Ints, start: Ints
 ) -> tuple[Floats, Floats, Floats]:
@@ -219,10 +232,11 @@ def _patch_dipoles(
     for patch in range(count):
         members = by_patch[start[patch] : start[patch + 1]]
         for m in members:
-            centres[patch] += points[m] / len(members)
-            sums[patch] += moments[m]
+            for axis in range(3):
+                centres[patch, axis] += points[m, axis] / len(members)
+                sums[patch, axis] += moments[m, axis]
         for m in members:
-            radii[patch] = max(radii[patch], math.sqrt(((points[m] - centres[patch]) ** 2).sum()))
+            radii[patch] = max(radii[patch], _apart(points, m, centres, patch))
     return centres, sums, radii
 
 
@@ -234,7 +248,7 @@ def _mutual_fields(points: Floats, moments: Floats, by_patch: Ints, start: Ints,
     mutual = np.zeros((count, count))
     for one in prange(count):
         for other in range(one):
-            distance = math.sqrt(((centres[one] - centres[other]) ** 2).sum())
+            distance = _apart(centres, one, centres, other)
             total = 0.0
             if distance > FAR * (radii[one] + radii[other]):
                 total = _influence(centres, sums, one, other, nearest2)

@@ -116,7 +116,10 @@ class Tube:
 
     def distance_nm(self, points: Floats) -> Floats:
         """Signed distances (n,), exact."""
-        return _path_distances(np.ascontiguousarray(points, dtype=np.float64), self.path) - self.radius
+        steps = np.diff(self.path, axis=0)
+        per_length2 = 1.0 / (steps**2).sum(axis=1)
+        points = np.ascontiguousarray(points, dtype=np.float64)
+        return _path_distances(points, self.path, steps, per_length2) - self.radius
 
     def samples(self, spacing_nm: float) -> tuple[Floats, Floats]:
         """Rings about the path, less area on the inner side of its bends, and the two half spheres."""
@@ -355,14 +358,17 @@ def _blocks(grid: Grid, box: Box) -> tuple[NDArray[np.int64], Floats]:
 def _transported_frames(tangents, first):  # type: ignore[no-untyped-def]
     """Frames (n, 2, 3) across the tangents that do not twist from one to the next."""
     frames = np.empty((len(tangents), 2, 3))
+    x, y, z = first
     for k in range(len(tangents)):
-        t = tangents[k]
-        first = first - (first * t).sum() * t
-        first = first / np.sqrt((first * first).sum())
-        frames[k, 0] = first
-        for j in range(3):
-            p, q = (j + 1) % 3, (j + 2) % 3
-            frames[k, 1, j] = t[p] * first[q] - t[q] * first[p]
+        t0, t1, t2 = tangents[k]
+        along = x * t0 + y * t1 + z * t2
+        x, y, z = x - along * t0, y - along * t1, z - along * t2
+        length = np.sqrt(x * x + y * y + z * z)
+        x, y, z = x / length, y / length, z / length
+        frames[k, 0, 0], frames[k, 0, 1], frames[k, 0, 2] = x, y, z
+        frames[k, 1, 0] = t1 * z - t2 * y
+        frames[k, 1, 1] = t2 * x - t0 * z
+        frames[k, 1, 2] = t0 * y - t1 * x
     return frames
 
 
@@ -431,10 +437,8 @@ def _lobed_distances(points, centre, radius, orders, axes, heights):  # type: ig
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _path_distances(points, path):  # type: ignore[no-untyped-def]
+def _path_distances(points, path, steps, per_length2):  # type: ignore[no-untyped-def]
     """Distance (n,) from points to the nearest place on a path of straight steps."""
-    steps = path[1:] - path[:-1]
-    per_length2 = 1.0 / (steps**2).sum(axis=1)
     out = np.empty(len(points))
     for i in range(len(points)):
         px, py, pz = points[i, 0], points[i, 1], points[i, 2]
