@@ -40,7 +40,7 @@ from tomocore.contract import (
     one_line,
 )
 from tomocore.locks import one_run
-from tomocore.machine import WorkerPool, use_threads
+from tomocore.machine import WorkerPool, load_for_workers, use_threads
 from tomocore.provenance import RunRecord, recorded_run
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,10 @@ class RunOutcome(Batch):
 
 VOXELS_OF_A_PROCESS = 40_000
 """Measured in about the time (some seconds) that processes take to begin: for fewer none is begun."""
+LARGE_BYTES = 2**25
+"""Of masks on the disk: in so many there are membranes enough for processes."""
+OF_WORKERS = ("surfora.pipeline", "surfora.batch")
+"""What worker processes load."""
 
 
 @dataclass
@@ -89,7 +93,16 @@ def run_masks(request: RunRequest, settings: SurforaSettings, watcher: Watcher =
     """
     masks, beside = MaskReader(request, settings.roi), beside_masks(request)
     with one_run(request.folder):
+        if _wants_processes(request):
+            load_for_workers(OF_WORKERS)  # while the masks are read
         return _run_in_folder(request, masks, beside, settings, watcher)
+
+
+def _wants_processes(request: RunRequest) -> bool:
+    """Whether a run will most likely have its membranes measured by several processes."""
+    is_new = request.overwrite or not (request.folder / RECORD).exists()
+    bytes_of_masks = sum(path.stat().st_size for path in request.masks if path.is_file())
+    return request.jobs > 1 and is_new and bytes_of_masks >= LARGE_BYTES
 
 
 def _run_in_folder(
@@ -217,14 +230,14 @@ def _in_processes(
 
     Where a process dies, those under way are told to be lost, and those not yet begun are left out.
     """
-    threads = max(request.jobs // workers, 1)
     under_way: dict[Future[_Measured], PlannedMembrane] = {}
-    with WorkerPool(workers, threads, modules=("surfora.pipeline", "surfora.batch")) as pool:
-        for one in membranes:
+    with WorkerPool(workers, modules=OF_WORKERS) as pool:
+        for rank, one in enumerate(membranes):
+            threads = max(request.jobs // _together(rank, len(membranes), workers), 1)
             while not _has_room(under_way.values(), one, workers):
                 yield from _finished(under_way)
             try:
-                future = pool.submit(_measured, masks.membrane(one), request, settings, run_id)
+                future = pool.submit(_measured_by, threads, masks.membrane(one), request, settings, run_id)
             except BrokenProcessPool:
                 break
             except FAILURES as error:
@@ -233,6 +246,12 @@ def _in_processes(
                 under_way[future] = one
         while under_way:
             yield from _finished(under_way)
+
+
+def _together(rank: int, membranes: int, workers: int) -> int:
+    """How many membranes are at work beside the one of this rank, itself among them: the last are fewer."""
+    last = membranes % workers
+    return last if last and rank >= membranes - last else workers
 
 
 def _has_room(under_way: Collection[PlannedMembrane], one: PlannedMembrane, workers: int) -> bool:
@@ -272,6 +291,14 @@ def _measured_here(
         return _failed(one, error, run_id)
     with watcher.progress(one.name) as progress:
         return _measured(membrane, request, settings, run_id, progress)
+
+
+def _measured_by(
+    threads: int, membrane: Membrane, request: RunRequest, settings: SurforaSettings, run_id: str
+) -> _Measured:
+    """Measure one membrane in a worker process, by so many threads."""
+    use_threads(threads)
+    return _measured(membrane, request, settings, run_id)
 
 
 def _failed(one: PlannedMembrane, error: BaseException, run_id: str) -> _Measured:

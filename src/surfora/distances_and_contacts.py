@@ -11,7 +11,7 @@ import numpy as np
 
 from surfora.earlier_run import COLUMNS_OF, EarlierRun, Row, RunTables
 from surfora.geometry.files import write_surface
-from surfora.geometry.nearest import Way
+from surfora.geometry.nearest import Scenes, Way
 from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.beside_masks import BesideMasks, Neighbours
 from surfora.measures.contacts.contacts_of_pair import (
@@ -121,12 +121,15 @@ class _Group:
     def _distances(self) -> list[Row]:
         """The rows of distances.csv (both ways for a pair)."""
         rows: list[Row] = []
+        scenes = Scenes()
         for source, target in paired_surfaces(self.surfaces, self.pairs):
             both = " to ".join(sorted((source.name, target.name)))
             one, other = self.latest[source.path], self.latest[target.path]
             try:
                 _tell_place(source, target, self.outcome)
-                measured, row, way = measured_distances(one, other, self.settings.distance, self.record)
+                measured, row, way = measured_distances(
+                    one, other, self.settings.distance, self.record, scenes
+                )
             except FAILURES as error:
                 if both not in self.outcome.failed:
                     self.outcome.fail(both, error)

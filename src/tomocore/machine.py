@@ -15,7 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context, parent_process, set_start_method
+from multiprocessing import forkserver, get_context, parent_process, set_start_method
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -187,12 +187,7 @@ class WorkerPool(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int, threads: int = 1, modules: Sequence[str] = ()) -> None:
-        # Not forked from this process: VTK, Open3D and numba's threads do not survive that. Where it can be,
-        # a server that has only loaded ``modules``, once for all workers, is forked instead.
-        context = get_context("forkserver" if sys.platform == "linux" else "spawn")
-        if sys.platform == "linux":
-            context.set_forkserver_preload(list(modules))
-        super().__init__(workers, context, _begin_worker, (threads,))
+        super().__init__(workers, _context(modules), _begin_worker, (threads,))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function in a worker, which is started here if there are too few."""
@@ -207,6 +202,25 @@ class WorkerPool(ProcessPoolExecutor):
                 process.kill()
             self.shutdown(wait=True, cancel_futures=True)
         return super().__exit__(kind, error, trace)
+
+
+def load_for_workers(modules: Sequence[str]) -> None:
+    """Begin to load what the workers of pools to come need, beside this process (on Linux; else nothing)."""
+    if sys.platform == "linux":
+        _context(modules)
+        with signals_held():
+            forkserver.ensure_running()
+
+
+def _context(modules: Sequence[str]) -> Any:
+    """How workers are begun: not forked from here, since VTK, Open3D and numba's threads survive no fork.
+
+    Where it can be, a server that has only loaded ``modules``, once for all workers, is forked instead.
+    """
+    context = get_context("forkserver" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        context.set_forkserver_preload(list(modules))
+    return context
 
 
 @contextmanager

@@ -102,6 +102,39 @@ def test_no_more_masks_are_in_memory_than_jobs(tmp_path, measured, alive, jobs):
     assert not left
 
 
+@pytest.mark.parametrize(
+    ("count", "jobs", "threads"),
+    [
+        (3, 2, [1, 1, 2]),
+        (4, 2, [1, 1, 1, 1]),
+        (5, 8, [1, 1, 1, 1, 1]),
+        (2, 8, [4, 4]),
+        (5, 3, [1, 1, 1, 1, 1]),
+    ],
+)
+def test_membranes_of_a_last_round_that_is_not_full_share_all_cores(
+    tmp_path, measured, monkeypatch, count, jobs, threads
+):
+    used = []
+    monkeypatch.setattr(surfora.batch, "use_threads", used.append)
+    masks = tuple(write_sheets(tmp_path / f"m{number}.mrc", 1) for number in range(count))
+    run_masks(RunRequest(masks, tmp_path / "out", jobs=jobs), SETTINGS)
+    assert len(measured) == count
+    assert sorted(used) == sorted(threads)
+
+
+@pytest.mark.parametrize(("least", "jobs", "begun"), [(1, 2, 1), (1, 1, 0), (10**9, 2, 0)])
+def test_what_workers_load_is_loaded_beside_the_masks_where_these_are_large(
+    tmp_path, measured, monkeypatch, least, jobs, begun
+):
+    loading = []
+    monkeypatch.setattr(surfora.batch, "load_for_workers", loading.append)
+    monkeypatch.setattr(surfora.batch, "LARGE_BYTES", least)
+    mask = write_sheets(tmp_path / "m.mrc", 1, 2)
+    run_masks(RunRequest((mask,), tmp_path / "out", jobs=jobs), SETTINGS)
+    assert loading == [surfora.batch.OF_WORKERS] * begun
+
+
 def test_masks_of_unequal_edges_are_resampled_once_and_no_more_are_in_memory(tmp_path, monkeypatch, alive):
     masks = tuple(write_sheets(tmp_path / f"m{number}.mrc", 1, 2) for number in range(3))
     for path in masks:

@@ -44,24 +44,64 @@ class Way:
     along_nm: Floats
 
 
-def way_to(mesh: SurfaceMesh, target: SurfaceMesh) -> Way:
-    """Both ways from a mesh to another one. Raises InputError where either has no triangle."""
-    return Way(surface_distance(mesh, target), np.abs(distance_along_normals(mesh, target)))
+@dataclass(frozen=True)
+class _Traced:
+    """A mesh's arrays, the middle (3,) of its vertices, and its scene about that: where floats are finest."""
+
+    vertices: Floats
+    faces: Ints
+    middle: Floats
+    scene: Any
 
 
-def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
+class Scenes:
+    """Open3D's ray-casting scenes of the meshes asked for last, each made once.
+
+    To make that of a leaflet takes half as long as to find the nearest points of it.
+    """
+
+    MOST = 4
+
+    def __init__(self) -> None:
+        self._made: list[_Traced] = []
+
+    def of(self, mesh: SurfaceMesh) -> _Traced:
+        """The scene of a mesh, whatever arrays it has at its vertices."""
+        for one in self._made:
+            if one.vertices is mesh.vertices and one.faces is mesh.faces:
+                return one
+        middle = mesh.vertices.mean(axis=0)
+        scene = import_open3d().t.geometry.RaycastingScene()
+        scene.add_triangles((mesh.vertices - middle).astype(np.float32), mesh.faces.astype(np.uint32))
+        made = _Traced(mesh.vertices, mesh.faces, middle, scene)
+        self._made = [made, *self._made[: self.MOST - 1]]
+        return made
+
+
+def way_to(mesh: SurfaceMesh, target: SurfaceMesh, scenes: Scenes | None = None) -> Way:
+    """Both ways from a mesh to another one. Raises InputError where either has no triangle.
+
+    ``scenes`` are kept by who asks about the same meshes again.
+    """
+    scenes = scenes or Scenes()
+    nearest = surface_distance(mesh, target, scenes)
+    return Way(nearest, np.abs(distance_along_normals(mesh, target, scenes)))
+
+
+def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh, scenes: Scenes | None = None) -> SurfaceDistance:
     """Exact point-to-triangle distances from the vertices of a mesh to another mesh, in nm.
 
     Open3D's ray-casting scene finds the nearest triangle in single precision; the distance to it is
     then computed in double precision. Raises InputError where either mesh has no triangle.
     """
+    scenes = scenes or Scenes()
     for role, surface in (("the surface measured", mesh), ("the surface measured to", target)):
         if len(surface.faces) == 0:
             raise InputError(f"{role} has no triangles; make a mesh first with `surfora mesh`")
-    centre = target.vertices.mean(axis=0)  # single precision is finest around the origin
-    points = mesh.vertices - centre
-    triangle, second_and_third = _nearest(points, target.vertices - centre, target.faces)
-    closest = closest_points_on_triangles(points, (target.vertices - centre)[target.faces[triangle]])
+    there = scenes.of(target)
+    points = mesh.vertices - there.middle
+    triangle, second_and_third = _nearest(points, there)
+    closest = closest_points_on_triangles(points, (target.vertices - there.middle)[target.faces[triangle]])
     way = closest - points
     distance = np.linalg.norm(way, axis=1)
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
@@ -71,7 +111,7 @@ def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
         distance_nm=distance,
         side=np.where(along >= 0, 1, -1).astype(np.int8),
         facing_deg=np.degrees(np.arccos(np.clip(cosine, -1, 1))),
-        is_seen=~_occluded(mesh, way, distance),
+        is_seen=~_occluded(scenes.of(mesh), way, distance),
         triangle=triangle,
         shares=_with_first(second_and_third),
     )
@@ -79,12 +119,12 @@ def surface_distance(mesh: SurfaceMesh, target: SurfaceMesh) -> SurfaceDistance:
 
 def nearest_places(points: Floats, mesh: SurfaceMesh) -> tuple[Ints, Floats]:
     """Corners (n, 3) of the nearest triangle and the weights (n, 3) of its corners at the nearest place."""
-    centre = mesh.vertices.mean(axis=0)
-    triangle, second_and_third = _nearest(points - centre, mesh.vertices - centre, mesh.faces)
+    there = Scenes().of(mesh)
+    triangle, second_and_third = _nearest(points - there.middle, there)
     return mesh.faces[triangle], _with_first(second_and_third)
 
 
-def distance_along_normals(mesh: SurfaceMesh, target: SurfaceMesh) -> Floats:
+def distance_along_normals(mesh: SurfaceMesh, target: SurfaceMesh, scenes: Scenes | None = None) -> Floats:
     """Distance (n,) in nm from each vertex straight along its normal, to either side, to the first hit.
 
     Negative where the target was hit on the side that the normal points away from, NaN where both ways miss
@@ -93,22 +133,27 @@ def distance_along_normals(mesh: SurfaceMesh, target: SurfaceMesh) -> Floats:
     if len(target.faces) == 0:
         raise InputError("the surface measured to has no triangles; make a mesh first with `surfora mesh`")
     normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
-    ahead, behind = hits_along(mesh.vertices, normals, target)
+    ahead, behind = hits_along(mesh.vertices, normals, target, scenes=scenes)
     found = np.where(ahead <= behind, ahead, -behind)
     return np.where(np.isfinite(found), found, np.nan)
 
 
-def hits_along(points: Floats, ways: Floats, target: SurfaceMesh, begin_nm: float = 0.0) -> Floats:
+def hits_along(
+    points: Floats,
+    ways: Floats,
+    target: SurfaceMesh,
+    begin_nm: float = 0.0,
+    scenes: Scenes | None = None,
+) -> Floats:
     """Distances (2, n) in nm from points to the first hit of a mesh, along their ways and against them.
 
     Infinite where there is none. points, ways: (n, 3), ways of length 1; nearer than ``begin_nm`` is passed.
     """
-    centre = target.vertices.mean(axis=0)
-    scene = _scene(target.vertices - centre, target.faces)
+    there = (scenes or Scenes()).of(target)
     hits = []
     for way in (ways, -ways):
-        rays = np.concatenate([points - centre + begin_nm * way, way], axis=1).astype(np.float32)
-        hits.append(scene.cast_rays(rays)["t_hit"].numpy().astype(np.float64) + begin_nm)
+        rays = np.concatenate([points - there.middle + begin_nm * way, way], axis=1).astype(np.float32)
+        hits.append(there.scene.cast_rays(rays)["t_hit"].numpy().astype(np.float64) + begin_nm)
     return np.array(hits)
 
 
@@ -152,28 +197,21 @@ def _with_first(second_and_third: Floats) -> Floats:
     return np.hstack([1 - second_and_third.sum(axis=1, keepdims=True), second_and_third])
 
 
-def _scene(vertices: Floats, faces: Ints) -> Any:
-    scene = import_open3d().t.geometry.RaycastingScene()
-    scene.add_triangles(vertices.astype(np.float32), faces.astype(np.uint32))
-    return scene
-
-
-def _nearest(points: Floats, vertices: Floats, faces: Ints) -> tuple[Ints, Floats]:
+def _nearest(points: Floats, there: _Traced) -> tuple[Ints, Floats]:
     """Number (n,) of the triangle nearest to each point, and where in it (n, 2): shares of corners 2 and 3.
 
-    In single precision, so that points and vertices are best given about the origin.
+    Points (n, 3) are given about the mesh's middle.
     """
-    found = _scene(vertices, faces).compute_closest_points(points.astype(np.float32))
+    found = there.scene.compute_closest_points(points.astype(np.float32))
     return found["primitive_ids"].numpy().astype(np.int64), found["primitive_uvs"].numpy().astype(np.float64)
 
 
-def _occluded(mesh: SurfaceMesh, way: Floats, distance: Floats) -> Mask:
+def _occluded(mesh: _Traced, way: Floats, distance: Floats) -> Mask:
     """Whether the mesh itself lies on the way from its vertices to where they look."""
-    centre = mesh.vertices.mean(axis=0)
-    vertices = mesh.vertices - centre
+    vertices = mesh.vertices - mesh.middle
     edge_nm = float(np.linalg.norm(vertices[mesh.faces[:, 0]] - vertices[mesh.faces[:, 1]], axis=1).mean())
     # A ray begins half an edge away, past the triangles around its own vertex.
     start = np.divide(0.5 * edge_nm, distance, out=np.ones_like(distance), where=distance > 0.5 * edge_nm)
     begin = vertices + start[:, None] * way
     rays = np.concatenate([begin, (1 - start)[:, None] * way], axis=1).astype(np.float32)
-    return np.asarray(_scene(vertices, mesh.faces).test_occlusions(rays, tnear=0.0, tfar=1.0).numpy(), bool)
+    return np.asarray(mesh.scene.test_occlusions(rays, tnear=0.0, tfar=1.0).numpy(), bool)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh
-from surfora.geometry.nearest import Way, way_to
+from surfora.geometry.nearest import Scenes, Way, way_to
 from surfora.geometry.surface import SurfaceMesh
 from surfora.masks.grids import Grid, differences, grid_from, places_are_known
 from surfora.measures.distance import (
@@ -102,14 +102,19 @@ def unmatched_pairs(surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair]) -> l
 
 
 def measured_distances(
-    source: MeasuredSurface, target: MeasuredSurface, settings: DistanceSettings, record: RunRecord
+    source: MeasuredSurface,
+    target: MeasuredSurface,
+    settings: DistanceSettings,
+    record: RunRecord,
+    scenes: Scenes | None = None,
 ) -> tuple[MeasuredSurface, dict[str, Any], Way]:
     """The source with its distance to the target as an array, the pair's row, and the way there.
 
-    source, target: two surfaces; settings: of the section ``distance``; record: times it.
+    source, target: two surfaces; settings: of the section ``distance``; record: times it; scenes: of meshes
+    that more than one pair is of.
     """
     with record.stage("distance", f"{source.name} {source.facts.kind} to {target.name}"):
-        way = way_to(source.mesh, target.mesh)
+        way = way_to(source.mesh, target.mesh, scenes)
     distances, along_nm = way.nearest, way.along_nm
     mesh = source.mesh.with_data(**distance_arrays(target.name, distances.distance_nm, along_nm))
     names = {

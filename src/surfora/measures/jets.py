@@ -101,10 +101,8 @@ def _jet_table(
                 count = ball(front, source, radii[-1] + margin, vertices, normals, start, corner, shape)
             _sort_into_rings(front, count, radii, vertices, normals, areas, geodesic, taper, inside, ends)
             for ring in range(len(radii)):
-                if ring > 0:
-                    sums[ring] = sums[ring - 1]
-                else:
-                    sums[ring] = 0.0
+                for term in range(sums.shape[1]):
+                    sums[ring, term] = sums[ring - 1, term] if ring > 0 else 0.0
                 _add_moments(inside, ends[ring], ends[ring + 1], top, tile, sums[ring])
                 for kind in range(len(orders)):
                     if ends[ring + 1] >= wanted[kind]:
@@ -129,14 +127,15 @@ def arc_ball(
     g = (θ / sin θ − 1) / (1 − cos θ). That is exact on spheres and cylinders and right to third order
     everywhere, and unlike a front it needs no queue.
 
-    front: of `new_front`; source: the vertex; reach: radius in nm; vertices, normals: (n, 3); start, corner:
-    of `Fans`.
+    front: of `new_front`, for one such flood from each source, as its first array here tells whose ball last
+    looked at a vertex; source: the vertex; reach: radius in nm; vertices, normals: (n, 3); start, corner: of
+    `Fans`.
     """
-    slot_of, member, distance, direction = front[0], front[1], front[2], front[3]
+    seen_by, member, distance, direction = front[0], front[1], front[2], front[3]
     n0, n1, n2 = normals[source, 0], normals[source, 1], normals[source, 2]
     e0, e1, e2, f0, f1, f2 = tangent_frame(n0, n1, n2)
     s0, s1, s2 = vertices[source, 0], vertices[source, 1], vertices[source, 2]
-    slot_of[source] = 0
+    seen_by[source] = source + 1
     member[0] = source
     distance[0] = direction[0, 0] = direction[0, 1] = 0.0
     count = 1
@@ -146,9 +145,9 @@ def arc_ball(
         at += 1
         for row in range(start[v], start[v + 1]):
             p = corner[row, 0]
-            slot = slot_of[p]
-            if slot < count and member[slot] == p:
+            if seen_by[p] == source + 1:
                 continue
+            seen_by[p] = source + 1
             d0, d1, d2 = vertices[p, 0] - s0, vertices[p, 1] - s1, vertices[p, 2] - s2
             chord = d0 * d0 + d1 * d1 + d2 * d2
             if chord > reach * reach:
@@ -163,7 +162,6 @@ def arc_ball(
             if not arc <= reach or arc * arc < 0.98 * chord:  # shorter than its chord: folded over
                 continue
             scale = 1.0 / (arc + 1e-300)
-            slot_of[p] = count
             member[count] = p
             distance[count] = arc
             direction[count, 0] = x * scale

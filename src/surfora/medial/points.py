@@ -31,6 +31,7 @@ from surfora.medial.projection import (
     point_lattice,
     principal_bending,
     project_points,
+    shared_bending,
     sheet_normals,
 )
 from surfora.medial.rims import with_faces_at_rims, without, without_end_walls
@@ -303,10 +304,7 @@ def _adapt_radii(lattice: Lattice, patches: Patches, scales: Scales) -> None:
 def _shared_bending(patches: Patches) -> Floats:
     """The largest second derivative (n,) of the mean patch of each point and its nearest: noise cancels."""
     near = cKDTree(patches.points).query(patches.points, k=min(8, len(patches.points)))[1]
-    near = near.reshape(len(patches.points), -1)
-    facing = np.sign(np.einsum("ni,nki->nk", patches.normals, patches.normals[near]))
-    mean = np.mean(facing[:, :, None] * patches.bending[near], axis=1)
-    return principal_bending(patches._replace(bending=mean))
+    return shared_bending(patches, near.reshape(len(patches.points), -1))
 
 
 def _supported(sheet: Mask, patches: Patches) -> Patches:

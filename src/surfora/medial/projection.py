@@ -461,7 +461,50 @@ def bending_matrices(patches: Patches) -> Floats:
 
 def principal_bending(patches: Patches) -> Floats:
     """The largest absolute second derivative (n,) of each patch in any direction: 1 / voxels."""
-    return np.abs(np.linalg.eigvalsh(bending_matrices(patches))).max(axis=1)
+    return _largest_of_means(patches.normals, patches.bending, np.arange(len(patches.points))[:, None])
+
+
+def shared_bending(patches: Patches, near: Ints) -> Floats:
+    """As `principal_bending`, of the mean of the patches ``near`` (n, k) each one: noise cancels."""
+    return _largest_of_means(patches.normals, patches.bending, near)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _largest_of_means(normals: Floats, bending: Floats, near: Ints) -> Floats:
+    """The largest absolute eigenvalue (n,) of the mean of some patches' second derivatives, each seen from
+    the side that the normal of the first one points to."""
+    largest, mean = np.empty(len(near)), np.empty(6)
+    for i in range(len(near)):
+        mean[:] = 0.0
+        for j in near[i]:
+            along = 0.0
+            for k in range(3):
+                along += normals[i, k] * normals[j, k]
+            side = np.sign(along)
+            for k in range(6):
+                mean[k] += side * bending[j, k]
+        for k in range(6):
+            mean[k] /= near.shape[1]
+        largest[i] = _largest_eigenvalue(mean)
+    return largest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _largest_eigenvalue(matrix: Floats) -> float:
+    """The largest absolute eigenvalue of a symmetric matrix (xx, xy, xz, yy, yz, zz).
+
+    By the cosine of a third of an angle (Smith 1961): to eight digits in a twentieth of LAPACK's time.
+    """
+    xx, xy, xz, yy, yz, zz = matrix
+    middle = (xx + yy + zz) / 3
+    xx, yy, zz = xx - middle, yy - middle, zz - middle
+    spread = np.sqrt((xx * xx + yy * yy + zz * zz + 2 * (xy * xy + xz * xz + yz * yz)) / 6)
+    if spread == 0:
+        return abs(middle)
+    half = xx * (yy * zz - yz * yz) - xy * (xy * zz - yz * xz) + xz * (xy * yz - yy * xz)
+    angle = np.arccos(min(max(half / (2 * spread**3), -1.0), 1.0)) / 3
+    high, low = np.cos(angle), np.cos(angle + 2 * np.pi / 3)
+    return max(abs(middle + 2 * spread * high), abs(middle + 2 * spread * low))
 
 
 def on_patches(patches: Patches, offsets: Floats) -> tuple[Floats, Floats]:

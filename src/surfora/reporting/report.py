@@ -41,7 +41,7 @@ from surfora.reporting.pictures import (
 )
 from surfora.reporting.shown_tables import contact_table, direction_table, surface_table
 from surfora.reporting.tables import read_table
-from surfora.reporting.turning import contact_address, run_contacts, run_surfaces
+from surfora.reporting.turning import SmallerMeshes, contact_address, run_contacts, run_surfaces
 from surfora.viewer.scene import MOST_BYTES, live_scene
 from tomocore.columns import Column
 from tomocore.contract import InputError, naming
@@ -143,8 +143,9 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
     distances = read_table(folder / "distances.csv")
     contacts, curve = read_table(folder / "contacts.csv"), read_table(folder / "contact_curve.csv")
     pictured = _pictured(folder, surfaces, distances)
-    pictures = pictures_of(pictured)
-    turning = _turning_sections(folder, surfaces, contacts, pictures.bytes)
+    smaller = SmallerMeshes(surfaces)
+    pictures = pictures_of(pictured, smaller)
+    turning = _turning_sections(folder, surfaces, contacts, pictures.bytes, smaller)
     warnings = [in_words(text, surfaces) for text in record["warnings"]]
     if len(surfaces) > len(pictured):
         warnings.append(
@@ -173,10 +174,14 @@ def run_page(folder: Path, record: Mapping[str, Any]) -> Page:
 
 
 def _turning_sections(
-    folder: Path, surfaces: pd.DataFrame, contacts: pd.DataFrame, pictures_bytes: int
+    folder: Path,
+    surfaces: pd.DataFrame,
+    contacts: pd.DataFrame,
+    pictures_bytes: int,
+    smaller: SmallerMeshes,
 ) -> list[Section]:
     """The surfaces that turn, in what room the pictures leave on the page; none without a surface."""
-    found = run_surfaces(folder, surfaces)
+    found = run_surfaces(folder, surfaces, smaller)
     if not found:
         return []
     room = max(MOST_PAGE_BYTES - LEAST_TURNING_BYTES - pictures_bytes, LEAST_TURNING_BYTES)
@@ -221,15 +226,18 @@ def _pictured(folder: Path, surfaces: pd.DataFrame, distances: pd.DataFrame) -> 
     return found
 
 
-def pictures_of(pictured: Sequence[Pictured]) -> Pictures:
-    """All pictures of the surfaces, drawn mask by mask: the meshes of one mask are in memory at a time."""
+def pictures_of(pictured: Sequence[Pictured], smaller: SmallerMeshes) -> Pictures:
+    """All pictures of the surfaces, drawn mask by mask: the meshes of one mask are in memory at a time.
+
+    ``smaller`` takes what is left of them for the page.
+    """
     drawn: dict[int, Pictures] = {}
     places: list[Picture] = []
     by_mask: dict[str, list[int]] = {}
     for rank, one in enumerate(pictured):
         by_mask.setdefault(one.file.facts.source, []).append(rank)
     for source, ranks in by_mask.items():
-        together = {rank: read_measured(pictured[rank].file.path).mesh for rank in ranks}
+        together = {rank: _mesh_of(pictured[rank].file.path, smaller) for rank in ranks}
         drawn |= {rank: _drawn(pictured[rank], mesh) for rank, mesh in together.items()}
         places += _overview(Path(source).name, [(pictured[rank], mesh) for rank, mesh in together.items()])
         del together
@@ -238,6 +246,13 @@ def pictures_of(pictured: Sequence[Pictured]) -> Pictures:
         for what in ("contacts", "curvature", "gaps", "thickness", "evidence"):
             getattr(found, what).extend(getattr(drawn[rank], what))
     return found
+
+
+def _mesh_of(path: Path, smaller: SmallerMeshes) -> SurfaceMesh:
+    """The mesh of a file, of which is taken what the page will turn."""
+    mesh = read_measured(path).mesh
+    smaller.take(path, mesh)
+    return mesh
 
 
 def _drawn(one: Pictured, mesh: SurfaceMesh) -> Pictures:

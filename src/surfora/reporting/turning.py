@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.distance_pairs import read_measured
 from surfora.reporting.contact_objects import contact_in_words, worded_contacts
 from surfora.reporting.naming import across_places, full_name, surface_with_kind, with_words
@@ -22,16 +23,45 @@ SHOWN_FIRST = ("medial", "isosurface")
 PLACED = ("contact", "centre_x_nm", "centre_y_nm", "centre_z_nm", "length_nm")
 
 
-def run_surfaces(folder: Path, surfaces: pd.DataFrame) -> list[SceneSurface]:
+class SmallerMeshes:
+    """The meshes of a run, by file, as small as its page can show; what was read for pictures is not again.
+
+    No more of them is held than a page can show, since those of a whole run may not fit into memory.
+    """
+
+    def __init__(self, surfaces: pd.DataFrame) -> None:
+        """``surfaces``: the table of surfaces.csv, for how many vertices there are in all."""
+        vertices = surfaces["vertices"].sum() if "vertices" in surfaces else math.inf
+        self._vertices, self._count = vertices, max(len(surfaces), 1)
+        self._held: dict[Path, tuple[SurfaceMesh, int]] = {}
+
+    def take(self, path: Path, mesh: SurfaceMesh) -> None:
+        """Hold of a mesh that was read for something else what a page shows, as copies, and no more."""
+        share = len(mesh.vertices) / self._vertices if 0 < self._vertices < math.inf else 1 / self._count
+        small = reduced_mesh(mesh, int(MOST_VERTICES * share))
+        data = {name: values.copy() for name, values in small.data.items()}
+        copied = SurfaceMesh(small.vertices.copy(), small.faces.copy(), None, data)
+        self._held[path] = copied, len(mesh.faces)
+
+    def of(self, path: Path) -> tuple[SurfaceMesh, int]:
+        """The mesh of a file made smaller, and how many triangles it had."""
+        if path not in self._held:
+            self.take(path, read_measured(path).mesh)
+        return self._held[path]
+
+
+def run_surfaces(
+    folder: Path, surfaces: pd.DataFrame, smaller: SmallerMeshes | None = None
+) -> list[SceneSurface]:
     """The surfaces of a run as its page turns them, in the order of surfaces.csv; none without a file.
 
-    Of several tomograms or masks with labels those of the first are shown before anybody asks. No more of the
-    meshes is held than a page can show, since those of a whole run may not fit into memory.
+    Of several tomograms or masks with labels those of the first are shown before anybody asks. ``smaller``
+    holds the meshes that were read for pictures.
     """
     found: list[SceneSurface] = []
     if surfaces.empty:
         return found
-    vertices = surfaces["vertices"].sum() if "vertices" in surfaces else math.inf
+    smaller = smaller or SmallerMeshes(surfaces)
     several = surfaces["kind"].nunique() > 1
     kinds = surfaces.groupby("name")["kind"].agg(set)
     rows = with_words(surfaces).to_dict("records")
@@ -41,11 +71,9 @@ def run_surfaces(folder: Path, surfaces: pd.DataFrame) -> list[SceneSurface]:
             first = next((kind for kind in SHOWN_FIRST if kind in kinds[row["name"]]), row["kind"])
             title = surface_with_kind(across_places(row["place"], row["surface"]), row["kind"], several)
             group = across_places(row["place"], row["membrane"])
-            mesh = read_measured(path).mesh
-            share = len(mesh.vertices) / vertices if 0 < vertices < math.inf else 1 / len(rows)
-            smaller = reduced_mesh(mesh, int(MOST_VERTICES * share))
+            mesh, triangles = smaller.of(path)
             is_shown = row["kind"] == first and row["place"] == rows[0]["place"]
-            found.append(SceneSurface(full_name(row), title, group, smaller, is_shown, len(mesh.faces)))
+            found.append(SceneSurface(full_name(row), title, group, mesh, is_shown, triangles))
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 import pyvista as pv
 import shapes
 
-from surfora.geometry.nearest import closest_points_on_triangles, surface_distance
+from surfora.geometry.nearest import Scenes, closest_points_on_triangles, surface_distance, way_to
 from surfora.geometry.surface import SurfaceMesh
 from surfora.measures.distance import distance_summary, target_names, with_distances
 from surfora.measures.settings import DistanceSettings
@@ -53,6 +53,20 @@ def test_concentric_spheres_far_from_the_origin():
     back = surface_distance(outer, inner)
     assert (back.side == -1).all()
     assert back.facing_deg.min() > 175
+
+
+def test_scenes_that_are_kept_are_of_the_mesh_that_is_asked_about():
+    balls = [sphere_mesh(radius, edge_nm=4.0) for radius in (10.0, 14.0, 18.0, 22.0, 26.0, 30.0)]
+    scenes = Scenes()
+    for mesh in (*balls, *balls[::-1]):  # more than are kept
+        for target in (balls[0], balls[3]):
+            if mesh is not target:
+                kept, alone = way_to(mesh, target, scenes), way_to(mesh, target)
+                np.testing.assert_array_equal(kept.nearest.distance_nm, alone.nearest.distance_nm)
+                np.testing.assert_array_equal(kept.nearest.is_seen, alone.nearest.is_seen)
+                np.testing.assert_array_equal(kept.along_nm, alone.along_nm)
+    marked = balls[0].with_data(more=np.zeros(len(balls[0].vertices)))
+    assert scenes.of(marked) is scenes.of(balls[0])
 
 
 def test_result_does_not_depend_on_the_place_in_the_field_of_view():

@@ -33,7 +33,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Reports without the pictures that take long to draw."""
-    monkeypatch.setattr(surfora.reporting.report, "pictures_of", lambda pictured: Pictures())
+    monkeypatch.setattr(surfora.reporting.report, "pictures_of", lambda *_: Pictures())
     monkeypatch.setattr(surfora.reporting.report, "contact_sections", lambda distances: [])
 
 
@@ -57,7 +57,7 @@ def scene_of(page):
 
 def test_where_pictures_fill_the_page_surfaces_take_what_is_promised_to_them(run, no_pictures, monkeypatch):
     pictures = Pictures(places=[Picture(("x" * LARGE,))])
-    monkeypatch.setattr(surfora.reporting.report, "pictures_of", lambda pictured: pictures)
+    monkeypatch.setattr(surfora.reporting.report, "pictures_of", lambda *_: pictures)
     monkeypatch.setattr(surfora.reporting.report, "LEAST_TURNING_BYTES", 10_000)
     surfaces = json.dumps(scene_of(write_run_report(run))["surfaces"])
     assert 5_000 < len(surfaces) <= 10_000_000 - LARGE
