@@ -451,8 +451,9 @@ def test_what_exists_is_skipped_by_every_command(project, tmp_path):
     truth = unseen / "t9__truth.npz"
     commands = (
         f"restrict {unseen}/t9__labels.mrc --rois {truth} -o cut.mrc",
-        f"crop {unseen}/t9.mrc --rois {truth} -o crops",
-        f"paste crops/t9__roi001.mrc --crops crops/t9__crops.csv --like {unseen}/t9.mrc -o pasted.mrc",
+        f"crop {unseen}/t9__labels.mrc --rois {truth} -o crops",
+        f"paste crops/t9__labels__roi001.mrc --crops crops/t9__labels__crops.csv --like {unseen}/t9.mrc "
+        "-o pasted.mrc",
         "phantom --kind contacts -o phantoms -s small.toml",
         f"evaluate --predicted {truth} --truth {truth} -o metrics.json",
     )
