@@ -132,6 +132,7 @@ def run(
         masks=tuple(product_files(masks, "membranes", of_others=True)),
         folder=output,
         labels=parsed_labels(labels) if labels else None,
+        # One by one, since a file may be named again for the next mask.
         rois=tuple(file for path in rois or () for file in product_files([path], "rois.npz", "rois")),
         tomograms=tuple(file for path in tomogram or () for file in tomogram_files([path])),
         valid=tuple(file for path in valid or () for file in product_files([path], "valid")),

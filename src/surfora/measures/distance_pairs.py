@@ -89,7 +89,7 @@ def paired_surfaces(surfaces: Sequence[S], pairs: Sequence[Pair] | None) -> list
     if pairs is None:
         within_rois = [surface for surface in surfaces if surface.facts.roi is not None]
         every = permutations(within_rois, 2)
-        return [(a, b) for a, b in every if a.facts.rois == b.facts.rois and _together(a, b)]
+        return [(a, b) for a, b in every if _of_one_file(a, b) and _together(a, b)]
     asked = [match for pair in pairs for match in _answering(surfaces, pair)]
     return list({(source.path, target.path): (source, target) for source, target in asked}.values())
 
@@ -137,6 +137,12 @@ def _answering(surfaces: Sequence[S], pair: Pair) -> Iterator[tuple[S, S]]:
         sources = [surface for surface in surfaces if surface.answers_to(source_name)]
         targets = [surface for surface in surfaces if surface.answers_to(target_name)]
         yield from ((a, b) for a in sources for b in targets if _together(a, b))
+
+
+def _of_one_file(source: SurfaceFile, target: SurfaceFile) -> bool:
+    """Whether the ROIs of two surfaces are of one file, as far as is known: earlier versions did not say."""
+    a, b = source.facts.rois, target.facts.rois
+    return a == b or not (a and b)
 
 
 def _together(source: SurfaceFile, target: SurfaceFile) -> bool:

@@ -471,8 +471,10 @@ def shared_bending(patches: Patches, near: Ints) -> Floats:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _largest_of_means(normals: Floats, bending: Floats, near: Ints) -> Floats:
-    """The largest absolute eigenvalue (n,) of the mean of some patches' second derivatives, each seen from
-    the side that the normal of the first one points to."""
+    """The largest absolute eigenvalue (n,) of the mean second derivatives of the patches near each.
+
+    These are seen from the side that the normal of the one in the middle points to.
+    """
     largest, mean = np.empty(len(near)), np.empty(6)
     for i in range(len(near)):
         mean[:] = 0.0

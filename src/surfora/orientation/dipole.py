@@ -34,9 +34,8 @@ def winding(targets: Floats, points: Floats, moments: Floats, labels: Ints, soft
 
     targets: (t, 3); points, moments: (n, 3); labels: (n,) from 0; softening: a length in the points' unit.
     """
-    return _winding(
-        np.ascontiguousarray(targets), points, moments, labels, int(labels.max()) + 1, softening**2
-    )
+    targets = np.ascontiguousarray(targets)  # for any other layout the kernel is compiled once more
+    return _winding(targets, points, moments, labels, int(labels.max()) + 1, softening**2)
 
 
 @njit(cache=True, parallel=True, nogil=True, fastmath=True)

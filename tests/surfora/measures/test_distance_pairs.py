@@ -23,6 +23,12 @@ def test_a_pair_asked_for_twice_is_measured_once(again):
     assert names(paired_surfaces(both, [("OMM", "IMM"), again])) == [("t_OMM", "t_IMM"), ("t_IMM", "t_OMM")]
 
 
+def test_rois_of_a_surface_whose_file_an_earlier_version_did_not_name_are_paired_as_before():
+    kept = surface("t1_OMM_roi001", source="t1_OMM.mrc", roi=1)
+    anew = surface("t1_ER_roi001", source="t1_ER.mrc", roi=1, rois="t1__rois.npz")
+    assert paired_surfaces([kept, anew], None) == [(kept, anew), (anew, kept)]
+
+
 def test_equal_numbers_of_rois_in_two_files_are_two_places():
     """ROI 1 of one tomogram lies elsewhere than ROI 1 of the next, though both are measured in one run."""
     masks = [
