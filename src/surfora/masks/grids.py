@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 SAME_VOXEL_SIZE = 1e-3  # relative: headers hold edges as 32-bit lengths of the whole volume
 SAME_PLACE = 0.1  # voxels
+BINNED_EDGE = 0.01  # relative: headers of binned copies are rounded
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,17 @@ def places_are_known(a: Grid, b: Grid) -> bool:
     return bool(np.abs(sizes[0] - sizes[1]).max() <= max(a.voxel_size_nm, b.voxel_size_nm))
 
 
+def kept_its_corner(a: Grid, b: Grid) -> bool:
+    """Whether one grid is the other's binned copy, and both headers give one and the same origin.
+
+    An origin is the middle of the first voxel, which binning moves; programs that bin mostly keep the number.
+    """
+    factor = _binned(a.shape, b.shape)
+    if factor in (None, 1.0) or not _same_place(a, b):
+        return False
+    return bool(abs(a.voxel_size_nm / b.voxel_size_nm - factor) <= BINNED_EDGE * factor)
+
+
 def edge_beside_nm(path: Path, grid: Grid, given_nm: float | None) -> float | None:
     """The voxel edge of a volume beside a mask of a grid whose own edge was given, whatever headers say.
 
@@ -102,8 +114,9 @@ def placed_beside(volume: Volume, path: Path, grid: Grid | None) -> Volume:
     """A volume beside a mask of a grid, such as its tomogram, at the place that both have in the world.
 
     Where one of the two lies at zero and their voxels are the same, a program has dropped its place: that of
-    the mask is taken, and told. Raises InputError, naming the file, where both have as many voxels of
-    different sizes, where nothing tells how they lie to each other, and where they lie apart.
+    the mask is taken, and told. A binned copy with the same origin is laid corner to corner, and told. Raises
+    InputError, naming the file, where both have as many voxels of different sizes, where nothing tells how
+    they lie to each other, and where they lie apart.
     """
     if grid is None:
         return volume
@@ -111,6 +124,10 @@ def placed_beside(volume: Volume, path: Path, grid: Grid | None) -> Volume:
     if lost_its_place(own, grid):
         log.warning("%s: %s, but its mask has another place; their voxels are taken as the same", path, own)
         return replace(volume, origin_nm=grid.origin_nm)
+    if kept_its_corner(own, grid):
+        log.warning("%s: %s, as the mask beside it binned; laid on it corner to corner", path, own)
+        x, y, z = np.add(grid.origin_nm, (own.voxel_size_nm - grid.voxel_size_nm) / 2)
+        return replace(volume, origin_nm=(float(x), float(y), float(z)))
     told = f"{path}: has {own}, the mask beside it {grid}"
     if own.shape == grid.shape and not _same_edge(own, grid):
         raise InputError(f"{told}: one header is wrong; give the true edge with --voxel-size")

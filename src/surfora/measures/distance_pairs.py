@@ -12,7 +12,7 @@ from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh
 from surfora.geometry.nearest import Scenes, Way, way_to
 from surfora.geometry.surface import SurfaceMesh
-from surfora.masks.grids import Grid, differences, grid_from, places_are_known
+from surfora.masks.grids import Grid, differences, grid_from, kept_its_corner, places_are_known
 from surfora.measures.distance import (
     along_normal_columns,
     distance_arrays,
@@ -174,5 +174,11 @@ def require_common_place(source: SurfaceFile, target: SurfaceFile) -> str:
         raise InputError(
             f"{source.name} to {target.name}: not measured, the places of their masks are unknown: {told}, "
             "and no header says where the smaller one lies; crop with the origin kept, or pad it to one grid"
+        )
+    if kept_its_corner(a, b):
+        off_nm = abs(a.voxel_size_nm - b.voxel_size_nm) / 2
+        return (
+            f"{told}: placed by their headers; if one was binned without moving its origin by half of what "
+            f"its voxels grew, it lies {off_nm:.3g} nm off along x, y and z"
         )
     return f"{told}: placed by their headers"

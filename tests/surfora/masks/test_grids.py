@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from surfora.masks.grids import Grid, edge_beside_nm, grid_of, placed_beside
-from surfora.measures.valid_region import read_valid_region
+from surfora.measures.valid_region import mask_region, read_valid_region
 from tomocore.contract import InputError
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
@@ -42,6 +42,40 @@ def test_a_place_that_a_program_dropped_is_that_of_the_mask(grid, caplog):
     volume = Volume(np.zeros(grid.shape, np.int8), 1.0, other)
     assert grid_of(placed_beside(volume, "t.mrc", grid)) == grid
     assert "t.mrc: 20 × 24 × 28 voxels of 1 nm" in caplog.text
+
+
+@pytest.mark.parametrize("origin_nm", [(0.0, 0.0, 0.0), (50.0, -30.0, 20.0)])
+@pytest.mark.parametrize(("factor", "lost"), [(2, 0), (4, 3), (0.5, 0)])
+def test_a_binned_copy_that_kept_its_origin_has_the_corner_of_the_mask(factor, lost, origin_nm, caplog):
+    caplog.set_level(logging.WARNING)
+    mask = Grid((40, 80, 120), 1.1, origin_nm)
+    shape = tuple(int((side + lost) / factor) for side in mask.shape)
+    placed = placed_beside(Volume(np.zeros(shape, np.int8), 1.1 * factor, origin_nm), "t.mrc", mask)
+    corners = [np.subtract(grid.origin_nm, grid.voxel_size_nm / 2) for grid in (grid_of(placed), mask)]
+    np.testing.assert_allclose(*corners, atol=1e-9)
+    assert "corner to corner" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "edge_nm", "origin_nm"),
+    [
+        ((10, 12, 14), 2.0, (0.5, 0.5, 0.5)),  # its header tells what binning moved
+        ((14, 17, 20), 1.4, (0.0, 0.0, 0.0)),  # no whole number of voxels: resampled, not binned
+        ((10, 12, 14), 2.1, (0.0, 0.0, 0.0)),
+    ],
+)
+def test_other_volumes_stay_where_their_headers_place_them(shape, edge_nm, origin_nm):
+    volume = Volume(np.zeros(shape, np.int8), edge_nm, origin_nm)
+    assert placed_beside(volume, "t.mrc", MASK) is volume
+
+
+def test_a_binned_valid_region_has_its_face_where_the_mask_has_it():
+    data = np.zeros((20, 24, 28), np.int8)
+    data[8:] = 1
+    volumes = [Volume(data[::step, ::step, ::step], float(step)) for step in (1, 4)]
+    fine, binned = (mask_region(placed_beside(volume, "v.mrc", MASK), "v.mrc") for volume in volumes)
+    points = np.array([[14.0, 12.0, 13.0], [14.0, 12.0, 3.0]])
+    np.testing.assert_allclose(binned.depth_nm(points), fine.depth_nm(points), atol=0.05)
 
 
 @pytest.mark.parametrize(
