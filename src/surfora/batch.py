@@ -16,6 +16,7 @@ from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
 from surfora.masks.perturbed import perturbed
 from surfora.measures.beside_masks import BesideMasks
+from surfora.measures.distance_pairs import SurfaceFile
 from surfora.pipeline import measure_membrane
 from surfora.planning import (
     MaskReader,
@@ -23,6 +24,7 @@ from surfora.planning import (
     RunRequest,
     beside_masks,
     planned_membranes,
+    surface_of,
     warn_of_kept,
 )
 from surfora.reporting.interval_columns import FILE as INTERVALS
@@ -113,16 +115,16 @@ def _run_in_folder(
         planned = planned_membranes(request, masks, settings, record, outcome)
         beside.note(record)
         earlier = earlier_run(request.folder, record)
-        files = _measure_all(planned, masks, request, settings, record, outcome)
-        if not files and outcome.failed:
+        surfaces = _measure_all(planned, masks, request, settings, record, outcome)
+        if not surfaces and outcome.failed:
             return outcome
-        tables = measured_tables(files, request.pairs, settings, record, outcome, earlier, beside)
+        tables = measured_tables(surfaces, request.pairs, settings, record, outcome, earlier, beside)
     record.failures = dict(outcome.failed)
     outcome.surfaces, outcome.distances = tables.surfaces, tables.distances
     outcome.contacts = tables.contacts
     if earlier is None or not earlier.says_all(record, tables):
         (request.folder / REPORT).unlink(missing_ok=True)
-        record.add_outputs([*files, *tables.write(request.folder)])
+        record.add_outputs([*(one.path for one in surfaces), *tables.write(request.folder)])
         record.write(request.folder / RECORD)
         (request.folder / INTERVALS).unlink(missing_ok=True)  # of an earlier run: not of these values
     if request.perturbation is None:
@@ -141,8 +143,8 @@ def _measure_all(
     settings: SurforaSettings,
     record: RunRecord,
     outcome: RunOutcome,
-) -> list[Path]:
-    """The files of all surfaces in the order of the membranes; failures are told and kept."""
+) -> list[SurfaceFile]:
+    """All surfaces in the order of the membranes; failures are told and kept."""
     files = {one.name: list(one.kept) for one in planned}
     for one in (one for one in planned if one.kept):
         warn_of_kept(one)
@@ -168,7 +170,7 @@ def _measure_all(
                 outcome.finish(made.name)
             files[made.name] = made.files
     _tell_too_small([one for one in planned if one.name in too_small], outcome)
-    return [path for one in planned for path in files[one.name]]
+    return [surface_of(one, path) for one in planned for path in files[one.name]]
 
 
 def _tell_too_small(membranes: list[PlannedMembrane], outcome: RunOutcome) -> None:

@@ -32,7 +32,6 @@ from surfora.measures.distance_pairs import (
     paired_surfaces,
     read_measured,
     require_common_place,
-    surface_file,
     unmatched_pairs,
 )
 from surfora.measures.valid_region import ValidRegion, with_depths
@@ -46,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 def measured_tables(
-    paths: Sequence[Path],
+    surfaces: Sequence[SurfaceFile],
     pairs: Sequence[Pair] | None,
     settings: SurforaSettings,
     record: RunRecord,
@@ -56,12 +55,11 @@ def measured_tables(
 ) -> RunTables:
     """The rows of all tables, in the order of the surfaces' files; distances and contacts go into the files.
 
-    ``paths`` are the files of all measured surfaces, ``pairs`` those asked for (see `paired_surfaces`). What
+    ``surfaces`` are all that were measured, ``pairs`` those asked for (see `paired_surfaces`). What
     ``earlier`` has measured of the same files is not measured again. ``beside`` tells the tomograms whose
     density is measured, and the valid regions. ``settings`` are those of distance, density and contacts;
     stages are noted in ``record``, failures in ``outcome``.
     """
-    surfaces = [surface_file(path) for path in paths]
     _tell_unmatched(surfaces, pairs or (), outcome)
     groups = partner_groups(surfaces, pairs)
     neighbours = Neighbours(surfaces)
@@ -108,7 +106,7 @@ class _Group:
 
     def measured(self, number: int) -> RunTables:
         """The rows of the group, whose files take the arrays on; its first contact has the next number."""
-        self.latest = {one.path: read_measured(one.path) for one in self.surfaces}
+        self.latest = {one.path: replace(read_measured(one.path), facts=one.facts) for one in self.surfaces}
         tables = RunTables(distances=self._distances())
         for one in self.surfaces:
             self._look_at_tomogram(one)

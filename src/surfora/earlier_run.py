@@ -69,7 +69,7 @@ class EarlierRun:
 
         That is where a file is not byte for byte what the run left, or other pairs are asked for.
         """
-        own = {(one.name, one.facts.kind) for one in group}
+        own = {(one.name, one.facts.kind): one.facts.source for one in group}
         found = RunTables(are_kept=True)
         for table in COLUMNS_OF:
             getattr(found, table)[:] = [r for r in self.tables.rows(table) if (r["name"], r["kind"]) in own]
@@ -80,6 +80,7 @@ class EarlierRun:
         touching = {(*_key(a), *_key(b)) for a, b in (*contact_partners(group, found.distances), *folds)}
         if {_ways(row) for row in found.contact_curve} != touching:
             return None
+        found.surfaces = [{**row, "source": own[row["name"], row["kind"]]} for row in found.surfaces]
         return found if all(self._is_as_left(one.path) for one in group) else None
 
     def says_all(self, record: RunRecord, tables: RunTables) -> bool:

@@ -30,7 +30,7 @@ from surfora.masks.membranes import (
 from surfora.masks.perturbed import Perturbation
 from surfora.masks.settings import RoiSettings
 from surfora.measures.beside_masks import CONFIDENCE, REGION, TOMOGRAM, BesideMasks
-from surfora.measures.distance_pairs import Pair
+from surfora.measures.distance_pairs import Pair, SurfaceFile, surface_file
 from surfora.pipeline import SurfaceKind, files_there, surface_identity, voxel_digest, warn_of_other_settings
 from surfora.settings import SurforaSettings
 from tomocore.contract import FAILURES, Batch, InputError, about, told_before
@@ -247,6 +247,17 @@ def _with_sides(found: Sequence[PlannedMembrane], request: RunRequest) -> list[P
     points = {one.name: one.points for one in found if one.points is not None}
     sides = known_sides(found, request.inside, request.lumens, points)
     return [replace(one, known_side=sides.get(one.name), points=None) for one in found]
+
+
+def surface_of(planned: PlannedMembrane, path: Path) -> SurfaceFile:
+    """One of the finished surfaces of a membrane, of the mask and ROIs as this run was given them.
+
+    One that is kept may tell other paths, as of a run in another working directory. Raises InputError for a
+    file that `surfora run` did not write.
+    """
+    found = surface_file(path)
+    facts = replace(found.facts, source=str(planned.source), rois=str(planned.rois or ""))
+    return replace(found, facts=facts)
 
 
 def warn_of_kept(planned: PlannedMembrane) -> None:

@@ -155,6 +155,21 @@ def test_a_run_that_finds_all_there_reads_no_mesh_for_measuring_and_writes_nothi
                     assert one[column] == pytest.approx(value, rel=1e-5, nan_ok=True), column
 
 
+def test_a_kept_surface_whose_mask_was_given_by_another_path_is_measured_to_a_new_one(again, caplog):
+    folder, _ = again
+    (folder / "out" / "m0_2.medial.vtp").unlink()
+    given = str(read_measured(folder / "out" / "m1_1.medial.vtp").facts.source)
+    outcome = run_masks(request_in(folder), SETTINGS)
+    assert given != str(folder / "m1.mrc")
+    assert not outcome.failed
+    assert {(row["name"], row["target"]) for row in outcome.distances} == {
+        (f"m{mask}_{a}", f"m{mask}_{b}") for mask in (0, 1) for a, b in ((1, 2), (2, 1))
+    }
+    surfaces = tables_in(folder / "out")["surfaces"]
+    assert list(surfaces["source"]) == [str(folder / f"m{mask}.mrc") for mask in (0, 0, 1, 1)]
+    assert "another mask" not in caplog.text
+
+
 @pytest.mark.parametrize("name", ["z", "a"])
 def test_a_mask_more_is_measured_alone_and_contacts_are_numbered_as_in_one_run(again, name):
     folder, read = again
@@ -169,6 +184,8 @@ def test_a_mask_more_is_measured_alone_and_contacts_are_numbered_as_in_one_run(a
         assert len(after[table]) > len(kept)
         if table == "contacts" and name == "a":
             kept["contact"] -= len(after[table]) - len(kept)
+        if table == "surfaces":
+            before[table]["source"] = [str(folder / f"m{mask}.mrc") for mask in (0, 0, 1, 1)]
         pd.testing.assert_frame_equal(kept, before[table])
     assert list(after["contacts"]["contact"]) == list(range(1, 1 + len(after["contacts"])))
     for row in after["contacts"].itertuples():
@@ -203,5 +220,6 @@ def test_what_is_no_longer_as_the_run_left_it_is_measured_again(again, what):
     if what == "pairs":
         assert set(after["contact_curve"]["target"]) == {"m0_2", "m1_2"}
         assert set(before["contact_curve"]["target"]) == {"m0_1", "m0_2", "m1_1", "m1_2"}
+    before["surfaces"]["source"] = [str(folder / f"m{mask}.mrc") for mask in (0, 0, 1, 1)]
     for name in TABLES if what not in ("pairs", "settings") else ("surfaces",):
         pd.testing.assert_frame_equal(after[name], before[name])

@@ -335,7 +335,7 @@ def cut_out(opened: OpenMask, place: int) -> Membrane | None:
     called = name_at(opened, place)
     if opened.rois is None or row is None:
         part = opened.volume.crop(_grown(opened.tally[value][1], opened.volume.shape))
-        return _membrane(opened, part, value, called, len(opened.names) > 1)
+        return _membrane(opened, part, value, called, bool(opened.tally.keys() - {0, value}))
     settings, rois = opened.settings, opened.rois
     roi_box, grown = dilated_mask(rois, row, settings.dilation_nm)
     box = box_with_margin(rois, row, settings.dilation_nm + settings.margin_nm)

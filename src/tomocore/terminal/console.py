@@ -18,8 +18,9 @@ from tomocore.contract import FAILURES, Batch, Progress, Watcher, one_line, with
 from tomocore.kernels import kernels_are_kept
 from tomocore.machine import Terminated, signals_as_interrupts
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without emoji: of the names in OMM:B:ER it would make a picture.
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 class _ConsoleHandler(logging.Handler):
@@ -83,7 +84,7 @@ def _bars() -> Iterator[RichProgress]:
         yield _drawn[0]
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -48,6 +48,16 @@ def test_brackets_in_a_message_are_kept(capsys):
     assert "a[0].mrc: shape [1, 2]" in capsys.readouterr().err
 
 
+def test_names_between_colons_are_no_emoji(capsys):
+    exit_status_of(raising(InputError("--distances A:B:C: no such pair")))
+    Terminal().skipped("A:B:C", "its files exist")
+    Terminal().failed("A:B:C")
+    printed = capsys.readouterr()
+    assert "A:B:C: no such pair" in printed.err
+    assert "failed A:B:C" in printed.err
+    assert printed.out == "skipped A:B:C: its files exist\n"
+
+
 def test_a_failed_item_does_not_stop_the_batch(capsys):
     def work(item):
         if item == "b":
