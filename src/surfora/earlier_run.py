@@ -9,7 +9,7 @@ from typing import Any
 
 from surfora.measures.contacts.contacts_of_pair import contact_partners, folded_surfaces
 from surfora.measures.distance_pairs import Pair, SurfaceFile, paired_surfaces
-from surfora.reporting.columns import COLUMNS
+from surfora.reporting.columns import DISTANCE_COLUMNS, SURFACE_COLUMNS
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.tables import read_table, write_table
 from tomocore.columns import Column
@@ -20,8 +20,8 @@ Row = Mapping[str, Any]
 
 RECORD, REPORT = "run.json", "report.html"
 COLUMNS_OF: dict[str, Sequence[Column]] = {
-    "surfaces": COLUMNS,
-    "distances": COLUMNS,
+    "surfaces": SURFACE_COLUMNS,
+    "distances": DISTANCE_COLUMNS,
     "contacts": OBJECT_COLUMNS,
     "contact_curve": CURVE_COLUMNS,
 }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from surfora.geometry.surface import SIGN_CONVENTION
 from surfora.measures.distance_pairs import read_measured
-from surfora.reporting.columns import COLUMNS
+from surfora.reporting.columns import COLUMNS, DISTANCE_COLUMNS, SURFACE_COLUMNS
 from surfora.reporting.contact_columns import CURVE_COLUMNS, OBJECT_COLUMNS
 from surfora.reporting.contact_objects import contact_object_table
 from surfora.reporting.contacts import contacts_of
@@ -57,8 +57,8 @@ from tomosurf.statistics.report_section import compared_project
 
 POOLED = {
     "rois": ROI_COLUMNS,
-    "surfaces": COLUMNS,
-    "distances": COLUMNS,
+    "surfaces": SURFACE_COLUMNS,
+    "distances": DISTANCE_COLUMNS,
     "contacts": OBJECT_COLUMNS,
     "contact_curve": CURVE_COLUMNS,
 }

@@ -336,6 +336,19 @@ COLUMNS = (
 )
 """A column each, in the order in which the files have them."""
 
+_NAMED = ("name", "kind", "label", "roi")
+_FIRST_OF_DISTANCES = next(k for k, column in enumerate(COLUMNS) if column.key == "target")
+SURFACE_COLUMNS = (
+    *COLUMNS[:_FIRST_OF_DISTANCES],
+    *(column for column in COLUMNS if column.key in ("tomogram", "voxel_size_nm")),
+)
+"""Those of surfaces.csv."""
+DISTANCE_COLUMNS = (
+    *(column for column in COLUMNS if column.key in _NAMED),
+    *(column for column in COLUMNS[_FIRST_OF_DISTANCES:] if column.key != "voxel_size_nm"),
+)
+"""Those of distances.csv."""
+
 CONTACT_COLUMNS = (
     Column("contact", "contact", "", "two membranes that were measured to each other"),
     Column("between", "between", "", "what of the two membranes the gap lies between"),

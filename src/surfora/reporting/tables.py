@@ -159,8 +159,11 @@ def _median(values: NDArray[Any], weights: Floats) -> float:
 def write_table(
     path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = COLUMNS
 ) -> pd.DataFrame:
-    """Write rows as CSV, columns in the order of ``columns``, others after them; return the table."""
-    table = pd.DataFrame(list(rows), columns=None if rows else ["name"])
+    """Write rows as CSV, columns in the order of ``columns``, others after them; return the table.
+
+    A table without rows has all ``columns``, so that what reads it finds those that it asks for.
+    """
+    table = pd.DataFrame(list(rows), columns=None if rows else [column.key for column in columns])
     order = [column.key for column in columns if column.key in table]
     table = table[order + [column for column in table if column not in order]]
     with written_beside(path) as beside:
@@ -171,6 +174,7 @@ def write_table(
 def read_table(path: Path) -> pd.DataFrame:
     """A table written by `write_table`, or an empty one where there is none; an absent name is "".
 
+    One without rows has no columns either, so that readers ask for columns alone.
     Raises InputError where it is no such table: another encoding, lines of other lengths, a column that
     reports need is missing, or text in a column of numbers.
     """
@@ -181,12 +185,12 @@ def read_table(path: Path) -> pd.DataFrame:
     table = read_frame(
         path, lambda file: pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""]), REMEDY
     )
-    needed = REQUIRED.get(path.name, ()) if len(table) else ()
-    require_columns(path, list(table.columns), needed, REMEDY)
+    if table.empty:
+        return pd.DataFrame()
+    require_columns(path, list(table.columns), REQUIRED.get(path.name, ()), REMEDY)
     table = with_numbers(path, table)
     table = table.fillna({name: "" for name in (*NAMES, *TEXTS) if name in table})
-    if len(table):
-        _require_once(path, table)
+    _require_once(path, table)
     for part in FILE_PARTS:
         if part in table and table[part].str.contains(r"[/\\\x00]").any():
             raise InputError(f"{path}: a {part} in it leads to another folder; {REMEDY}")
