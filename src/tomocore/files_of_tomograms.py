@@ -283,10 +283,11 @@ def _is_plain_folder(path: Path) -> bool:
 def _volumes_in(folder: Path) -> list[Path]:
     """What a folder holds of volumes, by name; hidden files are none."""
     named = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    return [path for path in named if _is_volume_name(path) or is_zarr_folder(path)]
+    return [path for path in named if is_volume_name(path) or is_zarr_folder(path)]
 
 
-def _is_volume_name(path: Path) -> bool:
+def is_volume_name(path: Path) -> bool:
+    """Whether a file is a volume by its ending."""
     return _unpacked(path).suffix.lower() in VOLUME_ENDINGS
 
 

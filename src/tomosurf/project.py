@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from surfora.settings import SurforaSettings
 from tomocore.contract import InputError
@@ -47,8 +48,15 @@ TRAINING = "training"
 """The step before those of tomograms, and the folder of what it is taught by."""
 
 
+PATHS = (
+    *("tomograms", "table", "membranes", "truth", "annotations", "model", "first_model", "membrane_model"),
+    *("output", "membrane_confidence"),
+)
+"""The settings of a project that name files or folders."""
+
+
 class ProjectSettings(Settings):
-    """A project of tomograms; paths are relative to the project file."""
+    """A project of tomograms; paths are relative to the project file, and may begin with ~ or $VARIABLE."""
 
     tomograms: tuple[str, ...] = Field(
         (TOMOGRAMS,),
@@ -104,6 +112,18 @@ class ProjectSettings(Settings):
     surfora: SurforaSettings = SurforaSettings()
     compare: CompareSettings = CompareSettings()
     cluster: ClusterSettings = ClusterSettings()
+
+    @field_validator(*PATHS)
+    @classmethod
+    def _as_a_shell_reads_it(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        """A path, or each of several, with ``~`` and variables of the environment filled in."""
+        if isinstance(value, tuple):
+            return tuple(_filled_in(path) for path in value)
+        return value if value is None else _filled_in(value)
+
+
+def _filled_in(path: str) -> str:
+    return os.path.expandvars(os.path.expanduser(path))
 
 
 @dataclass(frozen=True)

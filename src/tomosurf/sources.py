@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomocore.contract import InputError
-from tomocore.files_of_tomograms import owner_of, tomogram_files, volume_stem
+from tomocore.files_of_tomograms import is_volume_name, owner_of, tomogram_files, volume_stem
 from tomocore.side_files import some_of
 
 LISTS = re.compile(r"(?P<file>.+\.(?P<kind>star|json))(:(?P<which>.+))?", re.IGNORECASE)
@@ -52,10 +52,21 @@ def tomograms_of(folder: Path, entries: Sequence[str]) -> dict[Path, str]:
     for entry in entries:
         source = source_list(folder, entry)
         if source is None:
-            found |= dict.fromkeys(tomogram_files([folder / entry]), "")
+            found |= dict.fromkeys(_named_by(folder / entry), "")
         else:
             found |= {path: source.named(name) for name, path in _listed_in(source).items()}
     return {path: found[path] for path in tomogram_files(found)}  # each once, whatever its path looks like
+
+
+def _named_by(path: Path) -> list[Path]:
+    """The tomograms that a path or pattern names; a file that is gone fails by itself when it is read.
+
+    Raises InputError for what is not there and no volume by its name, which would be taken for one.
+    """
+    files = tomogram_files([path])
+    if files == [path] and not path.exists() and not is_volume_name(path):
+        raise InputError(f"{path}: no such folder or file; check `tomograms` in the project file")
+    return files
 
 
 def segmentations_of(folder: Path, entry: str) -> list[Path] | None:

@@ -76,6 +76,29 @@ def test_a_table_that_was_named_must_be_there(folder):
     assert len(read_project(folder).included) == 3
 
 
+def test_paths_may_begin_with_home_or_a_variable(folder, monkeypatch, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (folder / "tomograms").rename(home / "tomograms")
+    (folder / "membranes").rename(home / "membranes")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DISK", str(home))
+    (folder / "project.toml").write_text(
+        'tomograms = ["~/tomograms/t*.mrc"]\nmembranes = "$DISK/membranes"\nmodel = "~/m.safetensors"\n'
+    )
+    project = read_project(folder)
+    assert [plan.tomogram.parent for plan in project.plans] == [home / "tomograms"] * 3
+    assert all(plan.membranes.is_file() for plan in project.plans)
+    assert project.model == home / "m.safetensors"
+
+
+def test_a_folder_of_tomograms_that_is_not_there_is_no_tomogram(folder):
+    (folder / "project.toml").write_text('tomograms = ["tomogramms"]\n')
+    with pytest.raises(InputError, match="tomogramms: no such folder or file"):
+        read_project(folder)
+    (folder / "project.toml").write_text('tomograms = ["tomograms", "gone.mrc"]\n')
+    assert len(read_project(folder).plans) == 4
+
+
 def test_validate_finds_names_of_no_tomogram_and_membranes_that_are_no_mask(folder):
     with (folder / "tomograms.csv").open("a") as table:
         table.write("t9;wt;g1;;;\n")
