@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from surfora.distances_and_contacts import measured_tables
-from surfora.earlier_run import RECORD, REPORT, Row, earlier_run
+from surfora.earlier_run import RECORD, REPORT, Row, earlier_run, without_rows
 from surfora.masks.cleaning import TooSmallError, too_small_line
 from surfora.masks.membranes import Membrane
 from surfora.masks.perturbed import perturbed
+from surfora.masks.values import some_of
 from surfora.measures.beside_masks import BesideMasks
 from surfora.measures.distance_pairs import SurfaceFile
 from surfora.pipeline import measure_membrane
@@ -119,6 +120,7 @@ def _run_in_folder(
         if not surfaces and outcome.failed:
             return outcome
         tables = measured_tables(surfaces, request.pairs, settings, record, outcome, earlier, beside)
+        _tell_without_rows(request.folder, surfaces)
     record.failures = dict(outcome.failed)
     outcome.surfaces, outcome.distances = tables.surfaces, tables.distances
     outcome.contacts = tables.contacts
@@ -134,6 +136,18 @@ def _run_in_folder(
 
             write_run_report(request.folder)
     return outcome
+
+
+def _tell_without_rows(folder: Path, surfaces: Sequence[SurfaceFile]) -> None:
+    """Warn of surfaces that the tables of an earlier run told of, and those of this one will not."""
+    left = without_rows(folder, [one.path for one in surfaces])
+    if left:
+        log.warning(
+            "%s: the tables are of this run alone, without %s of an earlier one; name all masks, labels and "
+            "ROIs in one call (what is there is kept), or give each run a -o of its own",
+            folder,
+            some_of(left),
+        )
 
 
 def _measure_all(

@@ -124,6 +124,16 @@ def earlier_run(folder: Path, record: RunRecord) -> EarlierRun | None:
     return EarlierRun(folder, known, tables)
 
 
+def without_rows(folder: Path, surfaces: Sequence[Path]) -> list[str]:
+    """The files of surfaces that an earlier run in a folder told of, that are there and not among these."""
+    try:
+        known = read_record(folder / RECORD)
+    except InputError:
+        return []
+    named = [folder / name for name in (known or {"outputs": {}})["outputs"] if name.endswith(".vtp")]
+    return sorted(path.name for path in named if path not in surfaces and path.is_file())
+
+
 def _beside(inputs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Roles and hashes of the inputs that are no masks and no ROIs."""
     return sorted((one["role"], one["sha256"]) for one in inputs if one.get("role"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
+import os
 import re
 import unicodedata
 from collections import defaultdict
@@ -270,9 +271,9 @@ def _expanded(paths: Iterable[Path]) -> list[Path]:
 
 
 def _each_once(files: Sequence[Path]) -> list[Path]:
-    seen: dict[Path, Path] = {}
+    seen: dict[str, Path] = {}
     for path in files:
-        seen.setdefault(path.resolve(), path)
+        seen.setdefault(os.path.realpath(path), path)  # Path.resolve raises for links in a loop
     return list(seen.values())
 
 

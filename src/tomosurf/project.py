@@ -363,8 +363,8 @@ def _labels_of(folder: Path, settings: ProjectSettings, tomograms: Sequence[Path
     if settings.annotations is None:
         return {}
     found = _matched_in(folder / settings.annotations, tomograms, "labels", "labels")
-    own = {tomogram.resolve() for tomogram in tomograms}
-    return {tomogram: path for tomogram, path in found.items() if path.resolve() not in own}
+    own = {os.path.realpath(tomogram) for tomogram in tomograms}
+    return {tomogram: path for tomogram, path in found.items() if os.path.realpath(path) not in own}
 
 
 def _confidence_of(folder: Path, settings: ProjectSettings, tomograms: Sequence[Path]) -> dict[Path, Path]:

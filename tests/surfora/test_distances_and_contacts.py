@@ -223,3 +223,13 @@ def test_what_is_no_longer_as_the_run_left_it_is_measured_again(again, what):
     before["surfaces"]["source"] = [str(folder / f"m{mask}.mrc") for mask in (0, 0, 1, 1)]
     for name in TABLES if what not in ("pairs", "settings") else ("surfaces",):
         pd.testing.assert_frame_equal(after[name], before[name])
+
+
+def test_surfaces_of_an_earlier_run_that_get_no_rows_are_told_once(again, caplog):
+    folder, _ = again
+    for _ in range(2):
+        run_masks(request_in(folder, "m1"), SETTINGS)
+        told = [one for one in caplog.messages if "tables are of this run alone" in one]
+        assert len(told) == 1
+        assert "without m0_1.medial.vtp, m0_2.medial.vtp of an earlier one" in told[0]
+    assert set(tables_in(folder / "out")["surfaces"]["name"]) == {"m1_1", "m1_2"}

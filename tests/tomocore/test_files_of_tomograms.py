@@ -235,3 +235,10 @@ def test_long_names_are_cut_and_still_differ():
     for name in (one, other):
         assert len(safe_name(name).encode()) <= 64
         assert safe_name(safe_name(name)) == safe_name(name)
+
+
+def test_a_link_that_leads_to_itself_is_a_file_like_any_other_until_it_is_read(tmp_path):
+    loop, (file,) = tmp_path / "loop.mrc", touched(tmp_path, "a.mrc")
+    loop.symlink_to(loop.name)
+    (tmp_path / "again.mrc").symlink_to(file.name)
+    assert product_files([file, loop, tmp_path / "again.mrc", loop], "membranes") == [file, loop]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,7 +61,7 @@ def join_particles(request: JoinRequest, watcher: Watcher = NOBODY) -> Batch:
 def _joined(path: Path, request: JoinRequest, watcher: Watcher) -> str:
     if path.suffix.lower() != _source(request).suffix.lower():
         raise InputError(f"{path}: particles are written as they came; name it *{_source(request).suffix}")
-    if path.resolve() == _source(request).resolve():
+    if os.path.realpath(path) == os.path.realpath(_source(request)):
         raise InputError(f"{path}: is the particles' own file; name another one with -o")
     surfaces = [placed_mesh(mesh) for mesh in without_points_and_proxies(request.meshes, watcher)]
     sizes = _sizes(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def distance_file(
     """
     names = target_names(to)
     for path in to:
-        if path.resolve() == request.source.resolve():
+        if os.path.realpath(path) == os.path.realpath(request.source):
             raise InputError(
                 f"{path}: is the mesh itself, so every distance would be 0; for contacts between its folds: "
                 f"surfora contacts {path} --to {path} -o DIR"
