@@ -54,6 +54,7 @@ from tomosurf.statistics.files import PAGE as COMPARISON_PAGE
 from tomosurf.statistics.files import CompareRequest
 from tomosurf.statistics.report_section import FOLDER as COMPARISON
 from tomosurf.statistics.report_section import compared_project
+from tomosurf.status import left_over
 
 POOLED = {
     "rois": ROI_COLUMNS,
@@ -131,6 +132,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
         *_warnings(project, runs),
         *cautions_of_runs(runs, project),
         *stale_line(project),
+        *left_over(project),
         *compared.warnings,
         *([] if evaluation is None else cautions(evaluation)),
     ]

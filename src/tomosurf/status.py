@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tomocore.contract import InputError, is_filled
 from tomocore.provenance import read_record
+from tomocore.side_files import some_of
+from tomorois.annotation.files_of_annotation import CURATED_FOLDER
 from tomosurf.project import STEPS, Project, TomogramPlan
 from tomosurf.step_records import read_step_record
+from tomosurf.steps import StepMaker
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,33 @@ def status_of_project(project: Project) -> list[TomogramStatus]:
         failures = {str(name): str(line) for name, line in record.get("failures", {}).items()}
     except InputError as error:
         failures = {plan.stem: str(error) for plan in project.plans}
-    return [_status(plan, failures.get(plan.stem, "")) for plan in project.plans]
+    try:
+        maker = StepMaker(project)
+    except InputError:  # no model yet, which a run tells
+        maker = None
+    return [_status(plan, failures.get(plan.stem, ""), maker) for plan in project.plans]
 
 
-def _status(plan: TomogramPlan, failure: str) -> TomogramStatus:
+def _status(plan: TomogramPlan, failure: str, maker: StepMaker | None) -> TomogramStatus:
     done = {step: _when(plan, step) for step in STEPS}
     remark = f"left out: {plan.row.excluded}" if plan.row.excluded else failure
     found = TomogramStatus(plan.stem, plan.row.condition, done, remark)
-    return TomogramStatus(plan.stem, plan.row.condition, done, "") if found.is_done else found
+    return replace(found, remark=_made_again(plan, maker)) if found.is_done else found
+
+
+def _made_again(plan: TomogramPlan, maker: StepMaker | None) -> str:
+    """What the next run makes again of a tomogram that is done, and why; empty where nothing."""
+    if maker is None or plan.row.excluded:
+        return ""
+    for step in STEPS:
+        is_recorded = read_step_record(plan.record_of(step)) is not None
+        try:
+            reason = maker.reason(step, plan) if is_recorded else ""
+        except InputError as error:  # judged ROIs that are damaged
+            reason = str(error)
+        if reason:
+            return f"a run makes {step} again: {reason}"
+    return ""
 
 
 def _when(plan: TomogramPlan, step: str) -> datetime | None:
@@ -53,3 +75,22 @@ def _when(plan: TomogramPlan, step: str) -> datetime | None:
         return datetime.fromtimestamp(result.stat().st_mtime)
     nothing_to_measure = record is not None and not record.outputs
     return datetime.fromtimestamp(plan.record_of(step).stat().st_mtime) if nothing_to_measure else None
+
+
+def left_over(project: Project) -> list[str]:
+    """A line where results lie there of tomograms that the project no longer has: renamed, or taken away."""
+    folder = project.output / "steps"
+    stems = {
+        path.name.removesuffix(f"__{step}.json") for step in STEPS for path in folder.glob(f"*__{step}.json")
+    }
+    gone = sorted(stems - set(project.stems))
+    if not gone:
+        return []
+    judged = [
+        stem for stem in gone if (project.output / "rois" / CURATED_FOLDER / f"{stem}__rois.npz").exists()
+    ]
+    lost = f" (judged are ROIs of {some_of(judged)})" if judged else ""
+    return [
+        f"{some_of(gone)}: no such tomogram any more, but results{lost}, which count nowhere; rename it "
+        f"back, or delete what is named so in {project.output}"
+    ]

@@ -20,11 +20,14 @@ from tomocore.roiset import rois_from_masks, write_rois
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.curation import Curation
+from tomosurf.pages.methods import methods_section
+from tomosurf.pages.runs import cautions_of_runs, runs_of
 from tomosurf.project import STEPS, read_project
 from tomosurf.report import pooled_tables
 from tomosurf.report_record import bring_report_up_to_date
 from tomosurf.rounds import counted_path, damaged_judgements, rounds_of, stale_line, what_is_next
 from tomosurf.run import run_project
+from tomosurf.status import left_over, status_of_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
 from tomosurf.steps import StepMaker
 from tomosurf.workflow.job_folder import job_folder, read_job
@@ -224,6 +227,36 @@ def test_settings_make_their_step_and_what_follows_of_it(folder, made):
         "[surfora.mesh]\npinhole_nm = 3.5\n[predict]\nmax_memory_gib = 3.0\n"
     )
     assert run(folder, made) == ([], [])  # how it is computed, not what comes of it
+
+
+def test_results_of_other_settings_are_told_by_status_and_report(folder, made):
+    run(folder, made)
+    (folder / "project.toml").write_text("[instances]\nmin_volume_nm3 = 4000\n")
+    (folder / "only.txt").write_text("t1\n")
+    made.clear()
+    run_project(read_project(folder, folder / "only.txt"))
+    assert made == ["t1 rois"]
+    project = read_project(folder)
+    told = "instances.min_volume_nm3 is 4000.0, was 2000.0"
+    assert [one.remark for one in status_of_project(project)] == ["", f"a run makes rois again: {told}"]
+    runs = runs_of(project)
+    (line,) = cautions_of_runs(runs, project)
+    assert line.startswith(
+        "t2: ROIs found with other settings than the project has now (min_volume_nm3: 2000.0"
+    )
+    (text, *_) = methods_section(project, runs, []).pasted
+    assert "(these are the settings of 1 tomograms; 1 had others)" in text
+
+
+def test_results_of_tomograms_that_are_gone_are_told(folder, made):
+    run(folder, made)
+    project = read_project(folder)
+    assert left_over(project) == []
+    judge(folder, "t1", "kept")
+    for place, ending in (("tomograms", ".mrc"), ("membranes", "__membranes.mrc")):
+        (folder / place / f"t1{ending}").rename(folder / place / f"t10{ending}")
+    (line,) = left_over(read_project(folder))
+    assert line.startswith("t1: no such tomogram any more, but results (judged are ROIs of t1)")
 
 
 def test_the_same_rois_are_not_measured_again(folder, made):

@@ -168,7 +168,7 @@ def status(project: ProjectPath, /, *, only: Only = None) -> None:
     """
     from tomosurf.project import STEPS, read_project
     from tomosurf.rounds import judged_of, read_ledger, rounds_of, what_is_next
-    from tomosurf.status import status_of_project
+    from tomosurf.status import left_over, status_of_project
 
     planned = read_project(project, only)
     rounds = rounds_of(planned)
@@ -186,6 +186,8 @@ def status(project: ProjectPath, /, *, only: Only = None) -> None:
     if rounds:
         out.print(_table_of_rounds(rounds))
         out.print(what_is_next(planned, rounds), markup=False)
+    for line in left_over(planned):
+        out.print(line, markup=False)
 
 
 def _table_of_rounds(rounds: Sequence[Round]) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tomocore.page import Section, shown
-from tomosurf.pages.runs import SOFTWARE, ProjectRuns, versions_text
+from tomosurf.pages.runs import SOFTWARE, ProjectRuns, grouped, versions_text
 from tomosurf.project import Project
 
 REFERENCES = {
@@ -90,9 +90,11 @@ def methods_section(
 def _rois_text(project: Project, runs: ProjectRuns) -> list[str]:
     if not runs.maps:
         return []
-    record = next(iter(runs.maps.values()))
     now = project.settings.model_dump(mode="json")["instances"]
-    settings = {**now, **runs.project.get("settings", {}).get("instances", {})}
+    of_last_run = runs.project.get("settings", {}).get("instances", {})
+    of_most, names = next(iter(grouped(runs.found)), (of_last_run, list(runs.maps)))
+    settings, others = {**now, **of_most}, max(0, len(runs.found) - len(names))
+    record = runs.maps.get(names[0], next(iter(runs.maps.values())))
     threshold = record.get("threshold") if settings["threshold"] is None else settings["threshold"]
     drawn = ", which saw membranes drawn by a second such network," if project.membrane_model else ""
     text = (
@@ -109,6 +111,7 @@ def _rois_text(project: Project, runs: ProjectRuns) -> list[str]:
     if settings["split"] in ("contacts", None):
         reach = _nm(settings["contacts"]["reach_nm"])
         text += f"; an ROI is the place between two membranes within {reach} of each other"
+    text += f" (these are the settings of {len(names)} tomograms; {others} had others)" if others else ""
     return [text + "."]
 
 

@@ -16,6 +16,8 @@ from tomocore.provenance import read_record
 from tomorois.loop.folder import model_facts
 from tomorois.prediction.record import record_of_map
 from tomosurf.project import Project
+from tomosurf.step_records import read_step_record
+from tomosurf.steps import NOT_IN_THE_RESULT
 
 Record = Mapping[str, Any]
 
@@ -44,25 +46,21 @@ SOFTWARE = "tomorois-surfora"
 class ProjectRuns:
     """The record of the project's last run, those of its tomograms and of their confidence maps, by name.
 
-    ``damaged`` are the lines of records that cannot be read.
+    ``predicted`` and ``found`` are the settings that maps and ROIs were made with, where these steps have
+    records; ``damaged`` are the lines of records that cannot be read.
     """
 
     project: Record = field(default_factory=dict)
     surfaces: dict[str, Record] = field(default_factory=dict)
     maps: dict[str, Record] = field(default_factory=dict)
+    predicted: dict[str, Record] = field(default_factory=dict)
+    found: dict[str, Record] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     @property
     def settings(self) -> list[tuple[Record, list[str]]]:
         """The different settings that surfaces were measured with, and the tomograms of each; most first."""
-        found: list[tuple[Record, list[str]]] = []
-        for stem, record in self.surfaces.items():
-            same = next((names for settings, names in found if settings == record["settings"]), None)
-            if same is None:
-                found.append((record["settings"], [stem]))
-            else:
-                same.append(stem)
-        return sorted(found, key=lambda item: -len(item[1]))
+        return grouped({stem: record["settings"] for stem, record in self.surfaces.items()})
 
     @property
     def versions(self) -> list[Record]:
@@ -73,6 +71,18 @@ class ProjectRuns:
             if versions and versions not in found:
                 found.append(versions)
         return found
+
+
+def grouped(settings: Mapping[str, Record]) -> list[tuple[Record, list[str]]]:
+    """The different settings among those of tomograms, and the tomograms of each; most first."""
+    found: list[tuple[Record, list[str]]] = []
+    for stem, own in settings.items():
+        same = next((names for others, names in found if others == own), None)
+        if same is None:
+            found.append((own, [stem]))
+        else:
+            same.append(stem)
+    return sorted(found, key=lambda item: -len(item[1]))
 
 
 def runs_of(project: Project) -> ProjectRuns:
@@ -86,6 +96,13 @@ def runs_of(project: Project) -> ProjectRuns:
         made_by = record_of_map(plan.confidence)
         if made_by:
             runs.maps[plan.stem] = made_by
+        for step, section, settings in (
+            ("confidence", "predict", runs.predicted),
+            ("rois", "instances", runs.found),
+        ):
+            record_of_step = read_step_record(plan.record_of(step))
+            if record_of_step is not None and record_of_step.state == "done":
+                settings[plan.stem] = record_of_step.settings[section]
     return runs
 
 
@@ -100,13 +117,18 @@ def _read(path: Any, runs: ProjectRuns) -> Record:
 def cautions_of_runs(runs: ProjectRuns, project: Project) -> list[str]:
     """What makes the results of tomograms unlike: other settings than most, or than the project has now."""
     lines = []
-    now = project.settings.surfora.model_dump(mode="json")
-    for settings, names in runs.settings:
-        if settings != now:
-            which = ", ".join(_differences(settings, now)) or "settings that are no more"
-            lines.append(
-                f"{', '.join(names)}: measured with other settings than the project has now ({which})"
-            )
+    now = project.settings.model_dump(mode="json")
+    for done, section, settings_of in (
+        ("confidence predicted", "predict", grouped(runs.predicted)),
+        ("ROIs found", "instances", grouped(runs.found)),
+        ("measured", "surfora", runs.settings),
+    ):
+        for settings, names in settings_of:
+            wanted = {key: now[section][key] for key in now[section] if key not in NOT_IN_THE_RESULT}
+            if settings != wanted:
+                which = ", ".join(_differences(settings, wanted)) or "settings that are no more"
+                told = f"{', '.join(names)}: {done} with other settings than the project has now ({which})"
+                lines.append(told)
     programs = {record.get("versions", {}).get(SOFTWARE) for record in runs.surfaces.values()}
     if len(programs) > 1:
         lines.append(f"surfaces were measured by several versions: {', '.join(sorted(map(str, programs)))}")
