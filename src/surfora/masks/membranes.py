@@ -26,6 +26,7 @@ from tomocore.volumes.volume import Volume
 log = logging.getLogger(__name__)
 
 MARGIN_VOXELS = 2
+UNSURE = (255, 65535)  # the latter where −1 was read as unsigned
 MOST_PARTNER_POINTS = 50_000
 
 
@@ -298,6 +299,7 @@ def open_mask(
 def _chosen_labels(present: list[int], path: Path, names: Mapping[int, str] | None) -> dict[int, str]:
     """Label value to name, of those present; the empty name stands for the only label of a file."""
     if names is None:
+        _tell_doubted(present, path)
         return {present[0]: ""} if len(present) == 1 else {value: str(value) for value in present}
     for value in sorted(set(names) - set(present)):
         log.warning(
@@ -310,6 +312,17 @@ def _chosen_labels(present: list[int], path: Path, names: Mapping[int, str] | No
             "name these with --labels"
         )
     return chosen
+
+
+def _tell_doubted(present: Sequence[int], path: Path) -> None:
+    """Warn of a value beside labels that elsewhere means "not sure", as it does to TomoROIS."""
+    for value in UNSURE:
+        if value in present and len(present) > 1 and value - 1 not in present:
+            log.warning(
+                "%s: label %d is measured like the others; if it means 'not sure', name the labels (--labels)",
+                path,
+                value,
+            )
 
 
 def name_at(opened: OpenMask, place: int) -> MembraneName:

@@ -75,6 +75,18 @@ def test_every_label_is_a_membrane_and_sees_the_others_as_foreign(tmp_path):
     np.testing.assert_array_equal(named.foreign, three.foreign)  # whichever labels are asked for beside it
 
 
+@pytest.mark.parametrize(("value", "dtype"), [(255, np.uint8), (65535, np.uint16), (254, np.uint8)])
+def test_a_value_that_may_mean_not_sure_is_measured_and_told(tmp_path, caplog, value, dtype):
+    data = sheets().astype(dtype)
+    data[data == 3] = value
+    path = write(tmp_path / "a.mrc", data)
+    assert len(membranes_in(path)) == 2
+    assert (f"label {value} is measured like the others" in caplog.text) == (value != 254)
+    caplog.clear()
+    membranes_in(path, {1: "OMM", value: "ER"})
+    assert "measured like" not in caplog.text
+
+
 def test_a_named_label_that_is_missing_is_said(tmp_path, caplog):
     path = write(tmp_path / "a.mrc", sheets())
     with caplog.at_level(logging.WARNING):
