@@ -2,7 +2,8 @@
 
 Columns are known by their names where the first line has names, else by their order: x, y, z and, where
 there are six, the normal; numbers of objects and contours, which IMOD puts first, are known by how they
-count up. How more columns than three were taken is told. A unit in a name (``X [A]``, ``x_nm``) counts unless
+count up, and one that may be either is asked about. How more columns than three were taken is told. A
+unit in a name (``X [A]``, ``x_nm``) counts unless
 another is asked for.
 """
 
@@ -32,8 +33,11 @@ PLACE = re.compile(r"(?:coord(?:inate)?s?|pos(?:ition)?|point|center|centre)?([x
 NORMAL = re.compile(r"n(?:ormal)?s?([xyz])")
 LengthUnit = Literal["nm", "angstrom", "um", "voxel"]
 NM_PER: dict[str, float] = {"nm": 1.0, "angstrom": 0.1, "um": 1000.0}
+NAPARI = {"axis-0": "z [voxel]", "axis-1": "y [voxel]", "axis-2": "x [voxel]"}
+"""The columns of points and shapes that napari saved, and what they are of a volume."""
 NUMBERS_FIRST = {4: ("contour",), 5: ("object", "contour")}
 """What the columns before x, y, z number, by how many there are in all."""
+FEWEST_ROWS = 4  # of fewer, x may be whole by chance
 DARKEST = 16  # whole numbers up to less than this may be a normal's, beyond it they are colours
 VOXEL_UNITS = ("voxel", "voxels", "vx", "px", "pixel", "pixels")
 
@@ -51,12 +55,12 @@ def text_points(path: Path, told: Told | None = None) -> tuple[PointCloud, str]:
     place = _columns(roles, "place")
     if place is None:
         raise InputError(f"{path}: has columns {some_of(names)} and none named x, y, z; name them so")
-    values = table[place].apply(numbers_of).to_numpy(np.float64)
+    values = _numbers_of(table[place])
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values).any(axis=1))[0]) + 1
         raise InputError(f"{path}: point {line} has a coordinate that is no number; mend or drop that line")
     normal = _columns(roles, "normal")
-    normals = None if normal is None else table[normal].apply(numbers_of).to_numpy(np.float64)
+    normals = None if normal is None else _numbers_of(table[normal])
     units = {unit for name in place if (unit := _unit_in(name))}
     if len(units) > 1:
         raise InputError(f"{path}: its columns name several units ({', '.join(sorted(units))}); use one")
@@ -107,7 +111,12 @@ def _table(path: Path, told: Told) -> pd.DataFrame:
         raise InputError(
             f"{path}: its lines are no table ({said}); write as many columns in every line"
         ) from error
-    return table if has_names else _with_names(table, path, told)
+    if not has_names:
+        return _with_names(table, path, told)
+    if set(NAPARI) <= set(table) and "axis-3" not in table:
+        told.sentences.append("napari's axis-0, axis-1, axis-2 are taken as z, y, x in voxels")
+        return table.rename(columns=NAPARI)
+    return table
 
 
 def _dialect(lines: Sequence[str]) -> tuple[str, str]:
@@ -138,6 +147,7 @@ def _with_names(table: pd.DataFrame, path: Path, told: Told) -> pd.DataFrame:
     count = len(table.columns)
     if count < 3:
         raise InputError(f"{path}: has {count} columns of numbers; points need x, y and z")
+    _require_no_doubt(table, path)
     if count in NUMBERS_FIRST and _count_up(table.iloc[:, : count - 3]):
         names = [*NUMBERS_FIRST[count], *AXES]
     elif count == 6 and not _are_colours(table.iloc[:, 3:]):
@@ -150,9 +160,31 @@ def _with_names(table: pd.DataFrame, path: Path, told: Told) -> pd.DataFrame:
     return table
 
 
+def _require_no_doubt(table: pd.DataFrame, path: Path) -> None:
+    """InputError where the first of more than three columns may be x as well as the number of something."""
+    count = len(table.columns)
+    is_whole = [bool((values == values.round()).all()) for values in _numbers_of(table).T]
+    if count == 3 or len(table) < FEWEST_ROWS or not is_whole[0]:
+        return
+    if count in NUMBERS_FIRST and _count_up(table.iloc[:, : count - 3]):
+        last = _numbers_of(table)[:, -1]
+        is_doubtful = not is_whole[-1] and bool((last >= 0).all() and (last <= 1).all())  # a score
+    else:
+        is_doubtful = not (is_whole[1] and is_whole[2])
+    if is_doubtful:
+        raise InputError(
+            f"{path}: its first column holds whole numbers alone, which may be x or number contours or "
+            "classes; write what its columns are into a first line, as x y z"
+        )
+
+
+def _numbers_of(table: pd.DataFrame) -> Floats:
+    return table.apply(numbers_of).to_numpy(np.float64)
+
+
 def _count_up(numbers: pd.DataFrame) -> bool:
     """Whether columns number objects and their contours: from 0 or 1 on by ones, anew in each object."""
-    values = numbers.apply(numbers_of).to_numpy(np.float64)
+    values = _numbers_of(numbers)
     if not (values == np.rint(values)).all() or values[0].max() > 1 or values.min() < 0:
         return False
     steps = np.diff(values, axis=0)
@@ -166,7 +198,7 @@ def _count_up(numbers: pd.DataFrame) -> bool:
 
 def _are_colours(last: pd.DataFrame) -> bool:
     """Whether three columns are red, green and blue, from 0 to 255, and no normals."""
-    values = last.apply(numbers_of).to_numpy(np.float64)
+    values = _numbers_of(last)
     is_byte = (values == np.rint(values)).all() and values.min() >= 0
     return bool(is_byte and DARKEST <= values.max() <= 255)
 

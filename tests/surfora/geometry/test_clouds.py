@@ -74,6 +74,43 @@ def test_numbers_beside_places_without_names_are_no_places(tmp_path, caplog, row
     assert f"have no names and are taken as {named}" in caplog.text
 
 
+FOUR_PLACES = ("10.5 20 30.25", "11.5 21.5 31", "12 22 32.5", "13 23.5 33")
+
+
+@pytest.mark.parametrize("rows", [("0 {}", "1 {}", "0 {}", "1 {}"), ("7 {}", "3 {}", "3 {}", "9 {}")])
+def test_a_first_column_that_may_be_x_or_a_class_is_asked_about(tmp_path, rows):
+    path = tmp_path / "points.txt"
+    path.write_text("\n".join(row.format(place) for row, place in zip(rows, FOUR_PLACES, strict=True)))
+    with pytest.raises(InputError, match="may be x or number contours or classes"):
+        read_points(path)
+    path.write_text("class x y z\n" + path.read_text())
+    assert read_points(path).points[0].tolist() == [10.5, 20, 30.25]
+
+
+def test_a_score_after_numbers_that_count_up_is_no_z(tmp_path):
+    path = tmp_path / "points.txt"
+    path.write_text("0 10.5 20.5 0.9\n0 11.5 21.5 0.8\n0 12.5 22.5 0.7\n0 13.5 23.5 0.6\n")
+    with pytest.raises(InputError, match="may be x or number contours or classes"):
+        read_points(path)
+    path.write_text("5 20 30 0.9\n6 21 31 0.8\n5 22 32 0.7\n9 23 33 0.6\n")  # picks of whole voxels
+    assert read_points(path).points[0].tolist() == [5, 20, 30]
+
+
+def test_points_and_shapes_of_napari_are_z_y_x_in_voxels(tmp_path, caplog):
+    path = tmp_path / "points.csv"
+    rows = [",".join(f"{value:g}" for value in place[::-1]) for place in PLACES_NM]
+    path.write_text("index,axis-0,axis-1,axis-2\n" + "\n".join(f"{k},{row}" for k, row in enumerate(rows)))
+    np.testing.assert_allclose(read_points(path, voxel_size_nm=2.0).points, 2 * PLACES_NM)
+    assert "taken as z, y, x in voxels" in caplog.text
+    with pytest.raises(InputError, match="--voxel-size"):
+        read_points(path)
+    path.write_text(
+        "index,shape-type,vertex-index,axis-0,axis-1,axis-2\n"
+        + "\n".join(f"0,path,{k},{row}" for k, row in enumerate(rows))
+    )
+    np.testing.assert_allclose(read_points(path, voxel_size_nm=0.5).points, PLACES_NM / 2)
+
+
 def test_an_asked_unit_overrides_the_header(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("X [px],Y [px],Z [px]\n" + lines(","))
