@@ -319,7 +319,7 @@ def _tell_doubted(present: Sequence[int], path: Path) -> None:
     for value in UNSURE:
         if value in present and len(present) > 1 and value - 1 not in present:
             log.warning(
-                "%s: label %d is measured like the others; if it means 'not sure', name the labels (--labels)",
+                "%s: label %d is measured like the others; if it means 'not sure', choose with --labels",
                 path,
                 value,
             )
