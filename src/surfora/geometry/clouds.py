@@ -3,8 +3,7 @@
 Columns are known by their names where the first line has names, else by their order: x, y, z and, where
 there are six, the normal; numbers of objects and contours, which IMOD puts first, are known by how they
 count up, and one that may be either is asked about. How more columns than three were taken is told. A
-unit in a name (``X [A]``, ``x_nm``) counts unless
-another is asked for.
+unit in a name (``X [A]``, ``x_nm``) counts unless another is asked for.
 """
 
 from __future__ import annotations

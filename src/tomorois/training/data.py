@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 SAME_VOXEL_SIZE = 0.005  # relative; above it a warning, above DIFFERENT_VOXEL_SIZE a refusal
 DIFFERENT_VOXEL_SIZE = 0.05
 HASH_LETTERS = 12
+WIDEST_SPECK = 5  # voxels; what is painted in one slice alone and no wider is no outline of an ROI
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ def training_volume(
     penalised = np.zeros(labels.shape, dtype=bool)
     if sample.rejected is not None:
         targets, penalised = with_rejected(targets, sample.rejected)
+    components = roi_components(labels, targets.roi)
+    _warn_of_lone_slices(components, targets.counted, sample.name)
     counted = bin_volume(targets.counted, bin_factor)
     roi = bin_volume(targets.roi & targets.counted, bin_factor)
     weight = np.where(counted >= 0.5, 1.0, 0.0)
@@ -137,9 +141,37 @@ def training_volume(
         image=np.stack(image).astype(np.float16),
         target=(roi / np.maximum(counted, 1e-6)).astype(np.float16),
         weight=weight.astype(np.float16),
-        rois=group_voxels(roi_components(labels, targets.roi), bin_factor),
+        rois=group_voxels(components, bin_factor),
         penalties=group_voxels(roi_components(penalised.astype(np.uint8), penalised), bin_factor),
     )
+
+
+def _warn_of_lone_slices(components: NDArray[Any], counted: NDArray[np.bool_], name: str) -> None:
+    """A warning where most of what is painted lies in slices of their own, and background is beside them."""
+    found = cc3d.statistics(components)
+    flat, whole = [0, 0, 0], 0
+    for box, size in zip(found["bounding_boxes"][1:], found["voxel_counts"][1:], strict=True):
+        whole += int(size)
+        edges = [side.stop - side.start for side in box]
+        for axis in range(3):
+            wide = min(edge for k, edge in enumerate(edges) if k != axis) >= WIDEST_SPECK
+            if edges[axis] == 1 and wide and counted[_beside(box, axis)].mean() > 0.5:
+                flat[axis] += int(size)
+    axis = int(np.argmax(flat))
+    if flat[axis] > 0.5 * whole:
+        log.warning(
+            "%s: most ROIs are painted in single slices across %s, and the slices beside them count as "
+            "background, which teaches that there is none; paint ROIs through all their slices, or give what "
+            "was not looked at the ignore value",
+            name,
+            "zyx"[axis],
+        )
+
+
+def _beside(box: tuple[slice, ...], axis: int) -> tuple[slice, ...]:
+    """A box of one slice with the slices before and after it, as far as there are any."""
+    wider = slice(max(box[axis].start - 1, 0), box[axis].stop + 1)
+    return (*box[:axis], wider, *box[axis + 1 :])
 
 
 def _require_same_shape(sample: TrainingTomogram) -> None:

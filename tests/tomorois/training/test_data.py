@@ -136,6 +136,20 @@ def test_binning_shares_the_roi_and_drops_what_is_mostly_ignored():
     assert volume.image.shape == (1, 2, 2, 2)
 
 
+def test_rois_in_slices_of_their_own_with_background_beside_are_told(caplog):
+    sample = blob_tomogram(0)
+    labels = np.zeros(sample.labels.shape, np.uint8)
+    labels[4:-4:4, 4:16, 4:16] = 1
+    made(replace(sample, labels=labels))
+    assert "painted in single slices across z" in caplog.text
+    caplog.clear()
+    made(sample)
+    is_looked_at = labels.any((1, 2), keepdims=True)
+    made(replace(sample, labels=np.where(is_looked_at, labels, 255)))
+    made(replace(sample, labels=np.where(is_looked_at & (labels == 0), 254, labels)), unlabelled="ignore")
+    assert "single slices" not in caplog.text
+
+
 def test_a_rejected_region_weighs_more_and_is_background():
     sample = blob_tomogram(1)
     rejected = np.zeros(sample.labels.shape, bool)
