@@ -10,16 +10,8 @@ SEED ?= $(shell date +%Y%m%d0000)
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml constraints.txt scripts/system_packages.sh
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "setup: Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.12")'
-# System packages arrive beside those of Python. Modules are compiled when first imported: pip would compile
-# all 21,000 of them, two minutes of one core.
-	@bash scripts/system_packages.sh & system=$$!; \
-	{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "setup: venv is missing; install it with: sudo apt-get install python3-venv" >&2; false; }; } && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[rois,napari,editor,workflow,docs,dev]'; \
-	python=$$?; wait $$system && exit $$python
-	@echo "compiling the kernels, once; a few minutes"
-	@$(BIN)/python scripts/compile_kernels.py || echo "setup: kernels could not be compiled ahead, so first runs take longer" >&2
+$(VENV)/.ready: pyproject.toml constraints.txt scripts/set_up.sh scripts/system_packages.sh
+	@bash scripts/set_up.sh $(PYTHON) $(VENV)
 	@touch $@
 
 demo: setup

@@ -1,7 +1,6 @@
 """A page: everything escaped, nothing from outside, tables that are read, sorted and printed."""
 
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from urllib.parse import quote
@@ -9,6 +8,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 import pytest
+from browser import NAMES, browser_program
 from matplotlib.figure import Figure
 
 from tomocore.columns import Column
@@ -185,7 +185,7 @@ def rows_shown(tmp_path, find):
         }
     )
     write_page(tmp_path / "report.html", page_of(table_of(frame, COLUMNS, group="place")))
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    browser = browser_program()
     words = [
         browser,
         "--headless",
@@ -201,9 +201,7 @@ def rows_shown(tmp_path, find):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), reason="no browser here"
-)
+@pytest.mark.skipif(browser_program() is None, reason=f"no browser here: none of {', '.join(NAMES)}")
 @pytest.mark.parametrize(
     ("find", "names"),
     [

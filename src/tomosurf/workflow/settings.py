@@ -29,7 +29,12 @@ class ClusterSettings(Settings):
     gpu_partition: Words = Field("", description="Partition of jobs with a GPU, else the same.")
     account: Words = Field("", description="Account that the time is charged to, where one is needed.")
     options: Words = Field("", description="Further options of sbatch, such as --constraint=a100.")
-    poll_seconds: int = Field(20, ge=1, le=600, description="Seconds between two looks at the queue.")
+    poll_seconds: int = Field(
+        20,
+        ge=1,
+        le=600,
+        description="Seconds between two looks at the queue; 10 more each time no job has ended, up to 180.",
+    )
     stall_minutes: float = Field(
         30.0, gt=0, description="Minutes without a job, waiting or at work, after which a run gives up."
     )
