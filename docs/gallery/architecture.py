@@ -21,8 +21,16 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
 PICTURES = ROOT / "docs" / "pictures"
-COLUMNS = {"tomorois": ("#e7f0f6", "#1f5a7a"), "surfora": ("#f7ece2", "#9c4a12")}
-WIDTH, ROW, GAP = 9.0, 1.5, 0.45
+COLUMNS = {
+    "tomorois": ("#e7f0f6", "#1f5a7a"),
+    "surfora": ("#f7ece2", "#9c4a12"),
+    "tomosurf": ("#eaf3e6", "#3d6b2a"),
+}
+WIDTH, GAP = 5.4, 0.2  # inches
+BETWEEN, MARGIN = 0.45, 0.25
+NAME_PT, TEXT_PT = 9.5, 7.0
+NAME, LINE = 0.25, 0.125  # heights of a room's name, and of a line of text
+LETTER = 0.57  # width of a letter on average, in heights
 
 
 def doc_of(path: Path) -> str:
@@ -96,45 +104,53 @@ def room_rows() -> Iterator[str]:
 
 
 def draw(axes: Axes) -> float:
-    """Draw both tools as columns of rooms, their layers downward as the data goes; the height taken."""
-    places: dict[str, tuple[float, float, float]] = {}
-    height = max(len(layers_of(tool)) for tool in COLUMNS) * (ROW + GAP)
-    for column, (tool, colours) in enumerate(COLUMNS.items()):
-        left, layers = column * (WIDTH + 1.2), list(reversed(layers_of(tool)))
-        axes.text(
-            left,
-            0.55,
-            parts_of(doc_of(SOURCE / tool))[0].split(" to oriented")[0],
-            fontsize=11,
-            weight="bold",
-        )
-        for row, layer in enumerate(layers):
-            wide = (WIDTH - GAP * (len(layer) - 1)) / len(layer)
-            for place, name in enumerate(layer):
-                x, y = left + place * (wide + GAP), -(row + 1) * (ROW + GAP) + GAP
-                places[f"{tool}.{name}"] = (x + wide / 2, y, wide)
-                draw_room(axes, (x, y, wide), name, parts_of(doc_of(SOURCE / tool / name))[0], colours)
-    for user, used in without_shortcuts(uses(set(places))):
-        (x1, y1, _), (x0, y0, _) = places[user], places[used]
+    """Draw the tools as columns of rooms, their layers downward as the data goes; the height taken."""
+    return max(draw_tool(axes, tool, column * (WIDTH + BETWEEN)) for column, tool in enumerate(COLUMNS))
+
+
+def draw_tool(axes: Axes, tool: str, left: float) -> float:
+    """Draw the rooms of a tool, and which of them uses which; the height taken."""
+    title = parts_of(doc_of(SOURCE / tool))[0].split(" to oriented")[0]
+    axes.text(left, 0.2, title, fontsize=11, weight="bold")
+    ends: dict[str, tuple[float, float, float]] = {}
+    top = 0.0
+    for layer in reversed(layers_of(tool)):
+        wide = (WIDTH - GAP * (len(layer) - 1)) / len(layer)
+        texts = [wrapped(parts_of(doc_of(SOURCE / tool / name))[0], wide - 0.1, TEXT_PT) for name in layer]
+        high = NAME + LINE * (1 + max(text.count("\n") for text in texts)) + 0.06
+        for place, (name, text) in enumerate(zip(layer, texts, strict=True)):
+            x = left + place * (wide + GAP)
+            draw_room(axes, (x, top, wide, high), name, text, COLUMNS[tool])
+            ends[f"{tool}.{name}"] = (x + wide / 2, top, top - high)
+        top -= high + GAP
+    for user, used in without_shortcuts(uses(set(ends))):
+        (x1, y1, _), (x0, _, y0) = ends[user], ends[used]
         arrow = FancyArrowPatch(
-            (x0, y0), (x1, y1 + ROW), arrowstyle="-|>", mutation_scale=9, color="0.55", lw=0.9, zorder=0
+            (x0, y0), (x1, y1), arrowstyle="-|>", mutation_scale=9, color="0.55", lw=0.9, zorder=0
         )
         axes.add_patch(arrow)
-    return height
+    return -top
 
 
 def draw_room(
-    axes: Axes, box: tuple[float, float, float], name: str, title: str, colours: tuple[str, str]
+    axes: Axes, box: tuple[float, float, float, float], name: str, text: str, colours: tuple[str, str]
 ) -> None:
-    """One room: its name, and what it is as far as its width allows."""
-    x, y, wide = box
+    """One room, ``box`` its left, top, width and height: its name, and what it is."""
+    x, top, wide, high = box
     shape = FancyBboxPatch(
-        (x, y), wide, ROW, boxstyle="round,pad=0,rounding_size=0.12", fc=colours[0], ec=colours[1], lw=1.0
+        (x, top - high), wide, high, boxstyle="round,pad=0,rounding_size=0.05", fc=colours[0], ec=colours[1]
     )
     axes.add_patch(shape)
-    axes.text(x + wide / 2, y + 1.25, name, ha="center", va="center", fontsize=9.5, color=colours[1])
-    text = textwrap.fill(title.replace("`", ""), int(wide * 9.5))
-    axes.text(x + wide / 2, y + 0.55, text, ha="center", va="center", fontsize=7, color="0.25")
+    middle = {"ha": "center", "va": "center"}
+    axes.text(x + wide / 2, top - NAME / 2, name, fontsize=NAME_PT, color=colours[1], **middle)
+    axes.text(
+        x + wide / 2, (top - NAME + top - high) / 2 + 0.02, text, fontsize=TEXT_PT, color="0.25", **middle
+    )
+
+
+def wrapped(text: str, wide: float, size_pt: float) -> str:
+    """A text in lines of so many inches."""
+    return textwrap.fill(text.replace("`", ""), int(wide * 72 / (LETTER * size_pt)))
 
 
 def page_with_rooms(text: str) -> str:
@@ -145,19 +161,19 @@ def page_with_rooms(text: str) -> str:
 
 
 def main(folder: Path) -> None:
-    figure = Figure(figsize=(13.0, 12.0))
-    axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
-    height = draw(axes)
     floor = ", ".join(sorted(p.stem for p in (SOURCE / "tomocore").glob("[a-z]*.py")))
-    axes.text(0, -height - 0.35, f"tomocore, the floor of both: {floor}; volumes, terminal", fontsize=9)
-    axes.text(
-        0,
-        -height - 0.8,
-        "tomosurf runs both over a project. Arrows: what a room makes is used by the next.",
-        fontsize=9,
+    told = (
+        f"tomocore, their floor: {floor}; volumes, terminal. Arrows: what a room makes is used by the next."
     )
-    axes.set(xlim=(-0.3, 2 * WIDTH + 1.6), ylim=(-height - 1.2, 1.1))
+    across = len(COLUMNS) * (WIDTH + BETWEEN) - BETWEEN
+    figure = Figure()
+    axes = figure.add_axes((0, 0, 1, 1))
+    height = draw(axes)
+    axes.text(0, -height - 0.2, wrapped(told, across, 9), fontsize=9, va="top")
+    low, high = -height - 0.75, 0.55
+    axes.set(xlim=(-MARGIN, across + MARGIN), ylim=(low, high))
     axes.axis("off")
+    figure.set_size_inches(across + 2 * MARGIN, high - low)
     figure.savefig(folder / "architecture.png", dpi=80)
     if folder == PICTURES:
         page = ROOT / "docs" / "architecture.md"

@@ -1,1 +1,1 @@
-"""TomoROIS and SurfORA in sequence over a project of many tomograms."""
+"""tomosurf: both tools over a project of many tomograms."""

@@ -13,13 +13,14 @@ from tomocore.contract import Watcher, is_filled
 from tomorois.prediction.files import Predictor, PredictRequest, predict_files
 from tomosurf.project import Project, TomogramPlan
 from tomosurf.step_records import (
+    DRAWN,
+    NOT_IN_THE_RESULT,
     StepBasis,
     changes_since,
     read_step_record,
     reason_to_make,
     write_step_record,
 )
-from tomosurf.steps import DRAWN, NOT_IN_THE_RESULT
 
 VERSION = 1
 """Raised by one where membranes are drawn otherwise than before from the same inputs and settings."""

@@ -21,6 +21,7 @@ from tomorois.evaluation.settings import EvaluateSettings
 from tomorois.instances.settings import InstanceSettings
 from tomorois.prediction.settings import PredictSettings
 from tomorois.training.settings import TrainSettings
+from tomosurf.cluster_settings import ClusterSettings
 from tomosurf.sources import lists_in, segmentations_of, tomograms_of
 from tomosurf.statistics.settings import CompareSettings
 from tomosurf.tomogram_table import (
@@ -30,7 +31,6 @@ from tomosurf.tomogram_table import (
     read_tomogram_table,
     write_tomogram_table,
 )
-from tomosurf.workflow.settings import ClusterSettings
 
 PROJECT_FILE = "project.toml"
 TABLE_FILE = "tomograms.csv"

@@ -1,4 +1,4 @@
-"""Whether the report of a project is made of what is there now: then it is not drawn again."""
+"""What the report of a project was made from, kept beside its steps, and what it would be made from now."""
 
 from __future__ import annotations
 
@@ -7,28 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tomocore.contract import NOBODY, Watcher, is_filled
+from tomocore.contract import is_filled
 from tomosurf.project import STEPS, Project
-from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, refreshed, write_step_record
+from tomosurf.step_records import StepBasis, write_step_record
 
 VERSION = 1
 """Raised by one where the report shows otherwise what it showed before."""
 REPORT = "report.html"
 SOFTWARE = "tomorois-surfora"
-
-
-def bring_report_up_to_date(project: Project, watcher: Watcher = NOBODY) -> tuple[Path, bool]:
-    """The report of a project, and whether it was written: not where all it is made of is the same."""
-    path, basis = report_record(project), report_basis(project)
-    record = read_step_record(path)
-    if not reason_to_make(record, basis):
-        newer = None if record is None else refreshed(record, basis)
-        if newer is not None:
-            write_step_record(path, newer)
-        return project.report_folder / REPORT, False
-    from tomosurf.report import write_project_report
-
-    return write_project_report(project, watcher), True
 
 
 def report_record(project: Project) -> Path:

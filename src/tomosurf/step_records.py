@@ -21,6 +21,10 @@ from tomocore.provenance import file_hash
 from tomocore.side_files import StoredRow, read_json, shortened
 
 MOST_TOLD = 3
+DRAWN = "drawn"
+"""The record of membranes that a model drew, by a training or by the first step."""
+NOT_IN_THE_RESULT = {"max_memory_gib"}
+"""Settings of [predict] that change how it is computed, not what comes of it."""
 
 
 class FileMark(StoredRow):

@@ -20,6 +20,8 @@ from tomorois.prediction.record import record_of_map, record_path
 from tomosurf.project import STEPS, Project, TomogramPlan
 from tomosurf.rounds import counted_path, counted_rois
 from tomosurf.step_records import (
+    DRAWN,
+    NOT_IN_THE_RESULT,
     StepBasis,
     StepRecord,
     changes_since,
@@ -34,11 +36,6 @@ if TYPE_CHECKING:
 
 VERSIONS = {"confidence": 1, "rois": 1, "surfaces": 2}
 """Raised by one where a step computes otherwise than before from the same inputs and settings."""
-
-DRAWN = "drawn"
-"""The record of membranes that a model drew, by a training or by the first step."""
-NOT_IN_THE_RESULT = {"max_memory_gib"}
-"""Settings of [predict] that change how it is computed, not what comes of it."""
 
 
 class StepMaker:

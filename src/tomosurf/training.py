@@ -7,12 +7,15 @@ for, since it takes long and all results follow from it; that something has chan
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tomocore.contract import InputError
+from tomocore.contract import FAILURES, Batch, InputError
 from tomorois.loop.folder import model_facts
 from tomorois.training.settings import NOT_PART_OF_A_TRAINING
 from tomosurf.project import TRAINING, Project, step_record_path
@@ -23,6 +26,8 @@ from tomosurf.step_records import (
     told_changes,
 )
 from tomosurf.taught import sources_of, taught_plans
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 """Raised by one where a training computes otherwise than before from the same inputs and settings."""
@@ -59,6 +64,33 @@ def due_round(project: Project, retrain: bool = False, from_scratch: bool = Fals
     if from_scratch and retrain:
         return DueRound(last + 1, "asked for from scratch")
     return DueRound(last + 1, told_changes(changes), project.model) if changes and retrain else None
+
+
+def model_is_ready(
+    project: Project, batch: Batch, retrain: bool, train: Callable[[DueRound], object]
+) -> bool:
+    """Let ``train`` make the round that is due, as it tells in ``batch``; whether tomograms can go on.
+
+    They cannot where it failed: all that is there stays as it is. Where annotations changed and nobody asked
+    to ``retrain``, that is a warning.
+    """
+    if not project.trains:
+        return True
+    try:
+        due = due_round(project, retrain)
+        if due is not None:
+            train(due)
+    except FAILURES as error:
+        batch.fail(TRAINING, error)
+    if TRAINING in batch.failed:
+        for plan in project.included:
+            batch.skip(plan.stem, "waits for the model")
+        return False
+    with suppress(InputError):  # judged ROIs that are damaged fail their own tomogram
+        advice = advice_on_training(project)
+        if advice:
+            log.warning("%s", advice)
+    return True
 
 
 def _almost_done(project: Project, number: int) -> DueRound | None:

@@ -20,11 +20,11 @@ from tomocore.roiset import rois_from_masks, write_rois
 from tomocore.volumes.formats import read_volume, write_volume
 from tomocore.volumes.volume import Volume
 from tomorois.annotation.curation import Curation
+from tomosurf.current_report import bring_report_up_to_date
 from tomosurf.pages.methods import methods_section
 from tomosurf.pages.runs import cautions_of_runs, runs_of
 from tomosurf.project import STEPS, read_project
 from tomosurf.report import pooled_tables
-from tomosurf.report_record import bring_report_up_to_date
 from tomosurf.rounds import counted_path, damaged_judgements, rounds_of, stale_line, what_is_next
 from tomosurf.run import run_project
 from tomosurf.status import left_over, status_of_project

@@ -39,7 +39,8 @@ def edit(
 
     Every edit is kept at once in NAME.edits.jsonl beside the first file; `surfora apply` replays it.
     """
-    from surfora.editor.start import EditRequest, edit_in_window
+    from surfora.editor.request import EditRequest
+    from surfora.editor.start import edit_in_window
 
     return edit_in_window(EditRequest(files, volume, edits, new, mask, settings, unit, voxel_size))
 

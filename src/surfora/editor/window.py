@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 from surfora.editor.files import changed_layers, open_session, save_edited
 from surfora.editor.journal import edited_path
 from surfora.editor.layers import Scale
+from surfora.editor.request import EditRequest
 from surfora.editor.session import Session
-from surfora.editor.start import EditRequest
 from surfora.editor.view_window import ViewWindow
 from surfora.editor.worker import Job
 from surfora.masks.values import labelled

@@ -140,8 +140,8 @@ def run(
     A step is done again where its inputs, its settings or its version have changed, which is told. A project
     that names annotations and no model trains one first; that is not done again unless asked for.
     """
+    from tomosurf.current_report import bring_report_up_to_date
     from tomosurf.project import read_project
-    from tomosurf.report_record import bring_report_up_to_date
     from tomosurf.run import run_project
 
     say_first_use("surfora")

@@ -16,8 +16,7 @@ from tomocore.provenance import read_record
 from tomorois.loop.folder import model_facts
 from tomorois.prediction.record import record_of_map
 from tomosurf.project import Project
-from tomosurf.step_records import read_step_record
-from tomosurf.steps import NOT_IN_THE_RESULT
+from tomosurf.step_records import NOT_IN_THE_RESULT, read_step_record
 
 Record = Mapping[str, Any]
 

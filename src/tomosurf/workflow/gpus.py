@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tomocore.contract import InputError
 from tomocore.locks import LockedError, held
+from tomosurf.cluster_settings import ClusterSettings
 from tomosurf.project import TRAINING
-from tomosurf.workflow.settings import ClusterSettings
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 WAIT_S = 60.0

@@ -10,11 +10,11 @@ from typing import Any
 
 from tomocore.contract import FAILURES, Batch
 from tomocore.files import write_json
+from tomosurf.cluster_settings import ClusterSettings
 from tomosurf.project import STEPS, TRAINING, Project, ProjectSettings, TomogramPlan
 from tomosurf.steps import OfTomogram, StepMaker
 from tomosurf.workflow.job_folder import JobFolder
 from tomosurf.workflow.memory import step_memory_bytes, training_memory_bytes
-from tomosurf.workflow.settings import ClusterSettings
 
 LOGIN_MB = 1000
 """Least memory of a job: the job's own Snakemake takes some."""

@@ -18,15 +18,16 @@ from tomocore.contract import NOBODY, Batch, InputError, NoRoomError, Watcher
 from tomocore.files import unwritable, write_json
 from tomocore.machine import available_memory_bytes
 from tomocore.provenance import recorded_run
+from tomosurf.cluster_settings import ClusterSettings
 from tomosurf.project import Project
-from tomosurf.run import model_is_ready, one_project_run, write_run_record
+from tomosurf.run_record import write_run_record
 from tomosurf.steps import OfTomogram, StepMaker
-from tomosurf.training import DueRound
+from tomosurf.training import DueRound, model_is_ready
 from tomosurf.workflow import slurm
 from tomosurf.workflow.gpus import require_gpus, visible_gpus
 from tomosurf.workflow.job_folder import JobFolder, StepWord, job_folder
 from tomosurf.workflow.jobs import PlannedJobs, jobs_of, training_jobs, write_plan
-from tomosurf.workflow.settings import ClusterSettings
+from tomosurf.workflow.sole_run import one_project_run
 
 LOOK_S = 0.5
 QUEUE_LOOK_S = 30.0

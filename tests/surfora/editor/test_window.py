@@ -477,7 +477,7 @@ def test_a_killed_window_loses_no_edit(screen, files):
         "import os, signal, sys; from pathlib import Path\n"
         "from qtpy.QtCore import QTimer; from qtpy.QtTest import QTest\n"
         "from qtpy.QtWidgets import QApplication\n"
-        "from surfora.editor.start import EditRequest\n"
+        "from surfora.editor.request import EditRequest\n"
         "from surfora.editor.window import run_editor\n"
         "def hand():\n"
         "    window = next(w for w in QApplication.topLevelWidgets() if hasattr(w, 'session'))\n"
