@@ -105,7 +105,8 @@ def _of_mesh(particles: Particles, mesh: SurfaceMesh) -> dict[str, Floats]:
     at = np.take_along_axis(corners, shares.argmax(axis=1)[:, None], axis=1)[:, 0]
     for label, array in ARRAYS.items():
         if array in mesh.data:
-            found[label] = np.einsum("ij,ij->i", shares, mesh.data[array][corners])
+            values = mesh.data[array][corners]  # a corner without share counts for nothing, also NaN and inf
+            found[label] = (shares * np.where(shares > 0, values, 0.0)).sum(axis=1)
     for label, array in NUMBERS.items():
         if array in mesh.data:
             found[label] = mesh.data[array][at].astype(np.float64)

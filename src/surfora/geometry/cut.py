@@ -13,6 +13,20 @@ from surfora.geometry.surface import SurfaceMesh
 SNAP = 0.01  # share of an edge within which the line is moved onto a vertex: no needles
 
 
+def share_below(faces: Ints, values: Floats, level: float) -> Floats:
+    """Share (m,) of each face's area where vertex ``values`` (n,), linear in it, lie below a level.
+
+    Below is not at: a face that lies on the level itself has no share.
+    """
+    low, middle, high = np.sort(values[faces], axis=1).T
+    share = np.where((level >= high) & (level > low), 1.0, 0.0)
+    tip = (low < level) & (level <= middle) & (level < high)
+    share[tip] = ((level - low) ** 2)[tip] / ((middle - low) * (high - low))[tip]
+    rest = (middle < level) & (level < high)
+    share[rest] = 1 - ((high - level) ** 2)[rest] / ((high - middle) * (high - low))[rest]
+    return share
+
+
 def cut_mesh(mesh: SurfaceMesh, values: Floats, level: float = 0.0) -> tuple[SurfaceMesh, Mask]:
     """The mesh with a vertex wherever ``values`` (n,) pass the level on an edge, and which faces are above.
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from surfora.geometry.arrays import Floats
+from surfora.geometry.cut import share_below
 from surfora.geometry.facts import surface_name
 from surfora.geometry.nearest import SurfaceDistance, distance_along_normals, surface_distance
-from surfora.geometry.surface import SurfaceMesh, vertex_areas_nm2
+from surfora.geometry.surface import SurfaceMesh, face_areas_nm2, vertex_areas_nm2
 from surfora.measures.settings import DistanceSettings
 from surfora.measures.statistics import weighted_mean, weighted_quantiles, weighted_standard_deviation
 from surfora.measures.wedge import areas_with_evidence_nm2
@@ -70,7 +71,7 @@ def along_normal_columns(
     the other surface on neither side.
     """
     areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
-    contact = np.where(distance_nm <= settings.contact_distance_nm, areas, 0.0)
+    contact = np.where(distance_nm < settings.contact_distance_nm, areas, 0.0)
     missed = np.isnan(along_nm)
     return {
         "along_normal_median_nm": float(weighted_quantiles(along_nm, areas, [0.5])[0]),
@@ -85,11 +86,14 @@ def along_normal_columns(
 def distance_summary(
     mesh: SurfaceMesh, distances: SurfaceDistance, settings: DistanceSettings = DistanceSettings()
 ) -> dict[str, Any]:
-    """One row of distances.csv: the distances over the mesh's area, and over the part in contact."""
+    """One row of distances.csv: the distances over the mesh's area, and over the part in contact.
+
+    The area of this part is cut along the line of the contact distance.
+    """
     areas = vertex_areas_nm2(mesh.vertices, mesh.faces)
     values = distances.distance_nm
     quantiles = weighted_quantiles(values, areas, list(QUANTILES.values()))
-    contact = np.where(values <= settings.contact_distance_nm, areas, 0.0)
+    contact = np.where(values < settings.contact_distance_nm, areas, 0.0)
     touching = bool(contact.any())
     return {
         "area_measured_nm2": float(areas.sum()),
@@ -99,7 +103,7 @@ def distance_summary(
         **dict(zip(QUANTILES, quantiles.tolist(), strict=True)),
         "max_nm": float(values.max()),
         "contact_distance_nm": settings.contact_distance_nm,
-        "contact_area_nm2": float(contact.sum()),
+        "contact_area_nm2": float(_contact_areas_nm2(mesh, values, settings.contact_distance_nm).sum()),
         "contact_mean_nm": weighted_mean(values, contact) if touching else float("nan"),
         "contact_sd_nm": weighted_standard_deviation(values, contact) if touching else float("nan"),
         "seen_share": float(areas[distances.is_seen].sum() / areas.sum()),
@@ -113,8 +117,14 @@ def distance_evidence_columns(
     if "evidence" not in mesh.data:
         return {}
     areas = areas_with_evidence_nm2(mesh)
+    in_contact, is_measured = _contact_areas_nm2(mesh, distance_nm, contact_distance_nm), areas > 0
     return {
         "mean_with_evidence_nm": weighted_mean(distance_nm, areas),
         "median_with_evidence_nm": float(weighted_quantiles(distance_nm, areas, [0.5])[0]),
-        "contact_area_with_evidence_nm2": float(areas[distance_nm <= contact_distance_nm].sum()),
+        "contact_area_with_evidence_nm2": float((in_contact * is_measured[mesh.faces].mean(axis=1)).sum()),
     }
+
+
+def _contact_areas_nm2(mesh: SurfaceMesh, distance_nm: Floats, limit_nm: float) -> Floats:
+    """Area (m,) of each face that is nearer than the limit."""
+    return share_below(mesh.faces, distance_nm, limit_nm) * face_areas_nm2(mesh.vertices, mesh.faces)

@@ -19,7 +19,7 @@ from surfora.export.dynamo import (
     write_av3,
     write_dynamo,
 )
-from surfora.export.nearest_membrane import shape_index
+from surfora.export.nearest_membrane import NamedMesh, shape_index, surface_features
 from surfora.export.particles import Particles, TomogramSize
 from surfora.export.poses import from_relion, z_axes
 from surfora.export.star import star_particles
@@ -317,6 +317,20 @@ def test_shape_index_of_a_cap_a_ridge_a_saddle_and_a_cup():
     k1, k2 = np.array([0.1, 0.1, 0.1, -0.1, 0.0]), np.array([0.1, 0.0, -0.1, -0.1, 0.0])
     np.testing.assert_allclose(shape_index(k1, k2)[:4], [1, 0.5, 0, -1])
     assert np.isnan(shape_index(k1, k2)[4])
+
+
+def test_corners_that_a_place_has_no_share_of_do_not_spoil_its_values():
+    corners = np.array([[0, 0, 0], [8, 0, 0], [0, 8, 0], [8, 8, 0.0]])
+    faces = np.array([[0, 1, 2], [1, 3, 2]])
+    values = {
+        "boundary_distance_nm": np.full(4, np.inf),
+        "mean_curvature_per_nm": np.array([0.1, 0.2, 0.3, np.nan]),
+    }
+    mesh = SurfaceMesh(corners, faces, data=values)
+    above_corner_edge_and_face = np.array([[0, 0, 3], [4, 0, 3], [2, 2, 3.0]])
+    found = surface_features(Particles(above_corner_edge_and_face, None, ("t",) * 3), [NamedMesh("m", mesh)])
+    assert np.isposinf(found["surforaRimDistanceNm"]).all()
+    np.testing.assert_allclose(found["surforaMeanCurvaturePerNm"], [0.1, 0.15, 0.175])
 
 
 def test_garbled_files_say_so(tmp_path):

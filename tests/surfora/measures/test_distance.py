@@ -9,7 +9,12 @@ import shapes
 
 from surfora.geometry.nearest import Scenes, closest_points_on_triangles, surface_distance, way_to
 from surfora.geometry.surface import SurfaceMesh
-from surfora.measures.distance import distance_summary, target_names, with_distances
+from surfora.measures.distance import (
+    distance_evidence_columns,
+    distance_summary,
+    target_names,
+    with_distances,
+)
 from surfora.measures.settings import DistanceSettings
 from tomocore.contract import InputError
 
@@ -99,11 +104,26 @@ def test_contact_area_of_a_sphere_over_a_plane():
     plane = SurfaceMesh(np.asarray(poly.points, float), np.asarray(poly.regular_faces, np.int64))
     settings = DistanceSettings(contact_distance_nm=limit)
     summary = distance_summary(sphere, surface_distance(sphere, plane), settings)
-    assert summary["contact_area_nm2"] == pytest.approx(2 * np.pi * radius * (limit - gap), rel=0.03)
+    assert summary["contact_area_nm2"] == pytest.approx(2 * np.pi * radius * (limit - gap), rel=0.003)
     assert summary["contact_mean_nm"] == pytest.approx((gap + limit) / 2, abs=0.3)  # uniform in height
     assert summary["min_nm"] == pytest.approx(gap, abs=0.05)
     assert summary["mean_nm"] == pytest.approx(gap + radius, rel=0.005)
     assert summary["q25_nm"] < summary["median_nm"] < summary["q75_nm"]
+
+
+def test_contact_area_is_cut_along_the_line_and_not_counted_by_vertices():
+    """A steep plate over a plane, whose vertices stand in rows along the line of contact, 4 nm apart."""
+    poly = pv.Plane(center=(20, 10, 0), i_size=40, j_size=20, i_resolution=10, j_resolution=5).triangulate()
+    points = np.asarray(poly.points, float) + np.asarray(poly.points)[:, :1] * [0, 0, 1] + [0, 0, 10]
+    evidence = (points[:, 1] > 9).astype(np.uint8)  # 0: measured
+    plate = SurfaceMesh(points, np.asarray(poly.regular_faces, np.int64), data={"evidence": evidence})
+    poly = pv.Plane(center=(20, 10, 0), i_size=300, j_size=300).triangulate()
+    plane = SurfaceMesh(np.asarray(poly.points, float), np.asarray(poly.regular_faces, np.int64))
+    distances = surface_distance(plate, plane)
+    summary = distance_summary(plate, distances, DistanceSettings(contact_distance_nm=25.9))
+    assert summary["contact_area_nm2"] == pytest.approx(15.9 * np.sqrt(2) * 20)
+    told = distance_evidence_columns(plate, distances.distance_nm, 25.9)
+    assert told["contact_area_with_evidence_nm2"] == pytest.approx(15.9 * np.sqrt(2) * 10, rel=0.01)
 
 
 def test_no_contact_has_no_contact_mean():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from surfora.geometry.arrays import Floats
+from surfora.geometry.cut import share_below
 from surfora.geometry.surface import SurfaceMesh, face_areas_nm2
 from surfora.measures.contacts.facing import Facing
 from surfora.measures.contacts.find import contact_count
@@ -67,14 +68,5 @@ def area_below_nm2(mesh: SurfaceMesh, values: Floats, levels: Sequence[float]) -
     Infinite values count as twice the highest level.
     """
     capped = np.minimum(values, 2 * max(levels, default=0.0))
-    low, middle, high = np.sort(capped[mesh.faces], axis=1).T
     area = face_areas_nm2(mesh.vertices, mesh.faces)
-    below = []
-    for level in levels:
-        share = np.where(level >= high, 1.0, 0.0)
-        tip = (low < level) & (level <= middle)
-        share[tip] = ((level - low) ** 2)[tip] / ((middle - low) * (high - low))[tip]
-        rest = (middle < level) & (level < high)
-        share[rest] = 1 - ((high - level) ** 2)[rest] / ((high - middle) * (high - low))[rest]
-        below.append(float((share * area).sum()))
-    return np.array(below)
+    return np.array([float((share_below(mesh.faces, capped, level) * area).sum()) for level in levels])

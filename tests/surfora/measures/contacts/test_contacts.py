@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from geodesic_balls import geodesic_distance_nm
 
+from surfora.geometry.nearest import surface_distance
 from surfora.geometry.surface import SurfaceMesh, face_areas_nm2, vertex_areas_nm2
 from surfora.measures.contacts.curve import area_below_nm2, contact_curve, curve_thresholds
 from surfora.measures.contacts.describe import contact_rows, shape
@@ -14,6 +15,8 @@ from surfora.measures.contacts.facing import facing_partner
 from surfora.measures.contacts.find import GAP, contacts_between
 from surfora.measures.contacts.itself import facing_itself
 from surfora.measures.contacts.settings import ContactSettings
+from surfora.measures.distance import distance_summary
+from surfora.measures.settings import DistanceSettings
 from surfora.measures.statistics import weighted_mean
 from tomocore.contract import InputError
 
@@ -182,6 +185,20 @@ def test_area_below_a_level_is_that_of_halving_triangles():
     levels = [0.1, 0.2, 0.7, 1.0, 1.9, 2.5, 3.0]
     truth = [(shares @ values < level).mean() * face_areas_nm2(vertices, mesh.faces)[0] for level in levels]
     np.testing.assert_allclose(area_below_nm2(mesh, values, levels), truth, atol=0.01)
+
+
+@pytest.mark.parametrize("apart", [30.0, 29.0])
+def test_sheets_exactly_at_the_threshold_are_in_no_contact_whoever_is_asked(apart):
+    sheet = contact_scenes.sheet(40.0, 40.0, 2.0)
+    other = SurfaceMesh(sheet.vertices + np.array([0.0, 0.0, apart]), sheet.faces)
+    facing = facing_partner(sheet, other), facing_partner(other, sheet)
+    assert (facing[0].gap_nm == apart).all()
+    area_nm2 = 1600.0 if apart < 30 else 0.0
+    (point,) = contact_curve(*facing, [30.0])
+    assert point.first_area_nm2 == pytest.approx(area_nm2)
+    assert point.contacts == len(contacts_between(*facing, 30.0).found) == bool(area_nm2)
+    found = distance_summary(sheet, surface_distance(sheet, other), DistanceSettings(contact_distance_nm=30))
+    assert found["contact_area_nm2"] == pytest.approx(area_nm2)
 
 
 def test_a_fold_is_one_contact_of_two_faces():
