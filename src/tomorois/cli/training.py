@@ -203,7 +203,8 @@ def learning_curve(
 ) -> None:
     """Is more annotation worth it: train on ever more of the ROIs, score on tomograms not trained on.
 
-    Writes learning_curve.csv, .png and .txt (the answer in words); what is there is not trained again.
+    Writes learning_curve.csv, .png and .txt (the answer in words); what is there, of the same labels and
+    settings, is not trained again.
     """
     require_torch()
     from tomorois.guidance.curve_files import CurveRequest, learning_curve_of_files

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from pydantic import Field
 
 from tomocore.contract import InputError, Progress, no_progress
-from tomocore.files import written_beside
+from tomocore.files import write_json, written_beside
 from tomocore.files_of_tomograms import product_files, tomogram_stem
 from tomocore.roiset import RoiSet, read_rois, rois_from_labels
-from tomocore.side_files import read_rows
+from tomocore.side_files import read_json, read_rows, some_of
 from tomorois.annotation.settings import AnnotationSettings
 from tomorois.annotation.targets import roi_components, training_targets
 from tomorois.evaluation.evaluate import Evaluation, ScoredTomogram, evaluate
@@ -27,9 +29,11 @@ from tomorois.instances.membrane_pairs import Membranes, membrane_instances
 from tomorois.instances.settings import InstanceSettings
 from tomorois.network.checkpoint import load_model
 from tomorois.prediction.predict import predict_confidence
-from tomorois.training.data import TrainingTomogram
-from tomorois.training.settings import TrainSettings
-from tomorois.training.train import train
+from tomorois.training.data import HASH_LETTERS, TrainingTomogram
+from tomorois.training.settings import NOT_PART_OF_A_TRAINING, TrainSettings
+from tomorois.training.train import differences, train
+
+log = logging.getLogger(__name__)
 
 SMALL_GAIN = 0.02  # of Dice for twice the annotation, below which it is not worth it
 SCORES = {"dice_pooled": "Dice", "false_positive_rate": "false positives", "false_negative_rate": "missed"}
@@ -74,11 +78,12 @@ def learning_curve(
     ROIs found by ``instances`` at that threshold. ``curve`` says how many ROIs and how often. Models and
     points are written into ``folder``, the points to ``learning_curve.csv`` one by one, and those that are
     there already are not trained again. ``progress`` counts trainings. Raises InputError where there are
-    fewer ROIs than asked for.
+    fewer ROIs than asked for, and where the points in ``folder`` are of other labels or settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "learning_curve.csv"
     points = read_points(path)
+    _require_same_basis(path, bool(points), _basis(samples, unseen, settings, instances))
     counts = curve.rois or roi_steps(samples, settings.annotation)
     wanted = [(count, repeat) for count in counts for repeat in range(curve.repeats)]
     for done, (count, repeat) in enumerate(wanted):
@@ -89,6 +94,47 @@ def learning_curve(
             write_points(path, points)
     progress(len(wanted), len(wanted))
     return [point for point in points if (point.rois, point.repeat) in wanted]
+
+
+def _basis(
+    samples: Sequence[TrainingTomogram],
+    unseen: Sequence[UnseenTomogram],
+    settings: TrainSettings,
+    instances: InstanceSettings,
+) -> dict[str, Any]:
+    """What the points of a curve follow from, but for their numbers of ROIs and repeats."""
+    return {
+        "settings": settings.model_dump(mode="json", exclude=NOT_PART_OF_A_TRAINING),
+        "instances": instances.model_dump(mode="json"),
+        "trained on": {sample.name: _marks(sample) for sample in samples},
+        "scored on": {
+            one.sample.name: _marks(one.sample) | {"truth": _hash(one.truth.table.to_csv().encode())}
+            for one in unseen
+        },
+    }
+
+
+def _marks(sample: TrainingTomogram) -> dict[str, str]:
+    return {**sample.files, "label values": _hash(np.ascontiguousarray(sample.labels).data)}
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(content).hexdigest()[:HASH_LETTERS]
+
+
+def _require_same_basis(path: Path, has_points: bool, basis: dict[str, Any]) -> None:
+    """Keep beside the points what they follow from; InputError where those there follow from other files."""
+    record = path.with_suffix(".json")
+    if has_points and record.is_file():
+        changed = differences(read_json(record, dict[str, Any], "remove it or choose another folder"), basis)
+        if changed:
+            raise InputError(
+                f"{path}: its points are of other labels or settings ({some_of(changed)} changed); choose another "
+                "folder, or remove this one"
+            )
+    elif has_points:
+        log.warning("%s: does not tell what its points were made from; they are kept as they are", path)
+    write_json(record, basis)
 
 
 def roi_steps(samples: Sequence[TrainingTomogram], annotation: AnnotationSettings) -> list[int]:

@@ -298,7 +298,7 @@ def _resume(training: Training) -> None:
         log.warning("%s; training starts from the beginning", error)
         return
     info = checked(values, StateInfo, f"{path}: its values", "remove it, or train anew without --resume")
-    changed = _differences(info.fingerprint, training.fingerprint)
+    changed = differences(info.fingerprint, training.fingerprint)
     if changed:
         raise InputError(
             f"{path}: belongs to another training ({', '.join(changed)} changed); restore that, "
@@ -326,13 +326,13 @@ def _require_fitting(
         )
 
 
-def _differences(then: dict[str, Any], now: dict[str, Any], place: str = "") -> list[str]:
+def differences(then: dict[str, Any], now: dict[str, Any], place: str = "") -> list[str]:
     """Dotted names of what differs between two nested records."""
     found = []
     for name in sorted(then.keys() | now.keys()):
         before, after = then.get(name), now.get(name)
         if isinstance(before, dict) and isinstance(after, dict):
-            found += _differences(before, after, f"{place}{name}.")
+            found += differences(before, after, f"{place}{name}.")
         elif before != after:
             found.append(f"{place}{name}")
     return found

@@ -86,6 +86,26 @@ def test_points_are_scored_on_unseen_tomograms_and_kept(samples, tmp_path):
     assert (tmp_path / "curve.png").stat().st_size > 5000
 
 
+def test_points_of_other_labels_or_settings_are_not_taken_for_these(samples, tmp_path, caplog):
+    curve, ahead = LearningCurveSettings(rois=(3,), repeats=1), [unseen(20)]
+    short = SETTINGS.model_copy(update={"steps": 2})
+    points = learning_curve(samples, ahead, short, tmp_path, curve, INSTANCES)
+    for model in tmp_path.glob("*.safetensors"):
+        model.unlink()
+    assert len(learning_curve(samples, ahead, short, tmp_path, curve, INSTANCES)) == len(points) == 1
+    with pytest.raises(InputError, match=r"of other labels or settings \(settings.steps changed\)"):
+        learning_curve(samples, ahead, SETTINGS, tmp_path, curve, INSTANCES)
+    painted = [replace(sample, labels=np.roll(sample.labels, 1, 0)) for sample in samples]
+    with pytest.raises(InputError, match="label values changed"):
+        learning_curve(painted, ahead, short, tmp_path, curve, INSTANCES)
+    with pytest.raises(InputError, match=r"scored on\."):
+        learning_curve(samples, [unseen(21)], short, tmp_path, curve, INSTANCES)
+    (tmp_path / "learning_curve.json").unlink()  # of an earlier version
+    learning_curve(samples, ahead, short, tmp_path, curve, INSTANCES)
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert "does not tell what its points were made from" in caplog.text
+
+
 def point(rois, dice, repeat=0):
     return CurvePoint(rois, 3, repeat, dice, 0.1, 0.1, 0.5, 100, 1.0)
 
