@@ -14,8 +14,13 @@ from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.surface import PointCloud, SurfaceMesh
 
 LABEL = "label"
-TURNED = ("mean_curvature_per_nm", "shape_index")
+TURNED = (
+    *("mean_curvature_per_nm", "shape_index"),
+    *("density_middle_offset_nm", "density_shift_nm", "leaflet_asymmetry"),
+)
 """Arrays whose sign is that of the normals."""
+PROFILE, BEHIND = "density_at_", "minus_"
+"""How arrays of the density at an offset along the normal begin, and what follows at one against it."""
 PRINCIPAL = ("k1_per_nm", "k2_per_nm")
 DIRECTION = "k1_direction"
 
@@ -54,11 +59,14 @@ def turned_arrays(
     """Arrays as they are about the other side of a surface, where ``flipped`` (n,): H and both k change sign.
 
     The larger principal curvature becomes the smaller one, so that its direction (``k1_direction``) turns
-    about the ``normals`` (n, 3) by a right angle.
+    about the ``normals`` (n, 3) by a right angle. Profiles of the density run the other way.
     """
     turned = dict(data)
     if not flipped.any():
         return turned
+    for name in (name for name in data if name.startswith(PROFILE)):
+        across = data.get(_at_other_side(name), np.full(len(flipped), np.nan))
+        turned[name] = np.where(flipped, across, data[name])
     for name in TURNED:
         if name in data:
             turned[name] = np.where(flipped, -data[name], data[name])
@@ -70,6 +78,14 @@ def turned_arrays(
         across = np.cross(normals, data[DIRECTION])
         turned[DIRECTION] = np.where(flipped[:, None], across, data[DIRECTION])
     return turned
+
+
+def _at_other_side(name: str) -> str:
+    """The array of the density at the opposite offset; that of no offset is its own."""
+    offset = name.removeprefix(PROFILE)
+    if offset == "0_nm":
+        return name
+    return PROFILE + (offset.removeprefix(BEHIND) if offset.startswith(BEHIND) else BEHIND + offset)
 
 
 def edited_facts(facts: SurfaceFacts | None) -> SurfaceFacts | None:

@@ -5,6 +5,7 @@ import pytest
 import shapes
 from numpy.testing import assert_array_equal
 
+from surfora.editor.edited import turned_arrays
 from surfora.editor.layers import layers_of
 from surfora.editor.session import Session
 from surfora.geometry.files import write_surface
@@ -218,3 +219,16 @@ def test_files_given_twice_and_none_are_refused(files):
         layers_of([path, files / "." / "cell.medial.vtp"])
     with pytest.raises(InputError, match="nothing to edit"):
         Session(())
+
+
+def test_what_the_density_tells_of_both_sides_turns_with_the_normals():
+    names = (*("density_middle_offset_nm", "density_shift_nm", "leaflet_asymmetry"), "density_contrast")
+    offsets = ("minus_2p5_nm", "0_nm", "2p5_nm", "7_nm")  # of the last the other side was not asked for
+    data = {name: np.array([1.0, 2.0]) for name in names}
+    data |= {f"density_at_{offset}": np.array([k, 10.0 + k]) for k, offset in enumerate(offsets)}
+    turned = turned_arrays(data, None, np.array([True, False]))
+    for name in names[:-1]:
+        assert_array_equal(turned[name], [-1, 2])
+    assert_array_equal(turned["density_contrast"], [1, 2])
+    profiles = [turned[f"density_at_{offset}"] for offset in offsets]
+    assert_array_equal(profiles, [[2, 10], [1, 11], [0, 12], [np.nan, 13]])
