@@ -129,8 +129,8 @@ def _require_same_basis(path: Path, has_points: bool, basis: dict[str, Any]) -> 
         changed = differences(read_json(record, dict[str, Any], "remove it or choose another folder"), basis)
         if changed:
             raise InputError(
-                f"{path}: its points are of other labels or settings ({some_of(changed)} changed); choose another "
-                "folder, or remove this one"
+                f"{path}: its points are of other labels or settings ({some_of(changed)} changed); choose "
+                "another folder, or remove this one"
             )
     elif has_points:
         log.warning("%s: does not tell what its points were made from; they are kept as they are", path)

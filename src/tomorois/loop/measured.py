@@ -158,6 +158,6 @@ def _values_of(rows: pd.DataFrame, title: str, columns: tuple[Column, ...]) -> l
 
 
 def _measured(column: Column, value: object) -> MeasuredValue:
-    if column.unit == "%" and isinstance(value, float | np.floating):
+    if column.unit == "%" and isinstance(value, int | float):  # a column of ones comes back as whole numbers
         value = 100 * value
     return MeasuredValue(with_unit(column), shown(value), column.explanation)

@@ -214,6 +214,13 @@ def test_what_was_measured_of_a_surface_has_headings_in_words(tmp_path):
     assert "area of the triangles" in next(v.meaning.lower() for v in values if v.heading == "area (nm²)")
 
 
+def test_a_share_of_one_is_a_hundred_percent(tmp_path):
+    (tmp_path / "surfaces.csv").write_text("name,curvature_area_share,measured_area_share\nm,1,0.25\n")
+    told = {value.heading: value.value for value in measured_of(tmp_path, "m", told_headings(()))}
+    assert told["area with a curvature (%)"] == "100"
+    assert "25" in told.values()
+
+
 def test_a_contact_and_the_arrays_of_surfaces_have_their_words(tmp_path):
     from surfora.reporting.tables import write_table
 
