@@ -184,7 +184,9 @@ def _measure_all(
                 outcome.finish(made.name)
             files[made.name] = made.files
     _tell_too_small([one for one in planned if one.name in too_small], outcome)
-    return [surface_of(one, path) for one in planned for path in files[one.name]]
+    surfaces = [surface_of(one, path) for one in planned for path in files[one.name]]
+    record.add_warnings(text for one in surfaces for text in one.facts.warnings.splitlines())
+    return surfaces
 
 
 def _tell_too_small(membranes: list[PlannedMembrane], outcome: RunOutcome) -> None:

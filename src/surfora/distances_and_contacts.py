@@ -67,7 +67,9 @@ def measured_tables(
     for group in groups:
         number = sum(len(one.contacts) for one in found)
         kept = earlier.of_group(group, pairs) if earlier else None
-        if kept is None:
+        if earlier and kept:
+            record.add_warnings(earlier.warnings_of(group))
+        else:
             around = beside or BesideMasks()
             kept = _Group(group, pairs, settings, record, outcome, around, neighbours).measured(number)
         found.append(_numbered(kept, group, number))

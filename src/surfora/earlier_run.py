@@ -83,6 +83,15 @@ class EarlierRun:
         found.surfaces = [{**row, "source": own[row["name"], row["kind"]]} for row in found.surfaces]
         return found if all(self._is_as_left(one.path) for one in group) else None
 
+    def warnings_of(self, group: Sequence[SurfaceFile]) -> list[str]:
+        """What it warned of in measuring a group whose rows are kept; not that it kept files itself."""
+        own = [
+            text
+            for text in self.record["warnings"]
+            if text.startswith(tuple(f"{one.name}: " for one in group))
+        ]
+        return [text for text in own if not any(f"{one.path.name}: kept" in text for one in group)]
+
     def says_all(self, record: RunRecord, tables: RunTables) -> bool:
         """Whether a run with this record and these tables has nothing to add to what lies in the folder."""
         inputs = [StoredInput.model_validate(one).model_dump() for one in record.inputs]

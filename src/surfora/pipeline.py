@@ -93,7 +93,8 @@ def measure_membrane(
         if isinstance(surface, SurfaceMesh):
             # Fits at sharp rims may point back, which every reader would mend, and warn of.
             surface = with_unit_normals(surface, Told())
-        write_surface(path, surface, replace(facts, kind=which, **more))
+        own = "\n".join(text for text in record.warnings if text.startswith(f"{membrane.name}: "))
+        write_surface(path, surface, replace(facts, kind=which, warnings=own, **more))
         written.append(path)
     return [path for path in (_file(folder, membrane.name, which) for which in wanted) if path in written]
 

@@ -68,8 +68,12 @@ class RunRecord:
     def take_in(self, part: RunRecord) -> None:
         """Add the stages, warnings and failures of a part of the run that another process did."""
         self.stages += part.stages
-        self.warnings += [text for text in part.warnings if text not in self.warnings]
+        self.add_warnings(part.warnings)
         self.failures |= part.failures
+
+    def add_warnings(self, texts: Iterable[str]) -> None:
+        """Add warnings given elsewhere, each once."""
+        self.warnings += [text for text in dict.fromkeys(texts) if text not in self.warnings]
 
     def write(self, path: Path) -> None:
         """Write the record as JSON, beside its name and renamed."""

@@ -18,7 +18,9 @@ from surfora.measures.distance_pairs import SurfaceFile, read_measured
 from surfora.planning import RunRequest
 from surfora.reporting.report import Pictures
 from surfora.settings import SurforaSettings
+from tomocore.files import write_json
 from tomocore.page import Page
+from tomocore.provenance import read_record
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 
@@ -233,3 +235,27 @@ def test_surfaces_of_an_earlier_run_that_get_no_rows_are_told_once(again, caplog
         assert len(told) == 1
         assert "without m0_1.medial.vtp, m0_2.medial.vtp of an earlier one" in told[0]
     assert set(tables_in(folder / "out")["surfaces"]["name"]) == {"m1_1", "m1_2"}
+
+
+def test_warnings_of_surfaces_that_are_kept_stay_in_the_record(again):
+    folder, _ = again
+    out = folder / "out"
+    first = read_record(out / "run.json")
+    record = {
+        **first,
+        "warnings": [*first["warnings"], "m0_1: no leaflets", "m0_1: out/m0_1.medial.vtp: kept"],
+    }
+    write_json(out / "run.json", record)
+    sides = [f"m{mask}_{label}: 1 of 1 components" for mask in (0, 1) for label in (1, 2)]
+
+    def warned(*names):
+        run_masks(request_in(folder, *names), SETTINGS)
+        return read_record(out / "run.json")["warnings"]
+
+    more = warned("m0", "m1", "m2")
+    assert all(any(text.startswith(side) for text in more) for side in sides)
+    assert [text for text in more if text.startswith("m0_1: ")][1:] == ["m0_1: no leaflets"]
+    (out / "run.json").unlink()  # as a run that was stopped leaves its folder
+    again_all = warned("m0", "m1")
+    assert all(any(text.startswith(side) for text in again_all) for side in sides)
+    assert len(again_all) == len(set(again_all)) == 4

@@ -25,7 +25,8 @@ class SurfaceFacts:
     ``rois`` is the file of its ROI, ``grid`` that of the mask's file (`masks.grids`); ``filled`` marks the
     boundary of a filled body; ``removed_pieces`` and their share are what cleaning took of the mask.
     ``identity`` is a hash of the voxels and settings that it was made from, ``provenance`` the id of the run.
-    Lengths in nm; NaN, None and empty text where something is not known.
+    ``warnings`` are the lines that its making gave, for the report of a run that keeps it. Lengths in nm;
+    NaN, None and empty text where something is not known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SurfaceFacts:
     removed_pieces: int = 0
     removed_share: float = 0.0
     rois: str = ""
+    warnings: str = ""
 
     @property
     def stem(self) -> str:
@@ -57,7 +59,7 @@ class SurfaceFacts:
     def row(self) -> dict[str, Any]:
         """The columns of surfaces.csv that a surface brings along."""
         row = asdict(self)
-        del row["identity"], row["grid"], row["rois"]
+        del row["identity"], row["grid"], row["rois"], row["warnings"]
         return row
 
 
