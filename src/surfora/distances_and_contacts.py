@@ -258,7 +258,8 @@ def _tell_unmatched(surfaces: Sequence[SurfaceFile], pairs: Sequence[Pair], outc
     if unmatched:
         known = sorted({str(surface.facts.label or surface.name) for surface in surfaces})
         said = (
-            f"--distances {' '.join(unmatched)}: no two such surfaces; there are {', '.join(known) or 'none'}"
+            f"--distances {' '.join(unmatched)}: no two such surfaces of one mask and ROI; there are "
+            f"{', '.join(known) or 'none'}"
         )
         outcome.fail("distances", InputError(said))
 

@@ -54,6 +54,10 @@ FILLED_KINDS = ("isosurface",)
 """Those of a filled body, which has neither middle nor leaflets."""
 
 
+AFTERWARDS = {"components", "distance", "contacts", "density", "intervals"}
+"""Sections of the settings that say nothing of how a surface is made."""
+
+
 def measure_membrane(
     membrane: Membrane,
     folder: Path,
@@ -323,7 +327,7 @@ def _facts(membrane: Membrane, mask: Mask, filled: bool, record: RunRecord, iden
 
 def voxel_digest(membrane: Membrane, settings: SurforaSettings) -> Any:
     """SHA-256 so far of what a surface depends on: settings, grid and voxels; for `surface_identity`."""
-    digest = sha256(settings.model_dump_json().encode())
+    digest = sha256(settings.model_dump_json(exclude=AFTERWARDS).encode())
     digest.update(repr((membrane.mask.shape, membrane.voxel_size_nm, membrane.origin_nm)).encode())
     for part in (membrane.mask, membrane.foreign, membrane.kept):
         digest.update(b"" if part is None else np.packbits(part).tobytes())
@@ -339,11 +343,17 @@ def surface_identity(digest: Any, known: KnownSide | None) -> str:
     return str(whole.hexdigest()[:16])
 
 
-def warn_of_other_settings(paths: list[Path], identity: str) -> None:
-    """Warn of each kept file that was made of other voxels or with other settings than ``identity`` says."""
+def warn_of_other_settings(paths: list[Path], identity: str, source: str) -> None:
+    """Warn of each kept file that was made of other voxels or with other settings than ``identity`` says.
+
+    ``source`` is the mask that it should be of; that which a file tells is named where it is another one.
+    """
     for path in paths:
         facts = read_facts(path)
         if facts is None or facts.identity != identity:
+            other = f" ({facts.source})" if facts and facts.source not in ("", source) else ""
             log.warning(
-                "%s: kept, but made with other settings or another mask; --overwrite makes it anew", path
+                "%s: kept, but made with other settings or another mask%s; --overwrite makes it anew",
+                path,
+                other,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -252,10 +253,14 @@ def _with_sides(found: Sequence[PlannedMembrane], request: RunRequest) -> list[P
 def surface_of(planned: PlannedMembrane, path: Path) -> SurfaceFile:
     """One of the finished surfaces of a membrane, of the mask and ROIs as this run was given them.
 
-    One that is kept may tell other paths, as of a run in another working directory. Raises InputError for a
-    file that `surfora run` did not write.
+    One that is kept may tell other paths, as of a run in another working directory; these stay where neither
+    path nor voxels tell that the mask is the same. Raises InputError for a file that `surfora run` did not
+    write.
     """
     found = surface_file(path)
+    is_same = os.path.realpath(found.facts.source) == os.path.realpath(planned.source)
+    if not is_same and found.facts.identity != surface_identity(planned.digest, planned.known_side):
+        return found
     facts = replace(found.facts, source=str(planned.source), rois=str(planned.rois or ""))
     return replace(found, facts=facts)
 
@@ -263,4 +268,5 @@ def surface_of(planned: PlannedMembrane, path: Path) -> SurfaceFile:
 def warn_of_kept(planned: PlannedMembrane) -> None:
     """Warn where files that are kept were made with other settings, or of another mask."""
     with about(planned.name):
-        warn_of_other_settings(list(planned.kept), surface_identity(planned.digest, planned.known_side))
+        identity = surface_identity(planned.digest, planned.known_side)
+        warn_of_other_settings(list(planned.kept), identity, str(planned.source))

@@ -267,6 +267,10 @@ def test_kept_files_of_other_settings_are_warned_of(tmp_path, caplog):
     mask = write_sheets(tmp_path / "a.mrc", 1)
     run_masks(RunRequest((mask,), tmp_path / "out"), SETTINGS)
     run_masks(RunRequest((mask,), tmp_path / "out"), SETTINGS)
+    nearer = SETTINGS.model_copy(
+        update={"distance": SETTINGS.distance.model_copy(update={"contact_distance_nm": 9.0})}
+    )
+    run_masks(RunRequest((mask,), tmp_path / "out"), nearer)  # measured again, on the same surface
     assert "made with other settings" not in caplog.text
     other = SETTINGS.model_copy(update={"wedge": SETTINGS.wedge.model_copy(update={"max_tilt_deg": 50.0})})
     run_masks(RunRequest((mask,), tmp_path / "out"), other)

@@ -3,6 +3,7 @@
 import gc
 import shutil
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -170,6 +171,21 @@ def test_a_kept_surface_whose_mask_was_given_by_another_path_is_measured_to_a_ne
     surfaces = tables_in(folder / "out")["surfaces"]
     assert list(surfaces["source"]) == [str(folder / f"m{mask}.mrc") for mask in (0, 0, 1, 1)]
     assert "another mask" not in caplog.text
+
+
+def test_a_kept_surface_of_another_mask_of_the_same_name_is_measured_to_none_of_this_one(again, caplog):
+    folder, _ = again
+    (folder / "out" / "m0_2.medial.vtp").unlink()
+    kept = folder / "out" / "m0_1.medial.vtp"
+    of_then = read_measured(kept).facts.source
+    request = replace(request_in(folder, "m0"), masks=(write_sheets(folder / "m0.mrc", gap=6),))
+    with_other = read_mesh(kept), replace(read_measured(kept).facts, identity="another mask")
+    write_surface(kept, *with_other)
+    outcome = run_masks(request, SETTINGS)
+    assert f"kept, but made with other settings or another mask ({of_then})" in caplog.text
+    assert not outcome.distances
+    assert "no two such surfaces" in outcome.failed["distances"]
+    assert [row["source"] for row in outcome.surfaces] == [of_then, str(folder / "m0.mrc")]
 
 
 @pytest.mark.parametrize("name", ["z", "a"])
