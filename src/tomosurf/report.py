@@ -114,14 +114,7 @@ def _files_of(project: Project) -> list[Path]:
 
 def _report_written(project: Project, watcher: Watcher) -> Path:
     tables = pooled_tables(project)
-    for name, columns in POOLED.items():
-        write_table(project.report_folder / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
-    with_intervals = ("intervals",) if len(tables.intervals) else ()
-    if with_intervals:
-        rows = tables.intervals.to_dict("records")
-        write_table(project.report_folder / INTERVALS, rows, INTERVAL_COLUMNS)
-    else:
-        (project.report_folder / INTERVALS).unlink(missing_ok=True)  # of a run that made some
+    written = _pooled_tables_written(project, tables)
     evaluation = evaluate_project(project)
     if evaluation is not None:
         write_evaluation(project.report_folder / "metrics.json", evaluation)
@@ -167,7 +160,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     write_numbers(
         project,
         runs,
-        {name: getattr(tables, name) for name in (*POOLED, *with_intervals)},
+        {name: getattr(tables, name) for name in written},
         (failures, warnings),
         {
             "rounds": rounds,
@@ -179,6 +172,18 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
     write_page(path, page)
     write_overview_page(project, tiles, without)
     return path
+
+
+def _pooled_tables_written(project: Project, tables: PooledTables) -> list[str]:
+    """The names of the tables that are written; a table of intervals that no run made any of is taken away."""
+    folder = project.report_folder
+    for name, columns in POOLED.items():
+        write_table(folder / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
+    if not len(tables.intervals):
+        (folder / INTERVALS).unlink(missing_ok=True)
+        return list(POOLED)
+    write_table(folder / INTERVALS, tables.intervals.to_dict("records"), INTERVAL_COLUMNS)
+    return [*POOLED, "intervals"]
 
 
 def _failures(project: Project, runs: ProjectRuns) -> list[str]:
