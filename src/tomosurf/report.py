@@ -175,7 +175,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
 
 
 def _pooled_tables_written(project: Project, tables: PooledTables) -> list[str]:
-    """The names of the tables that are written; a table of intervals that no run made any of is taken away."""
+    """Names of the tables that are written; a table of intervals that no run made any of is taken away."""
     folder = project.report_folder
     for name, columns in POOLED.items():
         write_table(folder / f"{name}.csv", getattr(tables, name).to_dict("records"), columns)
