@@ -12,7 +12,7 @@ from tomocore.side_files import some_of
 from tomorois.annotation.files_of_annotation import CURATED_FOLDER
 from tomosurf.project import STEPS, Project, TomogramPlan
 from tomosurf.step_records import read_step_record
-from tomosurf.steps import StepMaker
+from tomosurf.steps import StepMaker, foreign_rois
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _status(plan: TomogramPlan, failure: str, maker: StepMaker | None) -> Tomogr
 
 
 def _made_again(plan: TomogramPlan, maker: StepMaker | None) -> str:
-    """What the next run makes again of a tomogram that is done, and why; empty where nothing."""
+    """What the next run makes again of a tomogram that is done, and why, or that its ROIs are not a run's."""
     if maker is None or plan.row.excluded:
         return ""
     for step in STEPS:
@@ -63,7 +63,7 @@ def _made_again(plan: TomogramPlan, maker: StepMaker | None) -> str:
             reason = str(error)
         if reason:
             return f"a run makes {step} again: {reason}"
-    return ""
+    return foreign_rois(plan)
 
 
 def _when(plan: TomogramPlan, step: str) -> datetime | None:

@@ -41,6 +41,7 @@ class StepRecord(StoredRow):
 
     ``replaces`` tells that what lay there before was of another making, so that a step that was broken off
     must not keep any of it; ``foreign`` are files in the step's own folder that are not of its making.
+    ``left`` are marks of those outputs that something else may write again.
     """
 
     state: Literal["begun", "done"]
@@ -49,6 +50,7 @@ class StepRecord(StoredRow):
     inputs: dict[str, FileMark] = Field(default_factory=dict)
     outputs: list[str] = Field(default_factory=list)
     foreign: list[str] = Field(default_factory=list)
+    left: dict[str, FileMark] = Field(default_factory=dict)
     replaces: bool = False
     warnings: list[str] = Field(default_factory=list)
     seconds: float = Field(0.0, ge=0, le=1e9)

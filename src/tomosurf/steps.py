@@ -25,6 +25,8 @@ from tomosurf.step_records import (
     StepBasis,
     StepRecord,
     changes_since,
+    is_same,
+    mark_of,
     read_step_record,
     reason_to_make,
     refreshed,
@@ -111,6 +113,9 @@ class StepMaker:
         """Keep results that have no record, where nothing speaks against them; whether there were such."""
         if read_step_record(plan.record_of(step)) is not None or not self._is_of_before(step, plan):
             return False
+        if _is_before_its_input(step, plan):
+            watcher.say(f"{step}: what is there was made before what it is to be made from; made again")
+            return False
         watcher.say(f"{step}: kept, made before the project had a record of it")
         self._finish(step, plan, self.basis(step, plan).begun(replaces=False), None)
         return True
@@ -176,6 +181,8 @@ class StepMaker:
     def _finish(self, step: str, plan: TomogramPlan, begun: StepRecord, run: RunRecord | None) -> None:
         outputs = self._outputs(step, plan, begun.foreign)
         told: dict[str, Any] = {"state": "done", "outputs": outputs, "replaces": False}
+        if step == "rois":
+            told["left"] = {"ROIs": mark_of(plan.rois)}
         told |= {} if run is None else {"seconds": run.seconds, "warnings": run.warnings}
         write_step_record(plan.record_of(step), begun.model_copy(update=told))
 
@@ -253,6 +260,32 @@ class StepMaker:
         if inner.failed:
             first = next(iter(inner.failed.values()))
             raise InputError(f"{plan.stem}: {len(inner.failed)} surfaces failed, the first: {first}")
+
+
+def _is_before_its_input(step: str, plan: TomogramPlan) -> bool:
+    """Whether results without a record are older than those of the step before, and a run made these.
+
+    Such are of another making, as ROIs that the window found by a model of its own.
+    """
+    if step == STEPS[0]:
+        return False
+    earlier = STEPS[STEPS.index(step) - 1]
+    record = read_step_record(plan.record_of(earlier))
+    if record is None or record.seconds == 0:  # these were kept, too: nothing is known of when
+        return False
+    return plan.results[step].stat().st_mtime_ns < plan.results[earlier].stat().st_mtime_ns
+
+
+def foreign_rois(plan: TomogramPlan) -> str:
+    """A line where the ROIs of a tomogram are not those that a run found; else empty."""
+    record = read_step_record(plan.record_of("rois"))
+    left = None if record is None or record.state == "begun" else record.left.get("ROIs")
+    if left is None or not plan.rois.exists() or is_same(plan.rois, left):
+        return ""
+    return (
+        f"{plan.stem}: its ROIs are not those that a run found (the window, or another program, wrote them); "
+        f"they count as they are, until {plan.rois} is deleted"
+    )
 
 
 def _sees_membranes(project: Project) -> bool:

@@ -29,7 +29,7 @@ from tomosurf.rounds import counted_path, damaged_judgements, rounds_of, stale_l
 from tomosurf.run import run_project
 from tomosurf.status import left_over, status_of_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
-from tomosurf.steps import StepMaker
+from tomosurf.steps import StepMaker, foreign_rois
 from tomosurf.workflow.job_folder import job_folder, read_job
 from tomosurf.workflow.job_process import make_step
 from tomosurf.workflow.jobs import jobs_of, write_plan
@@ -333,10 +333,32 @@ def test_results_without_records_are_kept_where_nothing_speaks_against_them(fold
         record = folder / "results" / "confidence" / f"{stem}__confidence.json"
         record.write_text(json.dumps({"model_sha256": model}))
     again, said = run(folder, made)
-    assert again == ["t2 confidence"]
-    assert said.count("confidence: kept, made before the project had a record of it") == 1
-    assert said.count("rois: kept, made before the project had a record of it") == 2
+    assert again == [f"t2 {step}" for step in STEPS]  # ROIs that were found in the other model's map
+    for step in STEPS:
+        assert said.count(f"{step}: kept, made before the project had a record of it") == 1
     assert run(folder, made) == ([], [])
+
+
+def write_window_rois(folder, stem):
+    """ROIs as the window leaves them, where a run will look for its own."""
+    rois = rois_from_masks([(0, 0, 0)], [np.ones((3, 3, 3), bool)], SHAPE, 2.0, (0.0, 0.0, 0.0))
+    write_rois(folder / "results" / "rois", stem, rois, overwrite=True)
+
+
+def test_rois_that_the_window_found_are_not_taken_for_those_of_the_runs_model(folder, made, monkeypatch):
+    monkeypatch.setattr(StepMaker, "finder", type("Model", (), {"sha256": "abc"}))
+    (folder / "results" / "rois").mkdir(parents=True)
+    write_window_rois(folder, "t1")  # before the project has a model, and so a map
+    again, said = run(folder, made)
+    assert again == EVERYTHING
+    assert said[1] == "rois: what is there was made before what it is to be made from; made again"
+    assert foreign_rois(read_project(folder).plans[0]) == ""
+    write_window_rois(folder, "t1")  # and with a model of the window
+    assert run(folder, made)[0] == ["t1 surfaces"]
+    project = read_project(folder)
+    (line,) = cautions_of_runs(runs_of(project), project)
+    assert line.startswith("t1: its ROIs are not those that a run found")
+    assert status_of_project(project)[0].remark == line
 
 
 def test_a_damaged_record_is_no_record(folder, made):

@@ -17,6 +17,7 @@ from tomorois.loop.folder import model_facts
 from tomorois.prediction.record import record_of_map
 from tomosurf.project import Project
 from tomosurf.step_records import NOT_IN_THE_RESULT, read_step_record
+from tomosurf.steps import foreign_rois
 
 Record = Mapping[str, Any]
 
@@ -134,7 +135,7 @@ def cautions_of_runs(runs: ProjectRuns, project: Project) -> list[str]:
     models = {record.get("model_sha256") for record in runs.maps.values()} - {None}
     if len(models) > 1:
         lines.append(f"ROIs were found by {len(models)} different models; predict again with --overwrite")
-    return lines
+    return lines + [line for plan in project.included if (line := foreign_rois(plan))]
 
 
 def _differences(one: Record, other: Record, place: str = "") -> list[str]:
