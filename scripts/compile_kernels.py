@@ -15,6 +15,7 @@ from surfora.geometry.files import write_surface
 from surfora.geometry.surface import PointCloud
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
+from tomorois.loop.threshold_preview import threshold_preview
 
 SETTINGS = """
 [phantom]
@@ -31,13 +32,14 @@ dilations = [1, 2]
 
 # Side by side, each on one core: they have few kernels in common, and those at other times.
 CHAINS = (
-    ("surfora run labels.mrc --distances 1:2 --surface both --jobs 1 -o measured",),
+    ("surfora run labels.mrc --distances 1:2 --surface both --tomogram a.mrc --jobs 1 -o measured",),
     (
         "tomorois train --tomograms a.mrc b.mrc --labels . -o m.safetensors -s s.toml",
         "tomorois predict m.safetensors a.mrc -o confidence",
         "tomorois instances confidence --membranes labels.mrc --split contacts -o rois",
         "tomorois phantom --kind invaginations -o phantom -s s.toml",
-        "surfora orient sphere.vtp -o oriented.vtp -s dipoles.toml",
+        "surfora orient sphere.vtp -o oriented.vtp",
+        "surfora orient normals.vtp -o turned.vtp -s dipoles.toml",
     ),
 )
 
@@ -46,13 +48,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder)
-        compile_those_of_the_editor()
+        compile_those_of_windows()
         with ThreadPoolExecutor(len(CHAINS)) as pool:
             list(pool.map(lambda chain: [run(command, folder) for command in chain], CHAINS))
 
 
-def compile_those_of_the_editor() -> None:
-    """The kernels of a selection, which no command runs."""
+def compile_those_of_windows() -> None:
+    """The kernels of a selection and of a threshold that is dragged, which no command runs."""
+    threshold_preview(np.random.default_rng(0).random((8, 8, 8), np.float32))
     view = View(np.eye(4), (8, 8), np.zeros(3), np.array([0.0, 0.0, 1.0]))
     points = np.array([[0.0, 0.0, 0.5], [0.1, 0.0, 0.7]])
     seen = projected(points, view)
@@ -69,12 +72,12 @@ def write_inputs(folder: Path) -> None:
     (folder / "dipoles.toml").write_text('[orient]\nmethod = "dipole"\n', encoding="utf-8")
     axes = rng.normal(size=(1500, 3))
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    write_surface(folder / "sphere.vtp", PointCloud(20 * axes, axes))
+    write_surface(folder / "sphere.vtp", PointCloud(20 * axes))
+    write_surface(folder / "normals.vtp", PointCloud(20 * axes, axes))
     for stem in ("a", "b"):
         noise = rng.normal(size=labels.shape).astype(np.float32)
-        inner = labels.data == 1
-        write_volume(folder / f"{stem}.mrc", labels.with_data(noise - 3 * inner))
-        write_volume(folder / f"{stem}__labels.mrc", labels.with_data(inner.astype(np.int16)))
+        write_volume(folder / f"{stem}.mrc", labels.with_data(noise - 3 * (labels.data > 0)))
+        write_volume(folder / f"{stem}__labels.mrc", labels.with_data((labels.data == 1).astype(np.int16)))
 
 
 def run(command: str, folder: Path) -> None:
