@@ -342,7 +342,8 @@ def _measured(
         except FAILURES as error:
             one.is_too_small = isinstance(error, TooSmallError) and _is_unasked(membrane, request)
             one.has_no_room = isinstance(error, NoRoomError)
-            one.failure = one_line(error) if one.has_no_room else f"{membrane.name}: {one_line(error)}"
+            line, subject = one_line(error), f"{membrane.name}: "
+            one.failure = line if one.has_no_room or line.startswith(subject) else subject + line
         except Exception as error:
             log.debug("failed", exc_info=True)
             what = f"{type(error).__name__}: {one_line(error)}"

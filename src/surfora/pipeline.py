@@ -273,7 +273,7 @@ def _measured(
         trimmed = cut_to_roi(mesh_evidence(mesh, support, settings.wedge), membrane)
     if len(trimmed.faces) == 0:
         raise InputError(f"{name}: no {kind} surface is left within the ROI; enlarge roi.dilation_nm")
-    if kind != "isosurface" and not np.isfinite(trimmed.data["mean_curvature_per_nm"]).any():
+    if kind != "isosurface" and not np.isfinite(trimmed.data.get("mean_curvature_per_nm", np.nan)).any():
         area_nm2 = face_areas_nm2(trimmed.vertices, trimmed.faces).sum()
         raise InputError(
             f"{name}: its {kind} surface of {area_nm2:.0f} nm² is too small or too near its border to "

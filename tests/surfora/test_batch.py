@@ -277,6 +277,16 @@ def test_kept_files_of_other_settings_are_warned_of(tmp_path, caplog):
     assert "a.medial.vtp: kept, but made with other settings" in caplog.text
 
 
+def test_a_surface_that_no_scale_of_curvature_fits_is_a_failure_in_one_line(tmp_path):
+    wide = SETTINGS.model_copy(
+        update={"curvature": SETTINGS.curvature.model_copy(update={"radii_nm": (500.0,)})}
+    )
+    outcome = run_masks(RunRequest((write_sheets(tmp_path / "a.mrc", 1),), tmp_path / "out"), wide)
+    (line,) = outcome.failed.values()
+    assert line.startswith("a: its medial surface of ")
+    assert "to measure a curvature anywhere" in line
+
+
 @pytest.mark.parametrize(("voxels", "workers"), [(1, [3]), (10**9, [])])
 def test_little_work_is_done_without_processes(tmp_path, measured, monkeypatch, voxels, workers):
     begun = []

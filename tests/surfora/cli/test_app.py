@@ -287,7 +287,9 @@ def test_names_that_no_membrane_has_are_refused_before_work_starts(labelled, tmp
 def test_a_pair_that_nowhere_lies_together_leaves_the_others_measured(labelled, tmp_path):
     words = ("run", labelled, "--labels", "1=IN,2=OUT,3=ER", "--distances", "IN:OUT", "OUT:ER")
     result = run_command("surfora", *words, "--jobs", "2", "-o", tmp_path)
-    assert "--distances OUT:ER: no two such surfaces of one mask and ROI; there are IN, OUT" in refusal_of(result)
+    assert "--distances OUT:ER: no two such surfaces of one mask and ROI; there are IN, OUT" in refusal_of(
+        result
+    )
     assert set(pd.read_csv(tmp_path / "distances.csv")["label"]) == {"IN", "OUT"}
 
 
