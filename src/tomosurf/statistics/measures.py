@@ -121,6 +121,11 @@ def measures_of(tables: Tables, wanted: Sequence[str] = ()) -> list[Measure]:
     """
     found = [measure for kind in PLACES for measure in _of_kind(tables, kind, wanted)]
     missing = [key for key in wanted if key not in {measure.key for measure in found}]
+    if DENSITY in missing and _is_within_rois(tables.of("surfaces")):
+        raise InputError(
+            f"{DENSITY}: surfaces were measured within ROIs alone, so that the area of all membranes is not "
+            "known; measure whole membranes (surfora run without --rois), or leave this measure out"
+        )
     if missing:
         known = sorted({str(c) for kind in PLACES for c in _numeric(tables.of(kind))} | {COUNT, DENSITY})
         raise InputError(f"{', '.join(missing)}: no table has such a measure; there are {', '.join(known)}")
@@ -169,6 +174,11 @@ def membrane_area_um2(surfaces: pd.DataFrame) -> pd.Series[float]:
     return membranes.groupby(TOMOGRAM)["area_nm2"].sum() / NM2_PER_UM2
 
 
+def _is_within_rois(surfaces: pd.DataFrame) -> bool:
+    """Whether surfaces are pieces within ROIs, whose area says nothing about that of their membranes."""
+    return "roi" in surfaces and bool(surfaces["roi"].notna().any())
+
+
 def gaps_of(tables: Tables) -> pd.DataFrame:
     """A row a contact with its gap's mean and standard deviation (`GAP`, `GAP_SD`); empty where unknown."""
     for kind, mean, spread in (("contacts", GAP, GAP_SD), ("distances", "mean_nm", "sd_nm")):
@@ -211,7 +221,7 @@ def _places_of(tables: Tables, kind: str) -> pd.DataFrame:
 
 
 def _counts(tables: Tables, kind: str, table: pd.DataFrame) -> Iterator[Measure]:
-    """How many places each measured tomogram has, also none, and how many per area of membrane."""
+    """How many places each measured tomogram has, also none, and per area of membrane where that is known."""
     places = PLACES[kind]
     tomograms = tables.tomograms[[TOMOGRAM, tables.by, "grid"]]
     if "kind" in table and len(table):
@@ -221,7 +231,7 @@ def _counts(tables: Tables, kind: str, table: pd.DataFrame) -> Iterator[Measure]
     column = Column(COUNT, f"{places} a tomogram", "", f"{places} found in a tomogram")
     yield Measure(COUNT, column, kind, "", counted)
     surfaces = tables.of("surfaces")
-    if "area_nm2" in surfaces:
+    if "area_nm2" in surfaces and not _is_within_rois(surfaces):
         areas = counted[TOMOGRAM].map(membrane_area_um2(surfaces))
         per_area = counted.assign(**{DENSITY: counted[COUNT] / areas.where(areas > 0)})
         column = Column(

@@ -86,6 +86,20 @@ def test_a_tomogram_that_was_measured_and_holds_nothing_counts_as_zero(tmp_path)
     assert counts == {COUNT: [2, 0, 1, 0], DENSITY: [1.0, 0, 0.5, 0]}
 
 
+def test_the_area_of_surfaces_within_rois_is_not_that_of_all_membranes(tmp_path):
+    listed(tmp_path, "name,condition\na,wt\nb,ko\n")
+    places = pd.DataFrame({"tomogram": ["a", "b"], "contact_area_nm2": [1.0, 2.0]})
+    places.to_csv(tmp_path / "contacts.csv", index=False)
+    pieces = pd.DataFrame({"tomogram": ["a", "b"], "name": ["a", "b"], "area_nm2": [2e3, 4e3], "roi": [1, 1]})
+    pieces.to_csv(tmp_path / "surfaces.csv", index=False)
+    found = read_tables([tmp_path], tmp_path / "tomograms.csv", "condition")
+    keys = [measure.key for measure in measures_of(found)]
+    assert COUNT in keys
+    assert DENSITY not in keys
+    with pytest.raises(InputError, match="area of all membranes is not known"):
+        measures_of(found, [DENSITY])
+
+
 def test_an_empty_table_in_a_tomograms_folder_says_that_it_was_measured(tmp_path):
     listed(tmp_path, "name,condition\na,wt\nb,ko\n")
     for name, text in (("a", "name,gap_mean_nm\nm,3\n"), ("b", "name\n")):
