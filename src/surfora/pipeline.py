@@ -353,7 +353,7 @@ def warn_of_other_settings(paths: list[Path], identity: str, source: str) -> Non
         if facts is None or facts.identity != identity:
             other = f" ({facts.source})" if facts and facts.source not in ("", source) else ""
             log.warning(
-                "%s: kept, but made with other settings or another mask%s; --overwrite makes it anew",
+                "%s: kept, but made with other settings, ROIs or another mask%s; --overwrite makes it anew",
                 path,
                 other,
             )

@@ -258,8 +258,11 @@ def surface_of(planned: PlannedMembrane, path: Path) -> SurfaceFile:
     write.
     """
     found = surface_file(path)
-    is_same = os.path.realpath(found.facts.source) == os.path.realpath(planned.source)
-    if not is_same and found.facts.identity != surface_identity(planned.digest, planned.known_side):
+    told, given = (
+        (os.path.realpath(mask), os.path.realpath(rois or ""))
+        for mask, rois in ((found.facts.source, found.facts.rois), (planned.source, planned.rois))
+    )
+    if told != given and found.facts.identity != surface_identity(planned.digest, planned.known_side):
         return found
     facts = replace(found.facts, source=str(planned.source), rois=str(planned.rois or ""))
     return replace(found, facts=facts)

@@ -4,7 +4,10 @@ import gc
 import shutil
 import weakref
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
+import contact_scenes
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +19,7 @@ from surfora.distances_and_contacts import partner_groups
 from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_mesh, write_surface
 from surfora.measures.distance_pairs import SurfaceFile, read_measured
-from surfora.planning import RunRequest
+from surfora.planning import PlannedMembrane, RunRequest, surface_of
 from surfora.reporting.report import Pictures
 from surfora.settings import SurforaSettings
 from tomocore.files import write_json
@@ -182,10 +185,20 @@ def test_a_kept_surface_of_another_mask_of_the_same_name_is_measured_to_none_of_
     with_other = read_mesh(kept), replace(read_measured(kept).facts, identity="another mask")
     write_surface(kept, *with_other)
     outcome = run_masks(request, SETTINGS)
-    assert f"kept, but made with other settings or another mask ({of_then})" in caplog.text
+    assert f"kept, but made with other settings, ROIs or another mask ({of_then})" in caplog.text
     assert not outcome.distances
     assert "no two such surfaces" in outcome.failed["distances"]
     assert [row["source"] for row in outcome.surfaces] == [of_then, str(folder / "m0.mrc")]
+
+
+def test_a_kept_surface_of_other_rois_of_the_same_number_is_not_of_the_rois_given(tmp_path):
+    path, mask = tmp_path / "m_roi001.medial.vtp", tmp_path / "m.mrc"
+    facts = SurfaceFacts("m_roi001", "medial", roi=1, source=str(mask), rois="old.npz", identity="made then")
+    write_surface(path, contact_scenes.sheet(8.0, 8.0, 4.0), facts)
+    for identity, rois in (("made then", "new.npz"), ("made now", "old.npz")):
+        digest = SimpleNamespace(copy=lambda digest=identity: SimpleNamespace(hexdigest=lambda: digest))
+        one = PlannedMembrane("m_roi001", "", mask, 0, 9, (path,), digest, roi=1, rois=Path("new.npz"))
+        assert surface_of(one, path).facts.rois == rois
 
 
 @pytest.mark.parametrize("name", ["z", "a"])
