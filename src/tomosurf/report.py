@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from surfora.reporting.shown_tables import surface_table
 from surfora.reporting.tables import read_table, write_table
 from surfora.reporting.turning import contact_address
 from tomocore.columns import ROI_COLUMNS, Column, column_of
-from tomocore.contract import NOBODY, Watcher
+from tomocore.contract import NOBODY, InputError, Watcher
 from tomocore.files import writable_folder
 from tomocore.locks import one_run
 from tomocore.page import Cell, Page, Section, shown, table_of, write_page
@@ -55,6 +56,8 @@ from tomosurf.statistics.files import CompareRequest
 from tomosurf.statistics.report_section import FOLDER as COMPARISON
 from tomosurf.statistics.report_section import compared_project
 from tomosurf.status import left_over
+
+log = logging.getLogger(__name__)
 
 POOLED = {
     "rois": ROI_COLUMNS,
@@ -115,11 +118,9 @@ def _files_of(project: Project) -> list[Path]:
 def _report_written(project: Project, watcher: Watcher) -> Path:
     tables = pooled_tables(project)
     written = _pooled_tables_written(project, tables)
-    evaluation = evaluate_project(project)
-    if evaluation is not None:
-        write_evaluation(project.report_folder / "metrics.json", evaluation)
+    evaluation, unscored = _scored(project)
     runs = runs_of(project)
-    failures = [*runs.damaged, *_failures(project, runs)]
+    failures = [*runs.damaged, *_failures(project, runs), *unscored]
     compared = compared_project(_comparison(project), watcher)
     warnings = [
         *_warnings(project, runs),
@@ -248,18 +249,31 @@ def pooled_tables(project: Project) -> PooledTables:
     return PooledTables(rois=_pooled(rois), **parts)
 
 
+def _scored(project: Project) -> tuple[Evaluation | None, list[str]]:
+    """The scores, written to metrics.json, and why there are none where truth cannot be used."""
+    path = project.report_folder / "metrics.json"
+    try:
+        evaluation = evaluate_project(project)
+    except InputError as error:
+        log.warning("ROIs are not scored: %s", error)
+        path.unlink(missing_ok=True)  # of a report that had scores
+        return None, [f"ROIs are not scored: {error}"]
+    if evaluation is not None:
+        write_evaluation(path, evaluation)
+    return evaluation, []
+
+
 def evaluate_project(project: Project) -> Evaluation | None:
     """Scores of the ROIs against the truth, over the tomograms that have both; None where none has."""
     plans = [plan for plan in project.included if plan.truth and plan.truth.exists() and plan.rois.exists()]
     if not plans:
         return None
-    sizes = {plan.voxel_size_nm for plan in plans}
     request = EvaluateRequest(
         predicted=[plan.rois for plan in plans],
         truth=[plan.truth for plan in plans if plan.truth],
         model=project.model if project.model.is_file() else None,
-        voxel_size_nm=sizes.pop() if len(sizes) == 1 else None,
         resample=project.settings.resample,
+        edges_nm={plan.rois: plan.voxel_size_nm for plan in plans if plan.voxel_size_nm},
     )
     return evaluate_files(request, project.settings.evaluate, project.settings.instances)
 

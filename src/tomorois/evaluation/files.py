@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,8 @@ class EvaluateRequest:
     """What is scored against what: ROIs or confidence maps against true ROIs, of the same tomograms.
 
     ``membranes`` serve maps whose ROIs are contacts; of ``model`` the tomograms that it learned from are
-    told. ``resample`` brings volumes of unequal voxel edges to one.
+    told. ``resample`` brings volumes of unequal voxel edges to one. ``edges_nm`` are voxel sizes of single
+    predicted files and all that belongs to them, which overrule ``voxel_size_nm``.
     """
 
     predicted: Sequence[Path]
@@ -43,6 +44,11 @@ class EvaluateRequest:
     model: Path | None = None
     voxel_size_nm: float | None = None
     resample: bool = False
+    edges_nm: Mapping[Path, float] = field(default_factory=dict)
+
+    def edge_nm(self, predicted: Path) -> float | None:
+        """The voxel size that overrules the headers of a predicted file and its truth, if any."""
+        return self.edges_nm.get(predicted, self.voxel_size_nm)
 
 
 def evaluate_to_file(
@@ -125,7 +131,7 @@ def _read_tomogram(
     request: EvaluateRequest,
 ) -> ScoredTomogram:
     ignore = () if settings.ignore_value is None else (settings.ignore_value,)
-    edge_nm, resample = request.voxel_size_nm, request.resample
+    edge_nm, resample = request.edge_nm(path), request.resample
     truth = read_rois(truth_path, edge_nm, ignore, resample)
     membranes = None
     if membrane_path:
@@ -150,7 +156,7 @@ def _read_confidence(path: Path, request: EvaluateRequest) -> Volume | None:
     """The confidence map in a file, or None where it holds ROIs: an archive, or whole numbers of any type."""
     if path.suffix.lower() == ".npz":
         return None
-    volume = read_volume(path, request.voxel_size_nm, resample=request.resample)
+    volume = read_volume(path, request.edge_nm(path), resample=request.resample)
     data = volume.data
     if data.dtype.kind != "f" or data.max() > 1:
         return None

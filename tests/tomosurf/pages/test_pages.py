@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,7 @@ from two_vesicles import GAP_NM, two_vesicles
 import tomosurf.report
 from tomocore.page import Picture
 from tomocore.provenance import recorded_run
+from tomocore.roiset import read_rois, write_rois_archive
 from tomocore.volumes.formats import write_volume
 from tomocore.volumes.volume import Volume
 from tomosurf.pages.methods import REFERENCES, methods_section
@@ -144,6 +146,27 @@ def test_results_of_other_settings_are_told(reported):
     (line,) = cautions_of_runs(runs, project)
     assert line.startswith("t1: measured with other settings")
     assert "curvature.largest_radius_nm: 12.0 then, 24.0 now" in line
+
+
+def test_truth_has_the_voxel_size_that_the_table_gives_and_damage_to_it_costs_scores_alone(tmp_path):
+    folder = write_measured_project(tmp_path, 'truth = "truth"\n')
+    (folder / "truth").mkdir()
+    edge = read_rois(folder / "results" / "rois" / "t1__rois.npz").voxel_size_nm
+    for stem, factor in (("t1", 1), ("t 2#", 3)):
+        path = folder / "results" / "rois" / f"{stem}__rois.npz"
+        rois = replace(read_rois(path), voxel_size_nm=factor * edge)
+        write_rois_archive(path, rois)
+        write_rois_archive(folder / "truth" / f"{stem}__truth.npz", replace(rois, voxel_size_nm=2 * edge))
+    (folder / "tomograms.csv").write_text(f"name,voxel_size_nm\nt1,{edge}\nt 2#,{3 * edge}\nt3,\n")
+    write_report(folder)
+    metrics = json.loads((folder / "results" / "metrics.json").read_text())
+    assert metrics["scores"]["dice_pooled"]["value"] == 1
+    (folder / "truth" / "t1__truth.npz").write_bytes(b"damaged")
+    write_report(folder)
+    (line,) = json.loads((folder / "results" / "report.json").read_text())["failures"]
+    assert line.startswith("ROIs are not scored: ")
+    assert "t1__truth.npz" in line
+    assert not (folder / "results" / "metrics.json").exists()
 
 
 def test_a_page_that_is_made_of_the_same_is_kept(reported):
