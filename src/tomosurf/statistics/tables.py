@@ -23,6 +23,14 @@ KINDS = ("contact_curve", "contacts", "surfaces", "distances", "rois")
 OTHER = "measures"
 NAMES = ("name", "kind", "label", "source", "target", "target_kind", "target_label", TOMOGRAM)
 """Columns that hold names, even where these look like numbers."""
+SAME = {
+    **dict.fromkeys(
+        ("contact_curve", "contacts", "surfaces", "distances"),
+        (TOMOGRAM, "name", "kind", "target", "target_kind"),
+    ),
+    "rois": (TOMOGRAM, "id"),
+}
+"""The columns of each kind of table that tell what its rows are of."""
 REMEDY = "give a table of comma-separated values with a heading"
 
 
@@ -68,8 +76,12 @@ def read_tables(paths: Sequence[Path], tomograms: Path | None, by: str, only: Co
     cautions: list[str] = []
     parts: dict[str, list[pd.DataFrame]] = {}
     seen: dict[str, Path] = {}
+    told: dict[tuple[str, ...], Path] = {}
     for file in table_files(paths):
         table = _with_tomogram(file, _read(file, by), listed)
+        if len(table):
+            counted = table if listed is None else table[table[TOMOGRAM].isin(listed[TOMOGRAM])]
+            _require_told_once(file, counted, told)
         measured = _tomogram_named(file.of, listed)
         if measured:
             seen.setdefault(measured, file.path.parent)
@@ -185,6 +197,23 @@ def _text_table(path: Path) -> pd.DataFrame:
     """All cells as text, as `read_text_rows` reads them."""
     heading, rows = read_text_rows(path)
     return pd.DataFrame(rows, columns=heading, dtype=str)
+
+
+def _require_told_once(file: TableFile, table: pd.DataFrame, told: dict[tuple[str, ...], Path]) -> None:
+    """InputError where what a table tells of a tomogram was ``told`` by another: it would count twice.
+
+    That is the same table given twice, or masks of one name in several folders, taken for one tomogram.
+    """
+    keys = [column for column in SAME.get(file.kind, ()) if column in table]
+    if len(keys) < 2:
+        return
+    for row in table[keys].drop_duplicates().astype(str).itertuples(index=False, name=None):
+        first = told.setdefault((file.kind, *row), file.path)
+        if first != file.path:
+            raise InputError(
+                f"{first} and {file.path}: both tell of {row[1]} of the tomogram {row[0]}; give each once, "
+                f"or name the tomograms of both in a column {TOMOGRAM}"
+            )
 
 
 def _with_tomogram(file: TableFile, table: pd.DataFrame, listed: pd.DataFrame | None) -> pd.DataFrame:

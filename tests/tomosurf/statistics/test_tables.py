@@ -162,6 +162,33 @@ def test_conditions_within_the_table_itself(tmp_path):
         read_tables([tmp_path / "mine.csv"], None, "dose")
 
 
+def test_what_two_tables_tell_of_one_tomogram_is_not_counted_twice(tmp_path):
+    frame = pd.DataFrame(
+        {"name": ["membranes"], "kind": ["medial"], "source": ["membranes.mrc"], "area_nm2": [4.0]}
+    )
+    for folder, dose in (("a", "low"), ("b", "low"), ("c", "high")):
+        (tmp_path / folder).mkdir()
+        frame.assign(dose=dose).to_csv(tmp_path / folder / "surfaces.csv", index=False)
+    folders = [tmp_path / folder for folder in "abc"]
+    with pytest.raises(
+        InputError, match=r"a/surfaces.csv and .*b/surfaces.csv: both tell of membranes of the"
+    ):
+        read_tables(folders, None, "dose")
+    for folder in folders:
+        own = pd.read_csv(folder / "surfaces.csv").assign(tomogram=folder.name)
+        own.to_csv(folder / "surfaces.csv", index=False)
+    assert len(read_tables(folders, None, "dose").of("surfaces")) == 3
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "surfaces.csv").write_text((folders[0] / "surfaces.csv").read_text())
+    with pytest.raises(InputError, match="both tell of membranes of the tomogram a"):
+        read_tables([*folders, again], listed(tmp_path, "name,dose\na,low\nc,high\n"), "dose")
+    assert (
+        len(read_tables([*folders, again], listed(tmp_path, "name,dose\nb,low\nc,high\n"), "dose").tomograms)
+        == 2
+    )
+
+
 @pytest.fixture
 def study_tables(tmp_path):
     write_tables(tmp_path, simulated_tables(3))
