@@ -55,7 +55,7 @@ from tomosurf.statistics.files import PAGE as COMPARISON_PAGE
 from tomosurf.statistics.files import CompareRequest
 from tomosurf.statistics.report_section import FOLDER as COMPARISON
 from tomosurf.statistics.report_section import compared_project
-from tomosurf.status import left_over
+from tomosurf.status import left_over, outdated
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +126,7 @@ def _report_written(project: Project, watcher: Watcher) -> Path:
         *_warnings(project, runs),
         *cautions_of_runs(runs, project),
         *stale_line(project),
+        *outdated(project),
         *left_over(project),
         *compared.warnings,
         *([] if evaluation is None else cautions(evaluation)),

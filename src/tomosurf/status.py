@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,9 @@ from tomorois.annotation.files_of_annotation import CURATED_FOLDER
 from tomosurf.project import STEPS, Project, TomogramPlan
 from tomosurf.step_records import read_step_record
 from tomosurf.steps import StepMaker, foreign_rois
+
+MADE_AGAIN = "a run makes"
+TOLD_ELSEWHERE = re.compile(r": (predict|instances|surfora)\.")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def _made_again(plan: TomogramPlan, maker: StepMaker | None) -> str:
         except InputError as error:  # judged ROIs that are damaged
             reason = str(error)
         if reason:
-            return f"a run makes {step} again: {reason}"
+            return f"{MADE_AGAIN} {step} again: {reason}"
     return foreign_rois(plan)
 
 
@@ -75,6 +79,18 @@ def _when(plan: TomogramPlan, step: str) -> datetime | None:
         return datetime.fromtimestamp(result.stat().st_mtime)
     nothing_to_measure = record is not None and not record.outputs
     return datetime.fromtimestamp(plan.record_of(step).stat().st_mtime) if nothing_to_measure else None
+
+
+def outdated(project: Project) -> list[str]:
+    """A line for each reason why tomograms that are done are made again by the next run.
+
+    Settings of the tools are not among them: `pages.runs.cautions_of_runs` says what they were.
+    """
+    stems: dict[str, list[str]] = {}
+    for one in status_of_project(project):
+        if one.is_done and one.remark.startswith(MADE_AGAIN) and not TOLD_ELSEWHERE.search(one.remark):
+            stems.setdefault(one.remark, []).append(one.name)
+    return [f"{some_of(names)}: {remark}" for remark, names in stems.items()]
 
 
 def left_over(project: Project) -> list[str]:

@@ -27,7 +27,7 @@ from tomosurf.project import STEPS, read_project
 from tomosurf.report import pooled_tables
 from tomosurf.rounds import counted_path, damaged_judgements, rounds_of, stale_line, what_is_next
 from tomosurf.run import run_project
-from tomosurf.status import left_over, status_of_project
+from tomosurf.status import left_over, outdated, status_of_project
 from tomosurf.step_records import StepBasis, read_step_record, reason_to_make, write_step_record
 from tomosurf.steps import StepMaker, foreign_rois
 from tomosurf.workflow.job_folder import job_folder, read_job
@@ -246,6 +246,16 @@ def test_results_of_other_settings_are_told_by_status_and_report(folder, made):
     )
     (text, *_) = methods_section(project, runs, []).pasted
     assert "(these are the settings of 1 tomograms; 1 had others)" in text
+
+
+def test_results_of_other_inputs_than_there_are_now_are_told(folder, made):
+    run(folder, made)
+    assert outdated(read_project(folder)) == []
+    (folder / "tomograms.csv").write_text("name,voxel_size_nm\nt1,2.5\nt2,\n")
+    project = read_project(folder)
+    assert outdated(project) == ["t1: a run makes confidence again: voxel_size_nm is 2.5, was unset"]
+    (folder / "project.toml").write_text("[surfora.mesh]\npinhole_nm = 3.0\n")
+    assert len(outdated(read_project(folder))) == 1  # the other's settings are told as such
 
 
 def test_results_of_tomograms_that_are_gone_are_told(folder, made):
