@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 IGNORED = -1
 MANY_VALUES = 30  # distinct values from which on a file is looked at for being scores
+LARGEST_LABEL = 2.0**53  # of those in real numbers, which tell all whole ones up to it
 SPECK_VOXELS = 8  # scores fall into pieces of one value smaller than this, labels do not
 SAMPLE = (64, 256, 256)  # voxels z, y, x that this is judged on
 
@@ -103,7 +104,7 @@ def some_of(values: Collection[object], most: int = 5) -> str:
     return f"{first}, …" if len(values) > most else first
 
 
-def _whole_numbers(data: NDArray[Any], path: Path) -> NDArray[np.int32]:
+def _whole_numbers(data: NDArray[Any], path: Path) -> NDArray[np.int32] | NDArray[np.int64]:
     if not np.isfinite(data).all():
         raise InputError(
             f"{path}: has voxels that are NaN or infinite, so it is no mask; name the mask of it"
@@ -111,7 +112,10 @@ def _whole_numbers(data: NDArray[Any], path: Path) -> NDArray[np.int32]:
     whole = np.rint(data)
     if (whole != data).any():
         raise scores_refused(path, float(data.min()), float(data.max()), "holds fractions")
-    return whole.astype(np.int32)
+    largest = max(-float(data.min()), float(data.max()))
+    if largest > LARGEST_LABEL:
+        raise scores_refused(path, float(data.min()), float(data.max()), "holds numbers that no label has")
+    return whole.astype(np.int32 if largest < 2**31 else np.int64)
 
 
 def _is_scattered(data: NDArray[Any]) -> bool:

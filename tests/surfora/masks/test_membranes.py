@@ -87,6 +87,15 @@ def test_a_value_that_may_mean_not_sure_is_measured_and_told(tmp_path, caplog, v
     assert "measured like" not in caplog.text
 
 
+def test_large_labels_in_real_numbers_stay_apart(tmp_path):
+    data = sheets().astype(np.float32)
+    data[data == 1], data[data == 3] = 3e9, 4e9
+    assert [m.label for m in membranes_in(write(tmp_path / "a.mrc", data))] == ["3000000000", "4000000000"]
+    data[data == 4e9] = 1e30
+    with pytest.raises(InputError, match="holds numbers that no label has"):
+        membranes_in(write(tmp_path / "a.mrc", data))
+
+
 def test_a_named_label_that_is_missing_is_said(tmp_path, caplog):
     path = write(tmp_path / "a.mrc", sheets())
     with caplog.at_level(logging.WARNING):
