@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -12,7 +13,14 @@ from surfora.geometry.facts import SurfaceFacts
 from surfora.geometry.files import read_facts, read_mesh
 from surfora.geometry.nearest import Scenes, Way, way_to
 from surfora.geometry.surface import SurfaceMesh
-from surfora.masks.grids import Grid, differences, grid_from, kept_its_corner, places_are_known
+from surfora.masks.grids import (
+    Grid,
+    differences,
+    grid_from,
+    kept_its_corner,
+    lost_its_place,
+    places_are_known,
+)
 from surfora.measures.distance import (
     along_normal_columns,
     distance_arrays,
@@ -22,6 +30,8 @@ from surfora.measures.distance import (
 from surfora.measures.settings import DistanceSettings
 from tomocore.contract import InputError
 from tomocore.provenance import RunRecord
+
+log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 
@@ -162,8 +172,9 @@ def _fitting(source: SurfaceFile, target: SurfaceFile) -> bool:
 
 
 def require_common_place(source: SurfaceFile, target: SurfaceFile) -> str:
-    """How the grids of two surfaces' masks differ, in a line, or "" where they are one grid.
+    """How the grids of two surfaces' masks differ, in a line, or "" where they are one grid or in doubt.
 
+    Of doubt a warning is given: what headers say is taken, though programs often write such ones wrongly.
     Raises InputError where nothing tells how they lie to each other.
     """
     a, b = source.grid, target.grid
@@ -175,10 +186,23 @@ def require_common_place(source: SurfaceFile, target: SurfaceFile) -> str:
             f"{source.name} to {target.name}: not measured, the places of their masks are unknown: {told}, "
             "and no header says where the smaller one lies; crop with the origin kept, or pad it to one grid"
         )
+    doubt = _doubt(a, b)
+    if doubt:
+        log.warning("%s: has %s, %s %s: placed by their headers; %s", source.name, a, target.name, b, doubt)
+        return ""
+    return f"{told}: placed by their headers"
+
+
+def _doubt(a: Grid, b: Grid) -> str:
+    """What may be wrong with the places that the headers of two grids give."""
     if kept_its_corner(a, b):
         off_nm = abs(a.voxel_size_nm - b.voxel_size_nm) / 2
         return (
-            f"{told}: placed by their headers; if one was binned without moving its origin by half of what "
-            f"its voxels grew, it lies {off_nm:.3g} nm off along x, y and z"
+            "if one was binned without moving its origin by half of what its voxels grew, it lies "
+            f"{off_nm:.3g} nm off along x, y and z"
         )
-    return f"{told}: placed by their headers"
+    if lost_its_place(a, b):
+        return (
+            "if both are of one tomogram, a program dropped the origin of one, and their distances are wrong"
+        )
+    return ""

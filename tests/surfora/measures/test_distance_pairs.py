@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from surfora.geometry.facts import SurfaceFacts
-from surfora.measures.distance_pairs import SurfaceFile, paired_surfaces
+from surfora.masks.grids import Grid
+from surfora.measures.distance_pairs import SurfaceFile, paired_surfaces, require_common_place
 
 
 def surface(name, label="", source="t.mrc", roi=None, rois=""):
@@ -40,3 +41,26 @@ def test_equal_numbers_of_rois_in_two_files_are_two_places():
         ("t1_OMM_roi001", "t1_ER_roi001"),
         ("t1_ER_roi001", "t1_OMM_roi001"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("grid", "said", "warned"),
+    [
+        (Grid((9, 9, 9), 1.0, (0.0, 0.0, 0.0)), "", ""),
+        (Grid((9, 9, 9), 1.0, (500.0, 0.0, 0.0)), "", "a program dropped the origin of one"),
+        (Grid((3, 3, 3), 3.0, (0.0, 0.0, 0.0)), "", "it lies 1 nm off along x, y and z"),
+        (Grid((4, 5, 6), 1.0, (3.0, 0.0, 0.0)), "placed by their headers", ""),
+    ],
+    ids=["one grid", "a place dropped", "binned", "a crop"],
+)
+def test_places_that_headers_give_are_said_and_doubtful_ones_are_warned_of(grid, said, warned, caplog):
+    first = Grid((9, 9, 9), 1.0, (0.0, 0.0, 0.0))
+    pair = (
+        SurfaceFile(Path(name), SurfaceFacts(name, "medial", grid=own.text))
+        for name, own in (("a", first), ("b", grid))
+    )
+    line = require_common_place(*pair)
+    assert line.endswith(said)
+    assert bool(line) == bool(said)
+    assert warned in caplog.text
+    assert bool(caplog.text) == bool(warned)
