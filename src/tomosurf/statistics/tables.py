@@ -11,7 +11,7 @@ import pandas as pd
 
 from surfora.reporting.tables import with_numbers
 from tomocore.contract import InputError
-from tomocore.files_of_tomograms import owner_of
+from tomocore.files_of_tomograms import owner_of, tomogram_stem
 from tomocore.side_files import read_frame, some_of
 from tomosurf.statistics.hierarchy import GRID, TOMOGRAM
 from tomosurf.tomogram_table import NAMES_OF_NAME, NOT_EXCLUDED, read_text_rows
@@ -91,7 +91,14 @@ def read_tables(paths: Sequence[Path], tomograms: Path | None, by: str, only: Co
     if listed is None:
         listed = _listed_in(rows, by)
     rows = {kind: _joined(kind, table, listed, by, cautions) for kind, table in rows.items()}
-    measured_names = {name for table in rows.values() for name in table[TOMOGRAM]} | set(seen)
+    with_rows = {name for table in rows.values() for name in table[TOMOGRAM]}
+    looked_at = _looked_at(paths) - with_rows
+    measured_names = with_rows | set(seen) | {name for n in looked_at if (name := _tomogram_named(n, listed))}
+    if tomograms is None and looked_at:
+        cautions.append(
+            f"{some_of(sorted(looked_at))}: no table has a row, nor a condition; left out, also from counts: "
+            "tell it with --tomograms"
+        )
     known = listed[listed[TOMOGRAM].isin(measured_names)].reset_index(drop=True)
     cautions += _left_out(listed, measured_names, by, tomograms)
     known = known[(known[by] != "") & ~known["exclude"]].reset_index(drop=True)
@@ -145,6 +152,15 @@ def table_files(paths: Sequence[Path]) -> list[TableFile]:
     """
     files = [file for path in paths for file in (_in_folder(path) if path.is_dir() else _named(path))]
     return list({file.path.resolve(): file for file in files}.values())
+
+
+def _looked_at(paths: Sequence[Path]) -> set[str]:
+    """The tomograms in whose maps a project looked for ROIs, of folders of results; there may have been none.
+
+    Its pooled tables hold no row of a tomogram without any, which counts as zero all the same.
+    """
+    folders = [path / "rois" for path in paths if (path / "rois.csv").is_file()]
+    return {tomogram_stem(file.with_suffix("")) for folder in folders for file in folder.glob("*__rois.csv")}
 
 
 def _named(path: Path) -> list[TableFile]:

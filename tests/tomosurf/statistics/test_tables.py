@@ -86,6 +86,24 @@ def test_a_tomogram_that_was_measured_and_holds_nothing_counts_as_zero(tmp_path)
     assert counts == {COUNT: [2, 0, 1, 0], DENSITY: [1.0, 0, 0.5, 0]}
 
 
+def test_pooled_tables_count_a_tomogram_where_a_project_found_nothing(tmp_path):
+    results = tmp_path / "results"
+    (results / "rois").mkdir(parents=True)
+    rows = pd.DataFrame(
+        {"tomogram": ["a", "a", "c"], "condition": ["wt", "wt", "ko"], "volume_nm3": [1.0, 2, 3]}
+    )
+    rows.to_csv(results / "rois.csv", index=False)
+    for name in "acd":  # of the last there is no row
+        (results / "rois" / f"{name}__rois.csv").write_text("id,volume_nm3\n")
+    listed(tmp_path, "name,condition\na,wt\nc,ko\nd,ko\ne,ko\n")
+    found = read_tables([results], tmp_path / "tomograms.csv", "condition")
+    (count,) = measures_of(found, [COUNT])
+    assert dict(zip(count.rows["tomogram"], count.rows[COUNT], strict=True)) == {"a": 2, "c": 1, "d": 0}
+    assert "no table has a row of e" in "\n".join(found.cautions)
+    (caution,) = read_tables([results], None, "condition").cautions
+    assert caution.startswith("d: no table has a row, nor a condition; left out, also from counts")
+
+
 def test_the_area_of_surfaces_within_rois_is_not_that_of_all_membranes(tmp_path):
     listed(tmp_path, "name,condition\na,wt\nb,ko\n")
     places = pd.DataFrame({"tomogram": ["a", "b"], "contact_area_nm2": [1.0, 2.0]})
