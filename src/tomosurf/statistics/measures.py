@@ -224,6 +224,8 @@ def _counts(tables: Tables, kind: str, table: pd.DataFrame) -> Iterator[Measure]
     """How many places each measured tomogram has, also none, and per area of membrane where that is known."""
     places = PLACES[kind]
     tomograms = tables.tomograms[[TOMOGRAM, tables.by, "grid"]]
+    if kind != "rois":
+        tomograms = tomograms[~tomograms[TOMOGRAM].isin(tables.unmeasured)]
     if "kind" in table and len(table):
         table = table[table["kind"] == _first_kind(table["kind"])]
     counts = table.groupby(TOMOGRAM).size() if len(table) else pd.Series(dtype=float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,8 @@ class Tables:
     """The rows of every kind of table, each with columns "tomogram", the condition's and "grid".
 
     ``tomograms`` has a row a tomogram that was measured, also where no row is of it; ``conditions`` are in
-    the order in which the tomograms name them; ``cautions`` tell what was left out.
+    the order in which the tomograms name them; ``cautions`` tell what was left out. ``unmeasured`` have ROIs
+    and no surface though others have, as where measuring failed: how many contacts they hold is not known.
     """
 
     by: str
@@ -48,6 +49,7 @@ class Tables:
     conditions: list[str]
     cautions: list[str] = field(default_factory=list)
     folders: dict[str, Path] = field(default_factory=dict)
+    unmeasured: frozenset[str] = frozenset()
 
     def of(self, kind: str) -> pd.DataFrame:
         """The rows of a kind; an empty table where none were given."""
@@ -102,11 +104,17 @@ def read_tables(paths: Sequence[Path], tomograms: Path | None, by: str, only: Co
     known = listed[listed[TOMOGRAM].isin(measured_names)].reset_index(drop=True)
     cautions += _left_out(listed, measured_names, by, tomograms)
     known = known[(known[by] != "") & ~known["exclude"]].reset_index(drop=True)
+    unmeasured = _unmeasured(rows) & set(known[TOMOGRAM])
+    if unmeasured:
+        cautions.append(
+            f"{some_of(sorted(unmeasured))}: ROIs and no surface, as where measuring failed; left out of "
+            "counts of contacts"
+        )
     conditions = list(dict.fromkeys(known[by]))
     _require_two(conditions, by, tomograms)
     for caution in cautions:
         log.warning("%s", caution)
-    return Tables(by, rows, known, conditions, cautions, seen)
+    return Tables(by, rows, known, conditions, cautions, seen, frozenset(unmeasured))
 
 
 def read_tomograms(path: Path, by: str) -> pd.DataFrame:
@@ -152,6 +160,15 @@ def table_files(paths: Sequence[Path]) -> list[TableFile]:
     """
     files = [file for path in paths for file in (_in_folder(path) if path.is_dir() else _named(path))]
     return list({file.path.resolve(): file for file in files}.values())
+
+
+def _unmeasured(rows: Mapping[str, pd.DataFrame]) -> set[str]:
+    """The tomograms that have ROIs which nobody rejected, and no surface, where there are tables of both."""
+    if not {"rois", "surfaces"} <= set(rows):
+        return set()
+    rois = rows["rois"]
+    kept = rois[rois["status"] != "rejected"] if "status" in rois else rois
+    return set(kept[TOMOGRAM]) - set(rows["surfaces"][TOMOGRAM])
 
 
 def _looked_at(paths: Sequence[Path]) -> set[str]:

@@ -104,6 +104,19 @@ def test_pooled_tables_count_a_tomogram_where_a_project_found_nothing(tmp_path):
     assert caution.startswith("d: no table has a row, nor a condition; left out, also from counts")
 
 
+def test_contacts_of_a_tomogram_whose_measuring_failed_are_not_none(tmp_path):
+    listed(tmp_path, "name,condition\na,wt\nb,wt\nc,ko\n")
+    for kind, names in (("rois", "abc"), ("surfaces", "ac"), ("contacts", "a")):
+        rows = pd.DataFrame({"tomogram": list(names), "name": list(names), "status": "predicted", "roi": 1})
+        rows.to_csv(tmp_path / f"{kind}.csv", index=False)
+    found = read_tables([tmp_path], tmp_path / "tomograms.csv", "condition")
+    counts = {
+        m.kind: dict(zip(m.rows["tomogram"], m.rows[COUNT], strict=True)) for m in measures_of(found, [COUNT])
+    }
+    assert counts == {"contacts": {"a": 1, "c": 0}, "rois": {"a": 1, "b": 1, "c": 1}}
+    assert "b: ROIs and no surface" in "\n".join(found.cautions)
+
+
 def test_the_area_of_surfaces_within_rois_is_not_that_of_all_membranes(tmp_path):
     listed(tmp_path, "name,condition\na,wt\nb,ko\n")
     places = pd.DataFrame({"tomogram": ["a", "b"], "contact_area_nm2": [1.0, 2.0]})
