@@ -62,7 +62,7 @@ def _made_again(plan: TomogramPlan, maker: StepMaker | None) -> str:
     for step in STEPS:
         is_recorded = read_step_record(plan.record_of(step)) is not None
         try:
-            reason = maker.reason(step, plan) if is_recorded else ""
+            reason = maker.reason(step, plan, at_a_glance=True) if is_recorded else ""
         except InputError as error:  # judged ROIs that are damaged
             reason = str(error)
         if reason:

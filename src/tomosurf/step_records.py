@@ -21,6 +21,7 @@ from tomocore.provenance import file_hash
 from tomocore.side_files import StoredRow, read_json, shortened
 
 MOST_TOLD = 3
+MOST_GLANCED_BYTES = 32 * 2**20  # of a file that is hashed at a glance: models, ROIs, no tomograms
 DRAWN = "drawn"
 """The record of membranes that a model drew, by a training or by the first step."""
 NOT_IN_THE_RESULT = {"max_memory_gib"}
@@ -93,11 +94,14 @@ def write_step_record(path: Path, record: StepRecord) -> None:
     write_json(path, record.model_dump(mode="json"))
 
 
-def reason_to_make(record: StepRecord | None, basis: StepBasis) -> str:
-    """Why a step must be made, in words; empty where its record says what it is asked for now."""
+def reason_to_make(record: StepRecord | None, basis: StepBasis, at_a_glance: bool = False) -> str:
+    """Why a step must be made, in words; empty where its record says what it is asked for now.
+
+    ``at_a_glance`` no large file is hashed: one of another time is the same where its size is.
+    """
     if record is None:
         return "not done yet"
-    changes = changes_since(record, basis)
+    changes = changes_since(record, basis, at_a_glance)
     if changes:
         return told_changes(changes)
     if record.state == "begun":
@@ -124,7 +128,7 @@ def refreshed(record: StepRecord, basis: StepBasis) -> StepRecord | None:
     return record.model_copy(update={"inputs": marks}) if moved else None
 
 
-def changes_since(record: StepRecord, basis: StepBasis) -> list[str]:
+def changes_since(record: StepRecord, basis: StepBasis, at_a_glance: bool = False) -> list[str]:
     """What differs between what a step was made from and what it is asked for now, each in words."""
     changes = []
     if record.version != basis.version:
@@ -134,18 +138,18 @@ def changes_since(record: StepRecord, basis: StepBasis) -> list[str]:
         if before.get(name) != now.get(name):
             changes.append(f"{name} is {_told(now, name)}, was {_told(before, name)}")
     for role in dict.fromkeys((*record.inputs, *basis.inputs)):
-        change = _input_change(role, record.inputs.get(role), basis.inputs.get(role))
+        change = _input_change(role, record.inputs.get(role), basis.inputs.get(role), at_a_glance)
         if change:
             changes.append(change)
     return changes
 
 
-def _input_change(role: str, before: FileMark | None, now: Path | None) -> str:
+def _input_change(role: str, before: FileMark | None, now: Path | None, at_a_glance: bool) -> str:
     if now is None:
         return f"is made without {role} now"
     if before is None:
         return f"is made with {role} now"
-    if is_same(now, before):
+    if is_same(now, before, at_a_glance):
         return ""
     earlier = Path(before.path)
     if now.exists() and earlier.name != now.name:
@@ -155,14 +159,16 @@ def _input_change(role: str, before: FileMark | None, now: Path | None) -> str:
     return f"{now.name} changed" if now.exists() else f"{now.name} is gone"
 
 
-def is_same(path: Path, mark: FileMark) -> bool:
-    """Whether a file is the one that was marked: by size and time, else by its bytes."""
+def is_same(path: Path, mark: FileMark, at_a_glance: bool = False) -> bool:
+    """Whether a file is the one that was marked: by size and time, else by its bytes, but not at a glance."""
     if not path.exists():
         return False
     size, mtime_ns = _size_and_time(path)
     if size != mark.bytes:
         return False
-    return mtime_ns == mark.mtime_ns or _hash(path, size, mtime_ns) == mark.sha256
+    if mtime_ns == mark.mtime_ns or (at_a_glance and size > MOST_GLANCED_BYTES):
+        return True
+    return _hash(path, size, mtime_ns) == mark.sha256
 
 
 def mark_of(path: Path) -> FileMark:

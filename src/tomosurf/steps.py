@@ -93,10 +93,10 @@ class StepMaker:
                 inputs |= {"confidence of membranes": sure} if sure else {}
         return StepBasis(VERSIONS[step], {**own, **common}, inputs, self.project.output)
 
-    def reason(self, step: str, plan: TomogramPlan) -> str:
+    def reason(self, step: str, plan: TomogramPlan, at_a_glance: bool = False) -> str:
         """Why a step must be made, in words; empty where all that it was made from is the same."""
         record = read_step_record(plan.record_of(step))
-        return reason_to_make(record, self.basis(step, plan))
+        return reason_to_make(record, self.basis(step, plan), at_a_glance)
 
     def reasons(self, plan: TomogramPlan) -> dict[str, str]:
         """Why each step of a tomogram must be made, or may have to be; those left out stay as they are."""

@@ -258,6 +258,19 @@ def test_results_of_other_inputs_than_there_are_now_are_told(folder, made):
     assert len(outdated(read_project(folder))) == 1  # the other's settings are told as such
 
 
+def test_status_hashes_no_large_file(folder, made, monkeypatch):
+    """As after a copy of a project, whose tomograms all have another time."""
+    run(folder, made)
+    tomogram = folder / "tomograms" / "t1.mrc"
+    tomogram.write_bytes(tomogram.read_bytes()[:-1] + b"x")
+    os.utime(tomogram, (1, 1))
+    project = read_project(folder)
+    assert "t1.mrc changed" in status_of_project(project)[0].remark
+    monkeypatch.setattr("tomosurf.step_records.MOST_GLANCED_BYTES", 100)
+    assert status_of_project(project)[0].remark == ""
+    assert "t1 confidence" in run(folder, made)[0]
+
+
 def test_results_of_tomograms_that_are_gone_are_told(folder, made):
     run(folder, made)
     project = read_project(folder)
