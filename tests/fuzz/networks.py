@@ -70,11 +70,11 @@ def _read_state(path: Path) -> None:
     from tomocore.side_files import checked
     from tomorois.network.checkpoint import load_training_state
     from tomorois.training.loop import fresh_state
-    from tomorois.training.train import StateInfo, _differences, _require_fitting
+    from tomorois.training.train import StateInfo, _require_fitting, differences
 
     tensors, values = load_training_state(path)
     info = checked(values, StateInfo, str(path))
-    _differences(info.fingerprint, {"data": "0a"})
+    differences(info.fingerprint, {"data": "0a"})
     _require_fitting(path, tensors, info.numbers, fresh_state(torch.zeros(20)))
 
 
